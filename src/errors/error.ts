@@ -1,0 +1,106 @@
+// NaruError: the only class of error that Naru throws. It crosses processes (toJSON / fromJSON) and copies of the
+// package (a brand by Symbol.for), so compare `code`, never `instanceof`.
+
+import { ERROR_CODES, type NaruErrorCode } from './codes.ts';
+import { redact } from './redact.ts';
+
+const BRAND = Symbol.for('naru.error');
+
+/** What a `NaruError` looks like as JSON; `cause` is the message of the cause, or a nested error. */
+export interface NaruErrorJson {
+  readonly name: 'NaruError';
+  readonly code: NaruErrorCode;
+  readonly message: string;
+  readonly place?: string;
+  readonly mailbox?: string;
+  readonly cause?: NaruErrorJson | string;
+}
+
+/** Where an error happened and why. URLs may be given as they are: passwords are removed here. */
+export interface NaruErrorContext {
+  /** The place: a URL scheme such as `shm`. */
+  readonly place?: string | undefined;
+  /** The mailbox: its URL or name. */
+  readonly mailbox?: string | undefined;
+  readonly cause?: unknown;
+}
+
+/** An error of Naru. `message` says what failed, on which mailbox, the value against the limit, and what to do. */
+export class NaruError extends Error {
+  override readonly name = 'NaruError';
+  /** Stable; see `docs/reference/errors.md`. */
+  readonly code: NaruErrorCode;
+  /** The URL scheme, where one is involved. */
+  readonly place: string | undefined;
+  /** The mailbox's URL without its password, where one is involved. */
+  readonly mailbox: string | undefined;
+
+  constructor(code: NaruErrorCode, message: string, context: NaruErrorContext = {}) {
+    super(redact(message), context.cause === undefined ? undefined : { cause: redactCause(context.cause) });
+    this.code = code;
+    this.place = context.place;
+    this.mailbox = context.mailbox === undefined ? undefined : redact(context.mailbox);
+    Object.defineProperty(this, BRAND, { value: true });
+  }
+
+  /** Whether the same call can succeed later without a change to the program. */
+  get retryable(): boolean {
+    return ERROR_CODES[this.code].retryable;
+  }
+
+  toJSON(): NaruErrorJson {
+    return {
+      name: 'NaruError',
+      code: this.code,
+      message: this.message,
+      ...(this.place === undefined ? {} : { place: this.place }),
+      ...(this.mailbox === undefined ? {} : { mailbox: this.mailbox }),
+      ...(this.cause === undefined ? {} : { cause: causeToJson(this.cause) }),
+    };
+  }
+
+  /** Rebuilds an error that another process sent. Unknown codes become NARU_REMOTE. */
+  static fromJSON(json: unknown): NaruError {
+    const source = (typeof json === 'object' && json !== null ? json : {}) as Partial<NaruErrorJson>;
+    const known = typeof source.code === 'string' && Object.hasOwn(ERROR_CODES, source.code);
+    return new NaruError(known ? (source.code as NaruErrorCode) : 'NARU_REMOTE', String(source.message ?? ''), {
+      place: typeof source.place === 'string' ? source.place : undefined,
+      mailbox: typeof source.mailbox === 'string' ? source.mailbox : undefined,
+      cause: causeFromJson(source.cause),
+    });
+  }
+}
+
+/**
+ * Tells whether a value is an error of Naru, from any copy of the package, and optionally one with a certain code.
+ */
+export function isNaruError(value: unknown, code?: NaruErrorCode): value is NaruError {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    (value as Record<symbol, unknown>)[BRAND] === true &&
+    (code === undefined || (value as NaruError).code === code)
+  );
+}
+
+/** A cause may be an error of node:net or of the user's codec whose text holds a URL: a redacted twin replaces it. */
+function redactCause(cause: unknown): unknown {
+  if (typeof cause === 'string') return redact(cause);
+  if (!(cause instanceof Error) || isNaruError(cause)) return cause;
+  const stack = cause.stack ?? '';
+  if (redact(cause.message) === cause.message && redact(stack) === stack) return cause;
+  const twin = new Error(redact(cause.message));
+  twin.name = cause.name;
+  twin.stack = redact(stack);
+  return twin;
+}
+
+function causeToJson(cause: unknown): NaruErrorJson | string {
+  if (isNaruError(cause)) return cause.toJSON();
+  return redact(cause instanceof Error ? `${cause.name}: ${cause.message}` : String(cause));
+}
+
+function causeFromJson(cause: unknown): unknown {
+  if (typeof cause === 'object' && cause !== null) return NaruError.fromJSON(cause);
+  return cause;
+}

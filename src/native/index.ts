@@ -1,0 +1,94 @@
+// The addon's typed loader: finds the binary, says what it offers, and says clearly when it is missing. No logic here.
+
+import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
+import { NaruError } from '../errors/index.ts';
+
+/** What the C addon exports. Offsets and sizes in bytes; errno failures throw an Error with `code` and `errno`. */
+export interface NativeAddon {
+  /** Version of this interface; the loader refuses another. */
+  readonly interfaceVersion: number;
+  /** True when map() gives SharedArrayBuffer (Node 22.23+, 24.16+, 26.1+); else it gives ArrayBuffer. */
+  readonly hasSharedArrayBuffer: boolean;
+
+  /** Maps `size` bytes of `fd` from its start, shared and writable unless `readOnly`. mmap(2). */
+  map(fd: number, size: number, readOnly: boolean): ArrayBuffer | SharedArrayBuffer;
+  /** Unmaps now where the buffer can be detached (ArrayBuffer); returns false where only the collector can (SharedArrayBuffer). */
+  unmap(buffer: ArrayBuffer | SharedArrayBuffer): boolean;
+  /** Really allocates a range, so that a full file system is ENOSPC here and never SIGBUS later. fallocate(2). */
+  allocate(fd: number, offset: number, length: number): void;
+
+  /**
+   * Sleeps in the calling thread while the 32-bit word equals `expected`. futex(2) FUTEX_WAIT, not private.
+   * Interrupted: a signal with a JavaScript handler came (main thread only). Waits are cut in slices so that worker.terminate() works.
+   * @param timeoutMs  longest wait; negative = for ever
+   */
+  futexWait(buffer: ArrayBufferLike, byteOffset: number, expected: number, timeoutMs: number): 'woken' | 'changed' | 'timeout' | 'interrupted';
+  /** The same in a thread of its own. The promise holds no event loop unless `keepAlive`. */
+  futexWaitAsync(
+    buffer: ArrayBufferLike,
+    byteOffset: number,
+    expected: number,
+    timeoutMs: number,
+    keepAlive: boolean,
+  ): Promise<'woken' | 'changed' | 'timeout'>;
+  /** Wakes up to `count` sleepers of any process. @returns how many */
+  futexWake(buffer: ArrayBufferLike, byteOffset: number, count: number): number;
+  /** sched_yield(2) */
+  yieldThread(): void;
+
+  /** flock(2) without waiting. @returns false when another holds it */
+  tryLock(fd: number, mode: 'exclusive' | 'shared'): boolean;
+  /** flock(2) LOCK_UN */
+  unlock(fd: number): void;
+  /** mkfifo(3) with exactly this mode, whatever the umask. @throws EEXIST */
+  makeFifo(path: string, mode: number): void;
+  /** SO_PEERCRED of a connected Unix socket. @see unix(7) */
+  peerCredentials(fd: number): { readonly pid: number; readonly uid: number; readonly gid: number };
+}
+
+/** The version of `NativeAddon` this file was written for. */
+const INTERFACE_VERSION = 1;
+
+let loaded: NativeAddon | undefined;
+let failure: string | undefined;
+
+/**
+ * The addon, or undefined where it is missing; `nativeProblem()` then says why. Loaded at the first call.
+ * `NARU_NO_NATIVE=1` in the environment keeps it from loading (for tests and for diagnosis).
+ */
+export function tryNative(): NativeAddon | undefined {
+  if (loaded !== undefined || failure !== undefined) return loaded;
+  if (process.env['NARU_NO_NATIVE'] === '1') {
+    failure = 'switched off by NARU_NO_NATIVE=1';
+    return undefined;
+  }
+  const file = fileURLToPath(new URL(`../../prebuilds/${process.platform}-${process.arch}/naru.node`, import.meta.url));
+  try {
+    const addon = createRequire(import.meta.url)(file) as NativeAddon;
+    if (addon.interfaceVersion === INTERFACE_VERSION) loaded = addon;
+    else failure = `${file} has interface ${addon.interfaceVersion}, this package needs ${INTERFACE_VERSION}: run npm run build`;
+  } catch (error) {
+    failure = error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error);
+  }
+  return loaded;
+}
+
+/** Why `tryNative()` gave nothing; undefined when the addon is there. */
+export function nativeProblem(): string | undefined {
+  tryNative();
+  return failure;
+}
+
+/**
+ * The addon.
+ * @throws NARU_NATIVE_MISSING  it could not be loaded
+ */
+export function native(what: string): NativeAddon {
+  const addon = tryNative();
+  if (addon !== undefined) return addon;
+  throw new NaruError(
+    'NARU_NATIVE_MISSING',
+    `${what} needs Naru's native addon, which is not loaded (${failure}). Build it with "npm run build" (needs a C compiler).`,
+  );
+}

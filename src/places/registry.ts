@@ -1,0 +1,24 @@
+// Which place a URL's scheme belongs to. Loads a place when it is first opened, never before: `import 'naru'` pulls in no
+// socket, no addon and no engine's client. One line a place.
+
+import type { Place } from '../mailbox/place.ts';
+import type { memory } from './memory/capabilities.ts';
+import type { shm } from './shm/capabilities.ts';
+import type { tcp, tcpRaw } from './tcp/capabilities.ts';
+import type { unix, unixRaw } from './unix/capabilities.ts';
+
+/** Loads a place's folder, by scheme. */
+export const PLACES: Readonly<Record<string, () => Promise<{ readonly place: Place }>>> = {
+  memory: () => import('./memory/index.ts'),
+  shm: () => import('./shm/index.ts'),
+  unix: () => import('./unix/index.ts'),
+  tcp: () => import('./tcp/index.ts'),
+};
+
+/** The same at type level: capabilities by scheme and mode, from which a literal URL gets its methods. */
+export interface PlaceTypes {
+  memory: { envelope: typeof memory; raw: typeof memory };
+  shm: { envelope: typeof shm; raw: typeof shm };
+  unix: { envelope: typeof unix; raw: typeof unixRaw };
+  tcp: { envelope: typeof tcp; raw: typeof tcpRaw };
+}

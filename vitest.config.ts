@@ -1,0 +1,17 @@
+// The suite runs the compiled package (dist) and the compiled cross-folder tests (build): what users install is what is
+// tested, and child processes and workers start from the same files as the test itself.
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  test: {
+    include: ['dist/**/*.test.js', 'build/test/**/*.test.js'],
+    exclude: ['**/node_modules/**'],
+    pool: 'forks',
+    maxWorkers: 2,
+    testTimeout: 30_000,
+    hookTimeout: 30_000,
+    teardownTimeout: 10_000,
+    server: { deps: { external: [/\/dist\//, /\/build\//] } },
+    reporters: ['default'],
+  },
+});
