@@ -46,7 +46,8 @@ export const ERROR_CODES = {
   },
   NARU_EXISTS: {
     retryable: false,
-    meaning: 'The mailbox exists already: `create` is "new", or an option differs from what it was created with.',
+    meaning:
+      'The mailbox exists already: `create` is "new", or an option differs from what it was created with.',
     action: 'Leave the option out to adopt what exists, choose another name, or remove it with `naru rm`.',
   },
   NARU_DENIED: {
@@ -56,7 +57,8 @@ export const ERROR_CODES = {
   },
   NARU_PEER_GONE: {
     retryable: true,
-    meaning: 'The process on the other side (host, owner or requester) is dead or its connection is lost for good.',
+    meaning:
+      'The process on the other side (host, owner or requester) is dead or its connection is lost for good.',
     action: 'Start it again; messages that were only in its memory are lost.',
   },
   NARU_DISCONNECTED: {
@@ -66,12 +68,14 @@ export const ERROR_CODES = {
   },
   NARU_OUTCOME_UNKNOWN: {
     retryable: false,
-    meaning: 'The connection broke after the message was sent and before its receipt came: it may or may not have arrived.',
+    meaning:
+      'The connection broke after the message was sent and before its receipt came: it may or may not have arrived.',
     action: 'Send it again with the same `id` if the receiver can tell duplicates apart.',
   },
   NARU_UNSUPPORTED: {
     retryable: false,
-    meaning: 'The place cannot do what was asked. The message names everything missing and the places that have it.',
+    meaning:
+      'The place cannot do what was asked. The message names everything missing and the places that have it.',
     action: 'Use another place, leave the option out, or opt in to an emulation with `emulate`.',
   },
   NARU_INVALID_ARGUMENT: {
@@ -96,7 +100,8 @@ export const ERROR_CODES = {
   },
   NARU_LIMIT: {
     retryable: false,
-    meaning: 'A limit of the system or of the mailbox was reached: memory, descriptors, producers, consumers.',
+    meaning:
+      'A limit of the system or of the mailbox was reached: memory, descriptors, producers, consumers.',
     action: 'Raise the limit that the message names.',
   },
   NARU_CORRUPT: {
@@ -106,7 +111,8 @@ export const ERROR_CODES = {
   },
   NARU_NO_CONSUMER: {
     retryable: true,
-    meaning: 'Nobody is there to receive, and the mailbox was told not to keep the message (`nobody: "fail"`).',
+    meaning:
+      'Nobody is there to receive, and the mailbox was told not to keep the message (`nobody: "fail"`).',
     action: 'Start a consumer; `ready({ consumers: 1 })` waits for one.',
   },
   NARU_NATIVE_MISSING: {

@@ -19,7 +19,8 @@ const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 const json: Codec = {
   encode(data) {
-    if (isUint8Array(data)) throw new TypeError('a Uint8Array is not JSON: open the mailbox with codec "bytes"');
+    if (isUint8Array(data))
+      throw new TypeError('a Uint8Array is not JSON: open the mailbox with codec "bytes"');
     const text = JSON.stringify(data) as string | undefined;
     if (text === undefined) throw new TypeError(`${typeof data} has no JSON form`);
     return Buffer.from(text, 'utf8');
@@ -58,5 +59,8 @@ export function resolveCodec(codec: CodecName | Codec | undefined): Codec {
   if (typeof codec === 'object') return codec;
   const found = Object.hasOwn(CODECS, codec ?? 'json') ? CODECS[codec ?? 'json'] : undefined;
   if (found !== undefined) return found;
-  throw new NaruError('NARU_INVALID_ARGUMENT', `unknown codec "${codec}": use ${Object.keys(CODECS).join(', ')}`);
+  throw new NaruError(
+    'NARU_INVALID_ARGUMENT',
+    `unknown codec "${codec}": use ${Object.keys(CODECS).join(', ')}`,
+  );
 }

@@ -34,7 +34,11 @@ export type OutputOf<S> = S extends Schema<infer _I, infer O> ? O : never;
  * @returns the validated value, or a promise of it when the schema is asynchronous
  * @throws NARU_INVALID_MESSAGE  the value does not fit; the message lists the issues
  */
-export function validate<Out>(schema: Schema<unknown, Out>, value: unknown, mailbox: string): Out | Promise<Out> {
+export function validate<Out>(
+  schema: Schema<unknown, Out>,
+  value: unknown,
+  mailbox: string,
+): Out | Promise<Out> {
   const result = schema['~standard'].validate(value);
   return result instanceof Promise ? result.then((r) => unwrap(r, mailbox)) : unwrap(result, mailbox);
 }
@@ -43,9 +47,13 @@ function unwrap<Out>(result: SchemaResult<Out>, mailbox: string): Out {
   if (result.issues === undefined) return result.value;
   const shown = result.issues.slice(0, 5).map(describeIssue).join('; ');
   const more = result.issues.length > 5 ? ` and ${result.issues.length - 5} more` : '';
-  throw new NaruError('NARU_INVALID_MESSAGE', `${mailbox}: the message does not fit its schema: ${shown}${more}`, {
-    mailbox,
-  });
+  throw new NaruError(
+    'NARU_INVALID_MESSAGE',
+    `${mailbox}: the message does not fit its schema: ${shown}${more}`,
+    {
+      mailbox,
+    },
+  );
 }
 
 function describeIssue(issue: SchemaIssue): string {

@@ -23,7 +23,12 @@ export interface NativeAddon {
    * Interrupted: a signal with a JavaScript handler came (main thread only). Waits are cut in slices so that worker.terminate() works.
    * @param timeoutMs  longest wait; negative = for ever
    */
-  futexWait(buffer: ArrayBufferLike, byteOffset: number, expected: number, timeoutMs: number): 'woken' | 'changed' | 'timeout' | 'interrupted';
+  futexWait(
+    buffer: ArrayBufferLike,
+    byteOffset: number,
+    expected: number,
+    timeoutMs: number,
+  ): 'woken' | 'changed' | 'timeout' | 'interrupted';
   /** The same in a thread of its own. The promise holds no event loop unless `keepAlive`. */
   futexWaitAsync(
     buffer: ArrayBufferLike,
@@ -63,11 +68,14 @@ export function tryNative(): NativeAddon | undefined {
     failure = 'switched off by NARU_NO_NATIVE=1';
     return undefined;
   }
-  const file = fileURLToPath(new URL(`../../prebuilds/${process.platform}-${process.arch}/naru.node`, import.meta.url));
+  const file = fileURLToPath(
+    new URL(`../../prebuilds/${process.platform}-${process.arch}/naru.node`, import.meta.url),
+  );
   try {
     const addon = createRequire(import.meta.url)(file) as NativeAddon;
     if (addon.interfaceVersion === INTERFACE_VERSION) loaded = addon;
-    else failure = `${file} has interface ${addon.interfaceVersion}, this package needs ${INTERFACE_VERSION}: run npm run build`;
+    else
+      failure = `${file} has interface ${addon.interfaceVersion}, this package needs ${INTERFACE_VERSION}: run npm run build`;
   } catch (error) {
     failure = error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error);
   }

@@ -99,7 +99,10 @@ export interface StoreStats {
 export interface ItemStore<T> {
   offer(item: T, meta: ItemMeta): OfferResult;
   /** @param options.group  deliver all: subscriptions of one group share one copy */
-  subscribe(ready: () => void, options?: { group?: string | undefined; from?: 'now' | 'start' | undefined }): Subscription<T>;
+  subscribe(
+    ready: () => void,
+    options?: { group?: string | undefined; from?: 'now' | 'start' | undefined },
+  ): Subscription<T>;
   /** No more offers; subscriptions end when they are empty. */
   end(): void;
   readonly isEnded: boolean;
