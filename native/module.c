@@ -1,0 +1,60 @@
+// Registration: what the addon exports and what each environment owns. Context-aware: no writable globals but the list of
+// mappings (mapping.c, locked) and the flags of the signal handler (futex.c), so that any number of threads can load it.
+#include "naru.h"
+
+#include <stdlib.h>
+
+static void environment_free(napi_env env, void *data, void *hint) {
+  (void)hint;
+  environment *own = data;
+  if (own->data_view != NULL) napi_delete_reference(env, own->data_view);
+  free(own);
+}
+
+environment *environment_of(napi_env env) {
+  void *data = NULL;
+  napi_get_instance_data(env, &data);
+  return data;
+}
+
+static bool environment_create(napi_env env) {
+  environment *own = calloc(1, sizeof *own);
+  if (own == NULL) return false;
+  if (napi_set_instance_data(env, own, environment_free, NULL) != napi_ok) {
+    free(own);
+    return false;
+  }
+  napi_value global, constructor;
+  return napi_get_global(env, &global) == napi_ok &&
+         napi_get_named_property(env, global, "DataView", &constructor) == napi_ok &&
+         napi_create_reference(env, constructor, 1, &own->data_view) == napi_ok;
+}
+
+#define METHOD(name, function) {name, NULL, function, NULL, NULL, NULL, napi_enumerable, NULL}
+#define VALUE(name, value) {name, NULL, NULL, NULL, NULL, value, napi_enumerable, NULL}
+
+NAPI_MODULE_INIT() {
+  napi_value version, shared;
+  if (!environment_create(env) || napi_create_uint32(env, NARU_INTERFACE_VERSION, &version) != napi_ok ||
+      napi_get_boolean(env, mapping_gives_shared(), &shared) != napi_ok) {
+    napi_throw_error(env, NULL, "Naru's addon could not start in this thread");
+    return NULL;
+  }
+  const napi_property_descriptor properties[] = {
+      VALUE("interfaceVersion", version),
+      VALUE("hasSharedArrayBuffer", shared),
+      METHOD("map", naru_map),
+      METHOD("unmap", naru_unmap),
+      METHOD("allocate", naru_allocate),
+      METHOD("futexWait", naru_futex_wait),
+      METHOD("futexWaitAsync", naru_futex_wait_async),
+      METHOD("futexWake", naru_futex_wake),
+      METHOD("yieldThread", naru_yield_thread),
+      METHOD("tryLock", naru_try_lock),
+      METHOD("unlock", naru_unlock),
+      METHOD("makeFifo", naru_make_fifo),
+      METHOD("peerCredentials", naru_peer_credentials),
+  };
+  if (napi_define_properties(env, exports, sizeof properties / sizeof properties[0], properties) != napi_ok) return NULL;
+  return exports;
+}

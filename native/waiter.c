@@ -1,0 +1,172 @@
+// futexWaitAsync: each wait in a thread of its own, because a blocked one would take libuv's pool (four threads) from everybody.
+// The thread touches its own record and the environment's queue of results, nothing else; all else is done by the event loop.
+#include "naru.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+
+// Only the kernel's futex call and a few words of ours run on it.
+enum { STACK_BYTES = 128 * 1024 };
+
+struct waiter {
+  wait_request request;
+  pthread_t thread;
+  atomic_bool stop;
+  wait_result result;
+  int error;
+  bool posted;            // handed to the queue, whose callback frees it; read after the join only
+  bool keep_alive;
+  napi_threadsafe_function results;
+  napi_deferred deferred;
+  napi_ref buffer;        // keeps the memory while the thread looks at it
+  mapping *held;          // keeps it even if somebody unmaps; NULL when it is not a mapping
+  environment *own;       // NULL once the environment has gone
+  waiter *previous, *next;
+};
+
+static wait_result stop_waiter(void *context) {
+  waiter *it = context;
+  return atomic_load(&it->stop) ? WAIT_STOPPED : WAIT_WOKEN;
+}
+
+static void *run(void *context) {
+  waiter *it = context;
+  it->result = wait_in_slices(&it->request, stop_waiter, it);
+  it->error = errno;
+  // Stopped: the environment is going and collects this record itself.
+  it->posted = it->result != WAIT_STOPPED;
+  if (it->posted && napi_call_threadsafe_function(it->results, it, napi_tsfn_nonblocking) != napi_ok) it->posted = false;
+  return NULL;
+}
+
+// Takes it off the environment and lets go of all that it held. The record itself stays.
+static void retire(napi_env env, waiter *it) {
+  environment *own = it->own;
+  it->own = NULL;
+  if (it->previous != NULL) it->previous->next = it->next;
+  else own->waiters = it->next;
+  if (it->next != NULL) it->next->previous = it->previous;
+  napi_delete_reference(env, it->buffer);
+  if (it->held != NULL) mapping_release(it->held);
+  if (!it->keep_alive) return;
+  own->holding -= 1;
+  if (own->holding == 0) napi_unref_threadsafe_function(env, own->results);
+}
+
+static void settle(napi_env env, waiter *it) {
+  napi_value value;
+  if (it->result != WAIT_FAILED) {
+    if (napi_create_string_utf8(env, wait_result_name(it->result), NAPI_AUTO_LENGTH, &value) == napi_ok)
+      napi_resolve_deferred(env, it->deferred, value);
+    return;
+  }
+  throw_errno(env, it->error, "futex");
+  if (napi_get_and_clear_last_exception(env, &value) == napi_ok) napi_reject_deferred(env, it->deferred, value);
+}
+
+// In the event loop, for each result; without `env` when the environment is going.
+static void deliver(napi_env env, napi_value callback, void *context, void *data) {
+  (void)callback, (void)context;
+  waiter *it = data;
+  if (env != NULL && it->own != NULL) {
+    pthread_join(it->thread, NULL);
+    retire(env, it);
+    settle(env, it);
+  }
+  // Still on the list only if the queue is torn down before stop_all(), which then needs the record.
+  if (it->own == NULL) free(it);
+}
+
+// The environment's end: worker.terminate(), process.exit(), or simply nothing left to do. Registered after the queue of
+// results was created and so run before that is torn down: no thread outlives it.
+static void stop_all(void *data) {
+  napi_env env = data;
+  environment *own = environment_of(env);
+  for (waiter *it = own->waiters; it != NULL; it = it->next) atomic_store(&it->stop, true);
+  while (own->waiters != NULL) {
+    waiter *it = own->waiters;
+    pthread_join(it->thread, NULL);
+    retire(env, it);
+    if (!it->posted) free(it);
+  }
+}
+
+static bool results_create(napi_env env, environment *own) {
+  if (own->results != NULL) return true;
+  napi_value name;
+  if (napi_create_string_utf8(env, "naru.futexWaitAsync", NAPI_AUTO_LENGTH, &name) == napi_ok &&
+      napi_create_threadsafe_function(env, NULL, NULL, name, 0, 1, NULL, NULL, NULL, deliver, &own->results) == napi_ok) {
+    napi_unref_threadsafe_function(env, own->results);
+    napi_add_env_cleanup_hook(env, stop_all, env);
+    return true;
+  }
+  own->results = NULL;
+  return false;
+}
+
+// No signal may land on such a thread: those of the process are the main thread's.
+static int thread_start(waiter *it) {
+  pthread_attr_t attributes;
+  sigset_t all, old;
+  int error = pthread_attr_init(&attributes);
+  if (error != 0) return error;
+  pthread_attr_setstacksize(&attributes, STACK_BYTES);
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &old);
+  error = pthread_create(&it->thread, &attributes, run, it);
+  pthread_sigmask(SIG_SETMASK, &old, NULL);
+  pthread_attr_destroy(&attributes);
+  return error;
+}
+
+static void enlist(napi_env env, environment *own, waiter *it, void *word_buffer) {
+  it->own = own;
+  it->results = own->results;
+  it->held = mapping_hold(word_buffer);
+  it->next = own->waiters;
+  if (own->waiters != NULL) own->waiters->previous = it;
+  own->waiters = it;
+  if (!it->keep_alive) return;
+  own->holding += 1;
+  if (own->holding == 1) napi_ref_threadsafe_function(env, own->results);
+}
+
+napi_value naru_futex_wait_async(napi_env env, napi_callback_info info) {
+  napi_value values[5], promise;
+  wait_request request;
+  bool keep_alive;
+  void *data;
+  size_t length;
+  if (!args_read(env, info, 5, values) || !wait_request_read(env, values, &request) ||
+      !arg_boolean(env, values[4], "keepAlive", &keep_alive) || !arg_buffer(env, values[0], &data, &length))
+    return NULL;
+  environment *own = environment_of(env);
+  waiter *it = calloc(1, sizeof *it);
+  if (it == NULL || !results_create(env, own)) {
+    free(it);
+    return throw_errno(env, ENOMEM, "pthread_create");
+  }
+  it->request = request;
+  it->keep_alive = keep_alive;
+  if (napi_create_reference(env, values[0], 1, &it->buffer) != napi_ok) {
+    free(it);
+    return throw_errno(env, ENOMEM, "pthread_create");
+  }
+  if (napi_create_promise(env, &it->deferred, &promise) != napi_ok) {
+    napi_delete_reference(env, it->buffer);
+    free(it);
+    return NULL;
+  }
+  enlist(env, own, it, data);
+  const int error = thread_start(it);
+  if (error == 0) return promise;
+  // No thread to be had (EAGAIN: RLIMIT_NPROC, pthread_create(3)): the promise says so.
+  retire(env, it);
+  it->result = WAIT_FAILED;
+  it->error = error;
+  settle(env, it);
+  free(it);
+  return promise;
+}
