@@ -14,6 +14,17 @@ export interface NaruErrorJson {
   readonly place?: string;
   readonly mailbox?: string;
   readonly cause?: NaruErrorJson | string;
+  readonly partial?: PartialResult;
+}
+
+/** What became of a list when sending it failed midway, in the list's order: first these, then those, then the rest. */
+export interface PartialResult {
+  /** So many were sent, with the level asked for. */
+  readonly sent: number;
+  /** After them, so many may or may not have arrived. */
+  readonly unknown: number;
+  /** The rest was not sent. */
+  readonly unsent: number;
 }
 
 /** Where an error happened and why. URLs may be given as they are: passwords are removed here. */
@@ -23,6 +34,7 @@ export interface NaruErrorContext {
   /** The mailbox: its URL or name. */
   readonly mailbox?: string | undefined;
   readonly cause?: unknown;
+  readonly partial?: PartialResult | undefined;
 }
 
 /** An error of Naru. `message` says what failed, on which mailbox, the value against the limit, and what to do. */
@@ -34,12 +46,15 @@ export class NaruError extends Error {
   readonly place: string | undefined;
   /** The mailbox's URL without its password, where one is involved. */
   readonly mailbox: string | undefined;
+  /** Of `sendMany()`: what was sent and what was not. */
+  readonly partial: PartialResult | undefined;
 
   constructor(code: NaruErrorCode, message: string, context: NaruErrorContext = {}) {
     super(redact(message), context.cause === undefined ? undefined : { cause: redactCause(context.cause) });
     this.code = code;
     this.place = context.place;
     this.mailbox = context.mailbox === undefined ? undefined : redact(context.mailbox);
+    this.partial = context.partial;
     Object.defineProperty(this, BRAND, { value: true });
   }
 
@@ -56,6 +71,7 @@ export class NaruError extends Error {
       ...(this.place === undefined ? {} : { place: this.place }),
       ...(this.mailbox === undefined ? {} : { mailbox: this.mailbox }),
       ...(this.cause === undefined ? {} : { cause: causeToJson(this.cause) }),
+      ...(this.partial === undefined ? {} : { partial: this.partial }),
     };
   }
 

@@ -1,0 +1,51 @@
+// What a mailbox tells beside messages, and the listeners of it. An error that nobody listens to becomes a process warning:
+// nothing is lost without a word.
+
+import type { DriverEvents } from './driver.ts';
+
+/** Events of a mailbox and what each carries. */
+export interface MailboxEvents extends DriverEvents {
+  /** A send had to wait, or failed, because there was no room. Told once until there is room again. */
+  full: { waitingSends: number };
+  /** The handle is closed. */
+  close: { undelivered: number };
+}
+
+/** The listeners of one mailbox. */
+export class EventHub {
+  readonly #listeners = new Map<keyof MailboxEvents, Set<(detail: never) => void>>();
+  readonly #mailbox: string;
+
+  constructor(mailbox: string) {
+    this.#mailbox = mailbox;
+  }
+
+  /** @returns a function that takes the listener off */
+  on<K extends keyof MailboxEvents>(type: K, listener: (detail: MailboxEvents[K]) => void): () => void {
+    const set = this.#listeners.get(type) ?? new Set();
+    this.#listeners.set(type, set);
+    set.add(listener);
+    return () => set.delete(listener);
+  }
+
+  /** Calls every listener; one that throws does not keep the others from hearing. */
+  emit<K extends keyof MailboxEvents>(type: K, detail: MailboxEvents[K]): void {
+    const set = this.#listeners.get(type) as Set<(detail: MailboxEvents[K]) => void> | undefined;
+    if (set === undefined || set.size === 0) {
+      if (type === 'error') this.#warn((detail as MailboxEvents['error']).error);
+      return;
+    }
+    for (const listener of set) {
+      try {
+        listener(detail);
+      } catch (error) {
+        this.#warn(error);
+      }
+    }
+  }
+
+  #warn(error: unknown): void {
+    const text = error instanceof Error ? error.message : String(error);
+    process.emitWarning(`${this.#mailbox}: ${text}`, 'NaruWarning');
+  }
+}

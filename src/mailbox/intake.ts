@@ -1,0 +1,169 @@
+// The receiving half of a handle: order among waiting receives, and how much the driver is asked to bring. Hands out
+// deliveries; decoding and settling rules are in mailbox.ts and iterate.ts.
+
+import { NaruError } from '../errors/index.ts';
+import type { Delivery, Driver, Receiver } from './driver.ts';
+import { timeoutError, watchLimits, type WaitLimits } from './waiting.ts';
+
+interface WaitingReceive {
+  /** How many messages it takes at most. */
+  readonly max: number;
+  readonly give: (deliveries: Delivery[]) => void;
+  readonly failed: (error: unknown) => void;
+}
+
+export class Intake {
+  readonly #driver: Driver;
+  readonly #mailbox: string;
+  readonly #single: Delivery[] = [];
+  #receiver: Receiver | undefined;
+  #attaching: Promise<Receiver> | undefined;
+  #waiting: WaitingReceive[] = [];
+  /** Sum of `max` over all that wait. */
+  #wanted = 0;
+  #failed: Error | undefined;
+  #finished = false;
+  received = 0;
+
+  constructor(driver: Driver, mailbox: string) {
+    this.#driver = driver;
+    this.#mailbox = mailbox;
+  }
+
+  get waitingReceives(): number {
+    return this.#waiting.length;
+  }
+
+  get attached(): Receiver | undefined {
+    return this.#receiver;
+  }
+
+  /** Takes the consumer's seat. Idempotent. */
+  attach(): Promise<Receiver> {
+    if (this.#failed !== undefined) return Promise.reject(this.#failed);
+    this.#attaching ??= this.#driver.attachReceiver().then(
+      (receiver) => (this.#receiver = receiver),
+      (error: unknown) => {
+        this.#attaching = undefined;
+        throw error;
+      },
+    );
+    return this.#attaching;
+  }
+
+  /** Gives the seat back; unsettled messages return to the place. */
+  async detach(): Promise<void> {
+    const attaching = this.#attaching;
+    if (attaching === undefined) return;
+    this.#attaching = undefined;
+    const receiver = await attaching;
+    this.#receiver = undefined;
+    this.#rejectAll(new NaruError('NARU_CLOSED', `${this.#mailbox}: the consumer was disconnected`));
+    await receiver.close();
+  }
+
+  /** One message if one is there; never overtakes a waiting receive. */
+  takeOne(receiver: Receiver): Delivery | undefined {
+    if (this.#waiting.length > 0) return undefined;
+    const single = this.#single;
+    single.length = 0;
+    if (receiver.take(1, single) === 0) return undefined;
+    this.received += 1;
+    return single[0];
+  }
+
+  /** Up to `max` messages that are there now. */
+  takeMany(receiver: Receiver, max: number, out: Delivery[]): number {
+    if (this.#waiting.length > 0) return 0;
+    const count = receiver.take(max, out);
+    this.received += count;
+    return count;
+  }
+
+  /**
+   * Waits until at least one message is there.
+   * @returns 1 to `max` deliveries; none when the mailbox has ended or this handle was closed
+   * @throws NARU_TIMEOUT, what the place failed with, the signal's reason
+   */
+  async wait(receiver: Receiver, max: number, limits: WaitLimits): Promise<Delivery[]> {
+    if (this.#failed !== undefined) throw this.#failed;
+    const out: Delivery[] = [];
+    if (this.#finished) return out;
+    if (this.takeMany(receiver, max, out) > 0) return out;
+    if (receiver.ended) return out;
+    if (limits.timeoutMs === 0) {
+      if (receiver.poll !== undefined) {
+        await receiver.poll();
+        if (this.takeMany(receiver, max, out) > 0 || receiver.ended) return out;
+      }
+      throw timeoutError('there was no message', 0, this.#mailbox);
+    }
+    return this.#wait(receiver, max, limits);
+  }
+
+  /** The driver says that there may be something. */
+  drain(): void {
+    const receiver = this.#receiver;
+    if (receiver === undefined || this.#waiting.length === 0) return;
+    for (let head = this.#waiting[0]; head !== undefined; head = this.#waiting[0]) {
+      const out: Delivery[] = [];
+      const count = receiver.take(head.max, out);
+      if (count === 0 && !receiver.ended) break;
+      this.received += count;
+      this.#remove(head);
+      head.give(out);
+    }
+    receiver.want(this.#wanted);
+  }
+
+  /** This handle closes: every waiting receive and every later one gets nothing, as at the end of the mailbox. */
+  finish(): void {
+    this.#finished = true;
+    for (const entry of [...this.#waiting]) {
+      this.#remove(entry);
+      entry.give([]);
+    }
+  }
+
+  /** The place is gone: every waiting receive and every later one rejects. */
+  fail(error: Error): void {
+    this.#failed = error;
+    this.#rejectAll(error);
+  }
+
+  #wait(receiver: Receiver, max: number, limits: WaitLimits): Promise<Delivery[]> {
+    return new Promise((resolve, reject) => {
+      let stop = (): void => undefined;
+      const entry: WaitingReceive = {
+        max,
+        give: (deliveries) => {
+          stop();
+          resolve(deliveries);
+        },
+        failed: (error) => {
+          stop();
+          this.#remove(entry);
+          reject(error);
+          if (this.#receiver === receiver) receiver.want(this.#wanted);
+        },
+      };
+      if (limits.signal !== undefined || limits.timeoutMs !== undefined) {
+        stop = watchLimits(limits, 'no message came', this.#mailbox, entry.failed);
+      }
+      this.#waiting.push(entry);
+      this.#wanted += max;
+      receiver.want(this.#wanted);
+    });
+  }
+
+  #remove(entry: WaitingReceive): void {
+    const index = this.#waiting.indexOf(entry);
+    if (index < 0) return;
+    this.#waiting.splice(index, 1);
+    this.#wanted -= entry.max;
+  }
+
+  #rejectAll(error: Error): void {
+    for (const entry of [...this.#waiting]) entry.failed(error);
+  }
+}

@@ -1,0 +1,219 @@
+// Iteration over a mailbox: one message at a time, or everything that is there in batches. Settling is automatic unless the
+// handle says manual: what a loop had is acked when it asks for the next; what it leaves behind goes back.
+
+import type { Delivery, Receiver } from './driver.ts';
+import type { Incoming } from './incoming.ts';
+import type { Intake } from './intake.ts';
+import type { Message } from './message.ts';
+import { nextTurn, turnIsOver, type WaitLimits } from './waiting.ts';
+
+/** What the iterators need of their mailbox. */
+export interface IterationSource<T> {
+  readonly intake: Intake;
+  readonly incoming: Incoming<T>;
+  readonly auto: boolean;
+  /** Messages fetched ahead at most. */
+  readonly max: number;
+  readonly limits: WaitLimits;
+}
+
+/** Fetches deliveries in batches and keeps what was not used, to give it back. */
+class Prefetch<T> {
+  readonly source: IterationSource<T>;
+  #receiver: Receiver | undefined;
+  #batch: Delivery[] = [];
+  #index = 0;
+
+  constructor(source: IterationSource<T>) {
+    this.source = source;
+  }
+
+  get receiver(): Receiver | undefined {
+    return this.#receiver;
+  }
+
+  next(): Delivery | undefined {
+    const delivery = this.#batch[this.#index];
+    if (delivery !== undefined) this.#index += 1;
+    return delivery;
+  }
+
+  /** The rest of the batch at once. */
+  all(): Delivery[] {
+    const rest = this.#index === 0 ? this.#batch : this.#batch.slice(this.#index);
+    this.#batch = [];
+    this.#index = 0;
+    return rest;
+  }
+
+  /** Takes what is there without waiting. @returns false when nothing is, or when the event loop must turn first */
+  refillNow(): boolean {
+    const receiver = this.#receiver;
+    if (receiver === undefined || turnIsOver()) return false;
+    this.#batch = [];
+    this.#index = 0;
+    return this.source.intake.takeMany(receiver, this.source.max, this.#batch) > 0;
+  }
+
+  /** Waits for more. @returns false when the mailbox has ended */
+  async refill(): Promise<boolean> {
+    const { intake, max, limits } = this.source;
+    if (turnIsOver()) await nextTurn();
+    this.#receiver = await intake.attach();
+    this.#batch = await intake.wait(this.#receiver, max, limits);
+    this.#index = 0;
+    return this.#batch.length > 0;
+  }
+
+  /** Gives back what was fetched and not handed out. */
+  release(): void {
+    const rest = this.all();
+    if (!this.source.incoming.canAck) return;
+    for (const delivery of rest) this.#receiver?.settle(delivery, 'release', 0);
+  }
+}
+
+/** `for await (const message of mailbox)`. */
+export class MessageIterator<T> implements AsyncIterableIterator<Message<T>> {
+  readonly #prefetch: Prefetch<T>;
+  #current: Message<T> | undefined;
+  #done = false;
+
+  constructor(source: IterationSource<T>) {
+    this.#prefetch = new Prefetch(source);
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  next(): Promise<IteratorResult<Message<T>, undefined>> {
+    const receiver = this.#prefetch.receiver;
+    if (receiver !== undefined && !this.#done) {
+      this.#settleCurrent(receiver);
+      const delivery =
+        this.#prefetch.next() ?? (this.#prefetch.refillNow() ? this.#prefetch.next() : undefined);
+      if (delivery !== undefined) {
+        const message = this.#prefetch.source.incoming.handOutOrSkip(receiver, delivery);
+        if (message !== undefined && !(message instanceof Promise)) {
+          this.#current = message;
+          return Promise.resolve({ value: message, done: false });
+        }
+        if (message !== undefined) return this.#nextSlow(message);
+      }
+    }
+    return this.#nextSlow(undefined);
+  }
+
+  /** The loop ended early (break, return, throw): the current message and what was fetched ahead go back. */
+  return(): Promise<IteratorResult<Message<T>, undefined>> {
+    this.#done = true;
+    const { receiver, source } = this.#prefetch;
+    const current = this.#current;
+    this.#current = undefined;
+    this.#prefetch.release();
+    if (
+      source.auto &&
+      source.incoming.canAck &&
+      receiver !== undefined &&
+      current?.markSettled('nack') === true
+    ) {
+      receiver.settle(current.delivery, 'requeue', 0);
+    }
+    return Promise.resolve({ value: undefined, done: true });
+  }
+
+  async #nextSlow(
+    pending: Promise<Message<T> | undefined> | undefined,
+  ): Promise<IteratorResult<Message<T>, undefined>> {
+    let message = await pending;
+    while (message === undefined && !this.#done) {
+      const delivery = this.#prefetch.next();
+      if (delivery !== undefined && this.#prefetch.receiver !== undefined) {
+        message = await this.#prefetch.source.incoming.handOutOrSkip(this.#prefetch.receiver, delivery);
+      } else if (!(await this.#prefetch.refill())) {
+        this.#done = true;
+      }
+    }
+    if (message === undefined || this.#done) {
+      this.#prefetch.release();
+      return { value: undefined, done: true };
+    }
+    this.#current = message;
+    return { value: message, done: false };
+  }
+
+  #settleCurrent(receiver: Receiver): void {
+    const current = this.#current;
+    if (current === undefined) return;
+    this.#current = undefined;
+    if (this.#prefetch.source.auto) this.#prefetch.source.incoming.autoAck(receiver, current);
+  }
+}
+
+/** `for await (const messages of mailbox.batches())`: everything that is there, up to a limit, at least one. */
+export class BatchIterator<T> implements AsyncIterableIterator<Message<T>[]> {
+  readonly #prefetch: Prefetch<T>;
+  #current: Message<T>[] = [];
+  #done = false;
+
+  constructor(source: IterationSource<T>) {
+    this.#prefetch = new Prefetch(source);
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  async next(): Promise<IteratorResult<Message<T>[], undefined>> {
+    this.#settleCurrent();
+    while (!this.#done) {
+      if (!this.#prefetch.refillNow() && !(await this.#prefetch.refill())) break;
+      const batch = await this.#handOut();
+      if (batch.length > 0) {
+        this.#current = batch;
+        return { value: batch, done: false };
+      }
+    }
+    this.#done = true;
+    return { value: undefined, done: true };
+  }
+
+  return(): Promise<IteratorResult<Message<T>[], undefined>> {
+    this.#done = true;
+    const { receiver, source } = this.#prefetch;
+    const current = this.#current;
+    this.#current = [];
+    if (receiver !== undefined && source.auto && source.incoming.canAck) {
+      for (const message of current) {
+        if (message.markSettled('nack')) receiver.settle(message.delivery, 'requeue', 0);
+      }
+    }
+    return Promise.resolve({ value: undefined, done: true });
+  }
+
+  async #handOut(): Promise<Message<T>[]> {
+    const { receiver, source } = this.#prefetch;
+    const batch: Message<T>[] = [];
+    if (receiver === undefined) return batch;
+    for (const delivery of this.#prefetch.all()) {
+      const handed = source.incoming.handOutOrSkip(receiver, delivery);
+      const message = handed instanceof Promise ? await handed : handed;
+      if (message !== undefined) batch.push(message);
+    }
+    return batch;
+  }
+
+  #settleCurrent(): void {
+    const { receiver, source } = this.#prefetch;
+    const current = this.#current;
+    if (current.length === 0 || receiver === undefined) return;
+    this.#current = [];
+    if (!source.auto) return;
+    const deliveries: Delivery[] = [];
+    for (const message of current) {
+      if (message.markSettled('ack')) deliveries.push(message.delivery);
+    }
+    source.incoming.autoAckAll(receiver, deliveries);
+  }
+}

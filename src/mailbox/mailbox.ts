@@ -1,0 +1,615 @@
+// Mailbox: the class every user holds. It joins the halves (outbox, intake), encoding and decoding, requests and consumers,
+// and owns the life of the handle. Everything that can be told apart from these lives in the files it imports.
+
+import { inspect } from 'node:util';
+import { NaruError } from '../errors/index.ts';
+import { resolveCodec } from './codec.ts';
+import type { Capabilities, Feature } from './capabilities.ts';
+import { BlockingWait } from './blocking-wait.ts';
+import { Consumption, type ConsumeOptions, type Handler } from './consume.ts';
+import { DeadLetter, type DeadLetterTarget } from './dead-letter.ts';
+import { DEFAULTS } from './defaults.ts';
+import { Diagnostics } from './diagnostics.ts';
+import type { Delivery, Driver, Receiver, Sender } from './driver.ts';
+import { EventHub, type MailboxEvents } from './events.ts';
+import type { HookRelay } from './hooks.ts';
+import { Incoming } from './incoming.ts';
+import { Intake } from './intake.ts';
+import { BatchIterator, MessageIterator, type IterationSource } from './iterate.ts';
+import type { Needs, SendOptions } from './lacks.ts';
+import type { Message } from './message.ts';
+import { Encoder, unsupported } from './outgoing.ts';
+import { Outbox } from './outbox.ts';
+import type { Stated } from './parse-url.ts';
+import type { Receipt, SendManyResult } from './receipt.ts';
+import { waitForPeers, type ReadyOptions } from './ready.ts';
+import { Requests } from './requests.ts';
+import { sendMany } from './send-many.ts';
+import { Sending } from './sending.ts';
+import { addCounters, type MailboxStats } from './stats.ts';
+import { checkLimits, type WaitLimits } from './waiting.ts';
+
+/** What open() builds a mailbox from. */
+export interface MailboxSetup {
+  readonly driver: Driver;
+  readonly hooks: HookRelay;
+  /** URL and options, merged. */
+  readonly stated: Stated;
+  /** The URL as it may be shown. */
+  readonly text: string;
+  /** Opens the dead-letter mailbox. */
+  readonly openDeadLetter: (url: string) => Promise<DeadLetterTarget>;
+}
+
+/** How close() and drain() end. */
+export interface CloseOptions {
+  /** How long sends that wait for room may still take, in milliseconds. Default: the mailbox's `flushMs` (2,000). */
+  readonly flushMs?: number;
+}
+
+/** What was left when a handle closed. */
+export interface CloseResult {
+  /** Messages this handle was given and that nobody will receive. */
+  readonly undelivered: number;
+}
+
+/**
+ * A mailbox: producers send, consumers receive.
+ *
+ * `In` is what may be sent, `Out` what is received, `Has` the features the place is known to have at compile time.
+ */
+export class Mailbox<In = unknown, Out = In, Has extends Feature = Feature> implements AsyncDisposable {
+  readonly #driver: Driver;
+  readonly #stated: Stated;
+  readonly #text: string;
+  readonly #events: EventHub;
+  readonly #diagnostics: Diagnostics;
+  readonly #encoder: Encoder;
+  readonly #outbox: Outbox;
+  readonly #intake: Intake;
+  readonly #incoming: Incoming<Out>;
+  readonly #requests: Requests<Out>;
+  readonly #deadLetter: DeadLetter | undefined;
+  readonly #sending: Sending;
+  readonly #consumptions = new Set<Consumption<Out>>();
+  readonly #peerWaits = new Set<() => void>();
+  #closing: Promise<CloseResult> | undefined;
+  #failure: Error | undefined;
+
+  /** @internal Use `open()`. */
+  constructor(setup: MailboxSetup) {
+    const { driver, stated, text } = setup;
+    const { capabilities } = driver.facts;
+    this.#driver = driver;
+    this.#stated = stated;
+    this.#text = text;
+    this.#events = new EventHub(text);
+    this.#diagnostics = new Diagnostics(capabilities.scheme, text);
+    const codec = resolveCodec(stated.codec);
+    const emulate = stated.emulate ?? [];
+    const when = stated.validate ?? DEFAULTS.validate;
+    const onSend = when === 'both' || when === 'send' ? stated.schema : undefined;
+    const onReceive = when === 'both' || when === 'receive' ? stated.schema : undefined;
+    this.#encoder = new Encoder(driver.facts, {
+      mailbox: text,
+      codec,
+      schema: onSend,
+      slotBytes: stated.slotBytes,
+      emulate,
+    });
+    this.#outbox = new Outbox(driver, this.#events, {
+      mailbox: text,
+      full: stated.full ?? DEFAULTS.full,
+      nobody: stated.nobody ?? (driver.facts.deliver === 'all' ? 'drop' : 'keep'),
+      maxWaiting: stated.maxWaiting ?? DEFAULTS.maxWaiting,
+    });
+    this.#intake = new Intake(driver, text);
+    const { deadLetter } = stated;
+    this.#deadLetter =
+      deadLetter === undefined ? undefined : new DeadLetter(text, () => setup.openDeadLetter(deadLetter));
+    this.#requests = new Requests<Out>(driver, {
+      mailbox: text,
+      decode: (delivery) => this.#incoming.decode(delivery),
+      encode: (data, fields) => this.#encoder.encode(data, Date.now(), fields, undefined, undefined),
+    });
+    this.#incoming = new Incoming<Out>(driver.facts, this.#intake, this.#events, this.#diagnostics, {
+      mailbox: text,
+      codec,
+      schema: onReceive,
+      canAck: capabilities.features.ack === 'native',
+      deadLetter: this.#deadLetter,
+      reply: (message, data) => this.#requests.reply(message, data),
+    });
+    this.#sending = new Sending({
+      mailbox: text,
+      facts: driver.facts,
+      encoder: this.#encoder,
+      outbox: this.#outbox,
+      diagnostics: this.#diagnostics,
+      confirm: stated.confirm ?? capabilities.confirm,
+    });
+    this.#bind(setup.hooks);
+    // structuredClone() and postMessage() would make an empty object of a handle: this own property makes them throw.
+    Object.defineProperty(this, 'handle', { enumerable: true, get: () => this.#refuseClone() });
+  }
+
+  /** What the place can do. */
+  get capabilities(): Capabilities {
+    return this.#driver.facts.capabilities;
+  }
+
+  /** A URL that a worker thread or another process can open to reach this mailbox. Pass this, never the handle. */
+  get address(): string {
+    return this.#driver.facts.address;
+  }
+
+  /** This handle's identity, which its messages carry as `sender`. */
+  get identity(): string {
+    return this.#driver.facts.identity;
+  }
+
+  /** True when this `open()` created the mailbox. */
+  get created(): boolean {
+    return this.#driver.facts.created;
+  }
+
+  /** Last known numbers of attached producers and consumers, of all processes. */
+  get peers(): { readonly producers: number; readonly consumers: number } {
+    return this.#driver.peers;
+  }
+
+  /**
+   * Sends one message, waiting while the mailbox is full.
+   *
+   * @returns how far the message got
+   * @throws NARU_TIMEOUT, NARU_FULL, NARU_OVERLOADED  there was no room; the message was not sent
+   * @throws NARU_TOO_LARGE, NARU_INVALID_MESSAGE, NARU_INVALID_ARGUMENT, NARU_UNSUPPORTED  it cannot be sent like this
+   * @throws NARU_NO_CONSUMER, NARU_CLOSED, NARU_PEER_GONE, NARU_LIMIT
+   * @throws NARU_OUTCOME_UNKNOWN  it was sent and its receipt did not come (in time)
+   */
+  send(data: In, options?: SendOptions<Has>): Promise<Receipt> {
+    try {
+      this.#checkOpen();
+      checkLimits(options, this.#text);
+      const checked = this.#encoder.check(data);
+      const sender = this.#outbox.attached;
+      if (sender === undefined || checked instanceof Promise) {
+        return this.#sending.sendLater(checked, options as SendOptions | undefined);
+      }
+      return this.#sending.send(sender, checked, options as SendOptions | undefined);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  /**
+   * Sends one message if there is room now. Never waits.
+   *
+   * @returns false when the mailbox is full (or, with a drop policy, when the message was dropped and counted)
+   * @throws as `send()`; NARU_INVALID_ARGUMENT when the handle has no producer's seat yet: open it with role "producer", or
+   *   await `connect('producer')` or any `send()` first
+   */
+  trySend(...args: Needs<'trySync', Has, [data: In, options?: SendOptions<Has>]>): boolean {
+    const [data, options] = args as readonly unknown[] as [In, SendOptions | undefined];
+    return this.#sending.offer(this.#syncSender('trySync', 'trySend'), data, options);
+  }
+
+  /**
+   * Sends one message, blocking the thread while the mailbox is full. For worker threads and simple programs.
+   *
+   * @throws as `trySend()`; NARU_TIMEOUT; NARU_INTERRUPTED when a signal with a handler arrived
+   */
+  sendSync(...args: Needs<'waitSync', Has, [data: In, options?: SendOptions<Has>]>): void {
+    const [data, options] = args as readonly unknown[] as [In, SendOptions | undefined];
+    const sender = this.#syncSender('waitSync', 'sendSync');
+    const blocked = new BlockingWait(options?.timeoutMs, this.#text);
+    while (!this.#sending.offer(sender, data, options)) {
+      if (this.#stated.full === 'drop-newest') return;
+      blocked.wait(sender, 'no room came free');
+      this.#checkOpen();
+    }
+  }
+
+  /**
+   * Sends many messages in order, waiting for room as needed.
+   *
+   * @throws as `send()`; the error's `partial` says what was sent, what is unknown and what was not sent, in list order
+   */
+  async sendMany(
+    list: Iterable<In> | AsyncIterable<In>,
+    options?: SendOptions<Has>,
+  ): Promise<SendManyResult> {
+    this.#checkOpen();
+    checkLimits(options, this.#text);
+    const sender = await this.#outbox.attach();
+    const confirm = this.#sending.wantedConfirm(options as SendOptions | undefined);
+    const source = {
+      sender,
+      outbox: this.#outbox,
+      encoder: this.#encoder,
+      diagnostics: this.#diagnostics,
+      confirm,
+      mailbox: this.#text,
+    };
+    return await sendMany(
+      source,
+      list,
+      options as SendOptions | undefined,
+      confirm ?? this.#driver.facts.offered,
+    );
+  }
+
+  /**
+   * Takes the oldest message, waiting until one comes. Settles it at hand-out unless the handle settles manually: should
+   * this process die right after, the message is not delivered again (at most once).
+   *
+   * @throws NARU_TIMEOUT, NARU_CLOSED (closed or ended), NARU_INVALID_MESSAGE (undecodable; it was rejected), NARU_LIMIT
+   */
+  async receive(limits: WaitLimits = {}): Promise<Message<Out>> {
+    this.#checkOpen();
+    checkLimits(limits, this.#text);
+    const receiver = await this.#intake.attach();
+    const [delivery] = await this.#intake.wait(receiver, 1, limits);
+    if (delivery === undefined) throw this.#nothingMore();
+    return this.#autoAcked(receiver, await this.#incoming.handOut(receiver, delivery));
+  }
+
+  /**
+   * Takes the oldest message if one is there. Never waits.
+   * @throws NARU_INVALID_ARGUMENT when the handle has no consumer's seat yet: open it with role "consumer", or await `connect('consumer')` first
+   */
+  tryReceive(...args: Needs<'trySync', Has, []>): Message<Out> | undefined;
+  tryReceive(): Message<Out> | undefined {
+    return this.#tryReceive(this.#syncReceiver('trySync', 'tryReceive'));
+  }
+
+  /**
+   * Takes the oldest message, blocking the thread until one comes.
+   * @throws as `tryReceive()`; NARU_TIMEOUT; NARU_CLOSED; NARU_INTERRUPTED when a signal with a handler arrived
+   */
+  receiveSync(...args: Needs<'waitSync', Has, [limits?: { readonly timeoutMs?: number }]>): Message<Out> {
+    const [limits] = args as [{ readonly timeoutMs?: number } | undefined];
+    const receiver = this.#syncReceiver('waitSync', 'receiveSync');
+    const blocked = new BlockingWait(limits?.timeoutMs, this.#text);
+    for (;;) {
+      const message = this.#tryReceive(receiver);
+      if (message !== undefined) return message;
+      if (receiver.ended) throw this.#nothingMore();
+      blocked.wait(receiver, 'no message came');
+      this.#checkOpen();
+    }
+  }
+
+  /**
+   * Takes up to `max` messages: waits for the first, then takes what is there. Settles as `receive()`.
+   * @returns at least one message
+   * @throws as `receive()`; undecodable ones become `error` events
+   */
+  async receiveMany(max: number, limits: WaitLimits = {}): Promise<Message<Out>[]> {
+    this.#checkOpen();
+    checkLimits(limits, this.#text);
+    if (!Number.isInteger(max) || max < 1) {
+      throw new NaruError(
+        'NARU_INVALID_ARGUMENT',
+        `${this.#text}: receiveMany takes a number of messages from 1, got ${max}`,
+      );
+    }
+    const receiver = await this.#intake.attach();
+    for (;;) {
+      const deliveries = await this.#intake.wait(receiver, max, limits);
+      if (deliveries.length === 0) throw this.#nothingMore();
+      const messages: Message<Out>[] = [];
+      for (const delivery of deliveries) {
+        const message = await this.#incoming.handOutOrSkip(receiver, delivery);
+        if (message !== undefined) messages.push(this.#autoAcked(receiver, message));
+      }
+      if (messages.length > 0) return messages;
+    }
+  }
+
+  /** Iterates until the mailbox ends or this handle closes. A message is acked when the loop asks for the next one. */
+  [Symbol.asyncIterator](): MessageIterator<Out> {
+    return this.messages();
+  }
+
+  /** The same with limits: `for await (const m of mailbox.messages({ signal }))`. A timeout counts for each wait. */
+  messages(limits: WaitLimits = {}): MessageIterator<Out> {
+    this.#checkOpen();
+    return new MessageIterator(this.#iteration(limits, undefined));
+  }
+
+  /** Iterates over everything that is there, in arrays of 1 to `max` (default: `prefetch`). The fastest way to receive. */
+  batches(options: WaitLimits & { readonly max?: number } = {}): BatchIterator<Out> {
+    this.#checkOpen();
+    return new BatchIterator(this.#iteration(options, options.max));
+  }
+
+  /**
+   * Calls `handler` for every message: acks when it resolves, tries again when it throws (see `retry`, `deadLetter`).
+   * @throws NARU_INVALID_ARGUMENT
+   */
+  consume(handler: Handler<Out>, options: ConsumeOptions = {}): Consumption<Out> {
+    this.#checkOpen();
+    const { retry, leaseMs } = this.#stated;
+    const { features } = this.capabilities;
+    const consumption: Consumption<Out> = new Consumption<Out>(
+      {
+        mailbox: this.#text,
+        intake: this.#intake,
+        incoming: this.#incoming,
+        events: this.#events,
+        diagnostics: this.#diagnostics,
+        deadLetter: this.#deadLetter,
+        retry: retry ?? {},
+        canRequeue: features.requeue === 'native',
+        canDelay: features.delay === 'native',
+        leaseMs,
+        onStop: () => this.#consumptions.delete(consumption),
+      },
+      handler,
+      options,
+    );
+    this.#consumptions.add(consumption);
+    return consumption;
+  }
+
+  /**
+   * Sends a request and waits for its answer. Any number may be in flight. Default timeout: 30 s.
+   * @throws NARU_REMOTE (the handler failed), NARU_TIMEOUT, and what `send()` raises
+   */
+  request(...args: Needs<'reply', Has, [data: In, options?: SendOptions<Has>]>): Promise<Message<Out>> {
+    const [data, options] = args as readonly unknown[] as [In, SendOptions | undefined];
+    const timeoutMs = options?.timeoutMs ?? DEFAULTS.requestTimeoutMs;
+    const limits = { signal: options?.signal, timeoutMs };
+    // An answer that nobody waits for any more need not be worked out: the request expires with its timeout.
+    const ttl = this.capabilities.features.ttl === 'native' && timeoutMs > 0 ? { ttlMs: timeoutMs } : {};
+    return this.#requests.request(
+      (replyTo, correlationId) =>
+        this.send(data, { ...ttl, ...options, timeoutMs, replyTo, correlationId } as SendOptions<Has>),
+      limits,
+    );
+  }
+
+  /** Answers requests: what `handler` returns is the answer, what it throws becomes NARU_REMOTE at the requester. */
+  serve(...args: Needs<'reply', Has, [handler: Handler<Out>, options?: ConsumeOptions]>): Consumption<Out> {
+    const [handler, options] = args as [Handler<Out>, ConsumeOptions | undefined];
+    this.#encoder.require('reply', 'serve()');
+    return this.consume((message) => this.#requests.serve(handler, message), options);
+  }
+
+  /** Takes a seat now rather than at first use. @throws NARU_LIMIT when the relation leaves none */
+  async connect(role: 'producer' | 'consumer'): Promise<void> {
+    this.#checkOpen();
+    await (role === 'producer' ? this.#outbox.attach() : this.#intake.attach());
+  }
+
+  /** Gives a seat back; the handle stays open and can connect again. Waiting calls of that side reject. */
+  async disconnect(role: 'producer' | 'consumer'): Promise<void> {
+    await (role === 'producer' ? this.#outbox.detach() : this.#intake.detach());
+  }
+
+  /**
+   * Waits until so many producers and consumers are attached: the cure for slow joiners.
+   * @throws NARU_TIMEOUT, NARU_CLOSED, the signal's reason
+   */
+  ready(options: ReadyOptions): Promise<void> {
+    this.#checkOpen();
+    checkLimits(options, this.#text);
+    const failure = (): Error | undefined =>
+      this.#failure ?? (this.#closing === undefined ? undefined : this.#closedError());
+    return waitForPeers(this.#driver, this.#peerWaits, options, failure, this.#text);
+  }
+
+  /** No more messages from anybody: consumers finish after what is there. @throws NARU_UNSUPPORTED, NARU_CLOSED */
+  async end(): Promise<void> {
+    this.#checkOpen();
+    this.#encoder.require('end', 'end()');
+    const sender = await this.#outbox.attach();
+    await this.#outbox.whenIdle();
+    await sender.end?.();
+  }
+
+  /** Numbers of this handle and of the place. */
+  async stats(): Promise<MailboxStats> {
+    const place = await this.#driver.stats();
+    const { acked, requeued, rejected } = this.#incoming;
+    return {
+      sent: this.#outbox.sent,
+      received: this.#intake.received,
+      acked,
+      requeued,
+      rejected,
+      waitingSends: this.#outbox.waitingMessages,
+      waitingReceives: this.#intake.waitingReceives,
+      pendingRequests: this.#requests.pending,
+      dropped: addCounters(this.#outbox.dropped, this.#incoming.dropped, place.dropped),
+      place,
+    };
+  }
+
+  /** Looks at up to `max` waiting messages, oldest first, and leaves them there. @throws NARU_UNSUPPORTED */
+  async peek(max = 1): Promise<Message<Out>[]> {
+    this.#checkOpen();
+    const { capabilities } = this.#driver.facts;
+    if (this.#driver.peek === undefined) throw unsupported(capabilities, 'peek', 'peek()', this.#text);
+    const deliveries = await this.#driver.peek(max);
+    return Promise.all(deliveries.map((delivery) => this.#incoming.decode(delivery)));
+  }
+
+  /** Removes every waiting message. @returns how many @throws NARU_UNSUPPORTED */
+  async purge(): Promise<number> {
+    this.#checkOpen();
+    if (this.#driver.purge !== undefined) return this.#driver.purge();
+    throw new NaruError('NARU_UNSUPPORTED', `${this.#text}: ${this.capabilities.scheme}:// cannot be purged`);
+  }
+
+  /** Listens. @returns a function that takes the listener off */
+  on<K extends keyof MailboxEvents>(event: K, listener: (detail: MailboxEvents[K]) => void): () => void {
+    return this.#events.on(event, listener);
+  }
+
+  /** Finishes: consumers stop after the messages in their hands, waiting sends get their room, then the handle closes. */
+  async drain(options: CloseOptions = {}): Promise<CloseResult> {
+    await Promise.all([...this.#consumptions].map((consumption) => consumption.stop()));
+    return this.close(options);
+  }
+
+  /**
+   * Closes the handle: waiting sends get `flushMs`, loops end, unsettled messages go back. Idempotent.
+   * @returns how many messages of this handle nobody will receive
+   */
+  close(options: CloseOptions = {}): Promise<CloseResult> {
+    this.#closing ??= this.#close(options.flushMs ?? this.#stated.flushMs ?? DEFAULTS.flushMs);
+    return this.#closing;
+  }
+
+  /** Closes this handle and destroys the mailbox for everybody: others get NARU_CLOSED. */
+  async unlink(): Promise<void> {
+    await this.#driver.unlink();
+    await this.close({ flushMs: 0 });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  /** What logs show: never a password, never a body. */
+  toJSON(): { mailbox: string; identity: string } {
+    return { mailbox: this.#text, identity: this.identity };
+  }
+
+  toString(): string {
+    return `Mailbox(${this.#text})`;
+  }
+
+  [inspect.custom](): string {
+    return this.toString();
+  }
+
+  #bind(hooks: HookRelay): void {
+    hooks.bind({
+      readable: () => this.#intake.drain(),
+      writable: () => this.#outbox.flush(),
+      peers: () => {
+        for (const check of this.#peerWaits) check();
+        this.#outbox.flush();
+      },
+      reply: (delivery: Delivery) => this.#requests.onReply(delivery),
+      event: (type, detail) => this.#events.emit(type, detail as never),
+      failed: (error: Error) => this.#fail(error),
+    });
+  }
+
+  #fail(error: Error): void {
+    if (this.#failure !== undefined || this.#closing !== undefined) return;
+    this.#failure = error;
+    this.#outbox.close(error);
+    this.#intake.fail(error);
+    for (const check of this.#peerWaits) check();
+    this.#requests
+      .close(error)
+      .catch((failure: unknown) => this.#events.emit('error', { error: failure as Error }));
+  }
+
+  async #close(flushMs: number): Promise<CloseResult> {
+    if (flushMs > 0 && this.#outbox.waitingMessages > 0 && this.#failure === undefined) {
+      await Promise.race([this.#outbox.whenIdle(), delay(flushMs)]);
+    }
+    const error = this.#closedError();
+    const unsent = this.#outbox.close(error);
+    this.#intake.finish();
+    for (const check of this.#peerWaits) check();
+    await this.#requests.close(error);
+    await this.#deadLetter?.close();
+    const receiver = this.#intake.detach();
+    const sender = this.#outbox.detach();
+    await Promise.allSettled([receiver, sender]);
+    const { undelivered } = await this.#driver.close();
+    const result = { undelivered: unsent + undelivered };
+    this.#events.emit('close', result);
+    return result;
+  }
+
+  #tryReceive(receiver: Receiver): Message<Out> | undefined {
+    const delivery = this.#intake.takeOne(receiver);
+    if (delivery === undefined) return undefined;
+    const message = this.#incoming.handOut(receiver, delivery);
+    if (message instanceof Promise) {
+      throw new NaruError(
+        'NARU_INVALID_ARGUMENT',
+        `${this.#text}: the schema is asynchronous; use receive(), or validate: 'off'`,
+      );
+    }
+    return this.#autoAcked(receiver, message);
+  }
+
+  #iteration(limits: WaitLimits, max: number | undefined): IterationSource<Out> {
+    checkLimits(limits, this.#text);
+    return {
+      intake: this.#intake,
+      incoming: this.#incoming,
+      auto: (this.#stated.settle ?? DEFAULTS.settle) === 'auto',
+      max: max ?? this.#stated.prefetch ?? DEFAULTS.prefetch,
+      limits,
+    };
+  }
+
+  #autoAcked(receiver: Receiver, message: Message<Out>): Message<Out> {
+    if ((this.#stated.settle ?? DEFAULTS.settle) === 'auto') this.#incoming.autoAck(receiver, message);
+    return message;
+  }
+
+  #syncSender(feature: Feature, what: string): Sender {
+    this.#checkOpen();
+    this.#encoder.require(feature, `${what}()`);
+    const sender = this.#outbox.attached;
+    if (sender === undefined) throw this.#notAttached('producer', what);
+    return sender;
+  }
+
+  #syncReceiver(feature: Feature, what: string): Receiver {
+    this.#checkOpen();
+    this.#encoder.require(feature, `${what}()`);
+    const receiver = this.#intake.attached;
+    if (receiver === undefined) throw this.#notAttached('consumer', what);
+    return receiver;
+  }
+
+  #notAttached(role: 'producer' | 'consumer', what: string): NaruError {
+    return new NaruError(
+      'NARU_INVALID_ARGUMENT',
+      `${this.#text}: ${what}() needs a ${role}'s seat; open with role: '${role}', or await connect('${role}') first`,
+      { mailbox: this.#text },
+    );
+  }
+
+  #checkOpen(): void {
+    if (this.#failure !== undefined) throw this.#failure;
+    if (this.#closing !== undefined) throw this.#closedError();
+  }
+
+  #closedError(): NaruError {
+    return new NaruError('NARU_CLOSED', `${this.#text}: this handle is closed`, { mailbox: this.#text });
+  }
+
+  #nothingMore(): NaruError {
+    if (this.#closing !== undefined) return this.#closedError();
+    return new NaruError('NARU_CLOSED', `${this.#text}: the mailbox has ended and is empty`, {
+      mailbox: this.#text,
+    });
+  }
+
+  #refuseClone(): never {
+    throw new NaruError(
+      'NARU_INVALID_ARGUMENT',
+      `${this.#text}: a mailbox handle cannot be sent to another thread; send mailbox.address and open() it there`,
+      { mailbox: this.#text },
+    );
+  }
+}
+
+function delay(ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, ms);
+  });
+}

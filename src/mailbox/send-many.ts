@@ -1,0 +1,155 @@
+// sendMany(): a list in order, in batches, with an exact account of what was sent when it fails midway.
+
+import { isNaruError, NaruError } from '../errors/index.ts';
+import type { Confirm } from './capabilities.ts';
+import type { Diagnostics } from './diagnostics.ts';
+import type { Outgoing, Sender } from './driver.ts';
+import type { SendOptions } from './lacks.ts';
+import type { Encoder } from './outgoing.ts';
+import type { Outbox } from './outbox.ts';
+import type { SendManyResult } from './receipt.ts';
+import { nextTurn, turnIsOver } from './waiting.ts';
+
+/** What sendMany() needs of its mailbox. */
+export interface SendManySource {
+  readonly sender: Sender;
+  readonly outbox: Outbox;
+  readonly encoder: Encoder;
+  readonly diagnostics: Diagnostics;
+  /** Level to wait for when it is more than what offer() gives. */
+  readonly confirm: Confirm | undefined;
+  readonly mailbox: string;
+}
+
+/** Messages encoded at a time: enough to make batching pay, few enough to keep memory flat. */
+const CHUNK = 512;
+
+/** Receipts of one call: how many came, how many failed. */
+class Confirmations {
+  confirmed = 0;
+  failed = 0;
+  #first: Error | undefined;
+  #taken = 0;
+  #wake: (() => void) | undefined;
+
+  readonly done = (error?: Error): void => {
+    if (error === undefined) this.confirmed += 1;
+    else {
+      this.failed += 1;
+      this.#first ??= error;
+    }
+    if (this.confirmed + this.failed === this.#taken) this.#wake?.();
+  };
+
+  /** Resolves when every message that was taken has its answer. */
+  async all(taken: number, signal: AbortSignal | undefined): Promise<void> {
+    this.#taken = taken;
+    if (this.confirmed + this.failed < taken) {
+      await new Promise<void>((resolve, reject) => {
+        this.#wake = resolve;
+        signal?.addEventListener('abort', () => reject(signal.reason), { once: true });
+      });
+    }
+    if (this.#first !== undefined) throw this.#first;
+  }
+}
+
+/** The progress of one call. */
+class Progress {
+  readonly #source: SendManySource;
+  readonly #options: SendOptions | undefined;
+  readonly confirmations: Confirmations | undefined;
+  #chunk: Outgoing[] = [];
+  #time = Date.now();
+  /** Taken by the place. */
+  taken = 0;
+  /** Read from the list. */
+  read = 0;
+
+  constructor(source: SendManySource, options: SendOptions | undefined) {
+    this.#source = source;
+    this.#options = options;
+    this.confirmations = source.confirm === undefined ? undefined : new Confirmations();
+  }
+
+  /** Adds one; a promise when the caller must wait before the next. */
+  push(data: unknown): Promise<void> | undefined {
+    const checked = this.#source.encoder.check(data);
+    if (checked instanceof Promise) return checked.then((value) => this.#add(value));
+    return this.#add(checked);
+  }
+
+  async flush(): Promise<void> {
+    const chunk = this.#chunk;
+    this.#chunk = [];
+    if (chunk.length === 0) return;
+    const { outbox, sender, diagnostics } = this.#source;
+    let counted = chunk.length;
+    try {
+      await outbox.sendBatch(sender, chunk, this.#options ?? {}, (count) => {
+        counted = count;
+      });
+    } finally {
+      this.taken += counted;
+    }
+    if (diagnostics.heard('send')) diagnostics.publish('send', 'sendMany', chunk.length);
+    if (turnIsOver()) await nextTurn();
+    this.#time = Date.now();
+  }
+
+  #add(data: unknown): Promise<void> | undefined {
+    const { encoder, confirm } = this.#source;
+    this.#chunk.push(encoder.encode(data, this.#time, this.#options, confirm, this.confirmations?.done));
+    this.read += 1;
+    return this.#chunk.length < CHUNK ? undefined : this.flush();
+  }
+}
+
+/** Sends the list. @throws what send() raises, with `partial` */
+export async function sendMany(
+  source: SendManySource,
+  list: Iterable<unknown> | AsyncIterable<unknown>,
+  options: SendOptions | undefined,
+  reached: Confirm,
+): Promise<SendManyResult> {
+  const progress = new Progress(source, options);
+  try {
+    if (Symbol.asyncIterator in list) {
+      for await (const data of list) await progress.push(data);
+    } else {
+      // Not `for await`: it would cost a promise for each element.
+      for (const data of list) {
+        const wait = progress.push(data);
+        if (wait !== undefined) await wait;
+      }
+    }
+    await progress.flush();
+    await progress.confirmations?.all(progress.taken, options?.signal);
+    return { sent: progress.taken, reached };
+  } catch (error) {
+    const total = Math.max(Array.isArray(list) ? list.length : 0, progress.read);
+    throw withPartial(error, source.mailbox, progress, total);
+  }
+}
+
+/** Tells exactly what a failed sendMany() achieved. */
+function withPartial(
+  error: unknown,
+  mailbox: string,
+  { taken, confirmations }: Progress,
+  total: number,
+): unknown {
+  const sent = confirmations?.confirmed ?? taken;
+  const partial = { sent, unknown: taken - sent, unsent: total - taken };
+  if (isNaruError(error)) {
+    return new NaruError(
+      error.code,
+      `${error.message} (of ${total} messages ${sent} were sent, ${partial.unknown} are unknown, ${partial.unsent} were not sent)`,
+      { place: error.place, mailbox, cause: error.cause, partial },
+    );
+  }
+  // An abort keeps its own reason; what was sent hangs on it where it can.
+  if (typeof error === 'object' && error !== null && Object.isExtensible(error))
+    Object.assign(error, { partial });
+  return error;
+}

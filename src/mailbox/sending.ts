@@ -1,0 +1,129 @@
+// Sending one message: the fast path where there is room, waiting where there is none, waiting for a receipt where one is
+// asked for. Order among waiting sends is the outbox's; lists are in send-many.ts.
+
+import { NaruError } from '../errors/index.ts';
+import type { Confirm } from './capabilities.ts';
+import type { Diagnostics } from './diagnostics.ts';
+import type { DriverFacts, Outgoing, Sender } from './driver.ts';
+import type { SendOptions } from './lacks.ts';
+import type { Encoder } from './outgoing.ts';
+import { exceeds, type Outbox } from './outbox.ts';
+import { Receipt } from './receipt.ts';
+import { watchLimits, type WaitLimits } from './waiting.ts';
+
+/** What sending needs of its mailbox. */
+export interface SendingSettings {
+  readonly mailbox: string;
+  readonly facts: DriverFacts;
+  readonly encoder: Encoder;
+  readonly outbox: Outbox;
+  readonly diagnostics: Diagnostics;
+  /** Level that every send waits for unless it says otherwise. */
+  readonly confirm: Confirm;
+}
+
+const ignore = (): void => undefined;
+
+export class Sending {
+  readonly #settings: SendingSettings;
+
+  constructor(settings: SendingSettings) {
+    this.#settings = settings;
+  }
+
+  /** The level to wait for, when it is more than what offer() gives. @throws NARU_UNSUPPORTED */
+  wantedConfirm(options: SendOptions | undefined): Confirm | undefined {
+    const { confirm, facts, encoder } = this.#settings;
+    const wanted = (options?.confirm as Confirm | undefined) ?? confirm;
+    if (!exceeds(wanted, facts.offered)) return undefined;
+    if (wanted === 'received') encoder.require('receipts', 'confirm: "received"');
+    if (wanted === 'durable') encoder.require('durable', 'confirm: "durable"');
+    return wanted;
+  }
+
+  /** Sends data that has passed its schema. */
+  send(sender: Sender, data: unknown, options: SendOptions | undefined): Promise<Receipt> {
+    const { encoder, outbox, facts } = this.#settings;
+    const confirm = this.wantedConfirm(options);
+    if (confirm !== undefined) return this.#sendConfirmed(sender, data, options, confirm);
+    const message = encoder.encode(data, Date.now(), options, undefined, undefined);
+    const offered = outbox.offerOne(sender, message);
+    if (offered === 'dropped') return Promise.resolve(this.#receipt(message, 'dropped'));
+    this.#tell(message);
+    if (offered === 'taken') return Promise.resolve(this.#receipt(message, facts.offered));
+    const waited = outbox.sendBatch(sender, [message], options ?? {}, ignore) ?? Promise.resolve();
+    return waited.then(() => this.#receipt(message, facts.offered));
+  }
+
+  /** The same once data and sender are there. */
+  async sendLater(data: unknown, options: SendOptions | undefined): Promise<Receipt> {
+    const ready = await data;
+    return this.send(await this.#settings.outbox.attach(), ready, options);
+  }
+
+  /** Without waiting. @returns whether the message was taken */
+  offer(sender: Sender, data: unknown, options: SendOptions | undefined): boolean {
+    const { mailbox, encoder, outbox } = this.#settings;
+    const confirm = this.wantedConfirm(options);
+    if (confirm !== undefined) {
+      throw new NaruError(
+        'NARU_INVALID_ARGUMENT',
+        `${mailbox}: a synchronous send cannot wait for the receipt "${confirm}"`,
+      );
+    }
+    const message = encoder.encode(encoder.checkSync(data), Date.now(), options, undefined, undefined);
+    const taken = outbox.offerOne(sender, message) === 'taken';
+    if (taken) this.#tell(message);
+    return taken;
+  }
+
+  async #sendConfirmed(
+    sender: Sender,
+    data: unknown,
+    options: SendOptions | undefined,
+    confirm: Confirm,
+  ): Promise<Receipt> {
+    const { encoder, outbox } = this.#settings;
+    let done: (error?: Error) => void = ignore;
+    const confirmed = new Promise<void>((resolve, reject) => {
+      done = (error) => (error === undefined ? resolve() : reject(error));
+    });
+    confirmed.catch(ignore);
+    const message = encoder.encode(data, Date.now(), options, confirm, (error) => done(error));
+    const offered = outbox.offerOne(sender, message);
+    if (offered === 'dropped') return this.#receipt(message, 'dropped');
+    const limits = options ?? {};
+    if (offered === 'full') await outbox.sendBatch(sender, [message], limits, ignore);
+    this.#tell(message);
+    await this.#awaitConfirm(confirmed, confirm, limits);
+    return this.#receipt(message, confirm);
+  }
+
+  /** The message is on its way: a wait that ends now must not claim that nothing was sent. */
+  #awaitConfirm(confirmed: Promise<void>, level: Confirm, limits: WaitLimits): Promise<void> {
+    const timeoutMs = limits.timeoutMs === 0 ? undefined : limits.timeoutMs;
+    if (limits.signal === undefined && timeoutMs === undefined) return confirmed;
+    const { mailbox } = this.#settings;
+    return new Promise((resolve, reject) => {
+      const what = `the message was sent but its receipt (${level}) did not come`;
+      const stop = watchLimits({ signal: limits.signal, timeoutMs }, what, mailbox, (error) => {
+        const late = error instanceof NaruError && error.code === 'NARU_TIMEOUT';
+        reject(late ? new NaruError('NARU_OUTCOME_UNKNOWN', error.message, { mailbox }) : error);
+      });
+      confirmed.then(resolve, reject).finally(stop);
+    });
+  }
+
+  #receipt(message: Outgoing, reached: Receipt['reached']): Receipt {
+    return new Receipt(reached, message.fields?.id, this.#settings.facts.identity, message.sequence);
+  }
+
+  #tell(message: Outgoing): void {
+    const { diagnostics } = this.#settings;
+    if (!diagnostics.heard('send')) return;
+    diagnostics.publish('send', 'send', 1, {
+      'messaging.message.id': this.#receipt(message, 'accepted').id,
+      'messaging.message.body.size': message.body.byteLength,
+    });
+  }
+}

@@ -1,0 +1,92 @@
+// Waiting that everything in this folder shares: deadline and abort of one call, and giving the event loop its turn.
+
+import { NaruError } from '../errors/index.ts';
+
+/** How a call may be limited. */
+export interface WaitLimits {
+  /** Aborts the wait; the call rejects with `signal.reason`. */
+  readonly signal?: AbortSignal | undefined;
+  /** Longest wait in milliseconds; 0 = do not wait. Default: for ever. */
+  readonly timeoutMs?: number | undefined;
+}
+
+/**
+ * Watches deadline and abort of one waiting call.
+ *
+ * @param onEnd  called once with the error when the wait must end
+ * @returns a function that stops watching
+ */
+export function watchLimits(
+  limits: WaitLimits,
+  what: string,
+  mailbox: string,
+  onEnd: (error: unknown) => void,
+): () => void {
+  const { signal, timeoutMs } = limits;
+  let timer: NodeJS.Timeout | undefined;
+  const abort = (): void => {
+    stop();
+    onEnd(signal?.reason);
+  };
+  const stop = (): void => {
+    clearTimeout(timer);
+    signal?.removeEventListener('abort', abort);
+  };
+  if (timeoutMs !== undefined) {
+    timer = setTimeout(() => {
+      stop();
+      onEnd(timeoutError(what, timeoutMs, mailbox));
+    }, timeoutMs);
+  }
+  signal?.addEventListener('abort', abort, { once: true });
+  return stop;
+}
+
+/** The error of a wait that took too long. */
+export function timeoutError(what: string, timeoutMs: number, mailbox: string): NaruError {
+  return new NaruError('NARU_TIMEOUT', `${mailbox}: ${what} within ${timeoutMs} ms`, { mailbox });
+}
+
+/** @throws NARU_INVALID_ARGUMENT, or the reason of a signal that has fired already */
+export function checkLimits(limits: WaitLimits | undefined, mailbox: string): void {
+  if (limits === undefined) return;
+  limits.signal?.throwIfAborted();
+  const { timeoutMs } = limits;
+  if (timeoutMs !== undefined && !(timeoutMs >= 0 && timeoutMs <= 2 ** 31 - 1)) {
+    throw new NaruError(
+      'NARU_INVALID_ARGUMENT',
+      `${mailbox}: timeoutMs must be from 0 to 2147483647, got ${timeoutMs}`,
+    );
+  }
+}
+
+/** How long a loop of resolved promises may keep the event loop from timers, signals and sockets, in milliseconds. */
+const TURN_MS = 10;
+let turnStarted = 0;
+let scheduled = false;
+
+/**
+ * True when microtasks have run for so long that the caller must await `nextTurn()` before it goes on. Without it, a
+ * `for await` over a mailbox that is never empty would keep even a SIGINT handler from running.
+ */
+export function turnIsOver(): boolean {
+  if (!scheduled) {
+    // The first call of a turn: note the time, and forget it when the loop has turned.
+    scheduled = true;
+    turnStarted = performance.now();
+    setImmediate(forgetTurn).unref();
+    return false;
+  }
+  return performance.now() - turnStarted > TURN_MS;
+}
+
+/** Resolves after the event loop has run timers, I/O and signal handlers. */
+export function nextTurn(): Promise<void> {
+  return new Promise((resolve) => {
+    setImmediate(resolve);
+  });
+}
+
+function forgetTurn(): void {
+  scheduled = false;
+}
