@@ -47,7 +47,9 @@ function obstacle() {
 }
 
 function skip(reason) {
-  const kept = existsSync(output) ? 'the one that is there stays' : 'shm:// will not work (naru doctor tells more)';
+  const kept = existsSync(output)
+    ? 'the one that is there stays'
+    : 'shm:// will not work (naru doctor tells more)';
   process.stderr.write(`naru: the native addon was not built (${reason}): ${kept}\n`);
 }
 
@@ -73,7 +75,9 @@ export function buildAddon({ quiet = false } = {}) {
   });
   if (result.status !== 0) {
     rmSync(temporary, { force: true });
-    process.stderr.write(`${result.stdout}${result.stderr}naru: ${command} could not compile the native addon\n`);
+    process.stderr.write(
+      `${result.stdout}${result.stderr}naru: ${command} could not compile the native addon\n`,
+    );
     process.exit(1);
   }
   renameSync(temporary, output);

@@ -59,7 +59,7 @@ export async function open<
   url: U,
   options: OpenOptions<N, S> & { readonly codec?: C } = {},
 ): Promise<Mailbox<DataIn<S, C>, DataOut<S, C>, FeaturesOfUrl<U> | N>> {
-  const mailbox = await openMailbox(url, options as OpenOptions);
+  const mailbox = await openMailbox(url, options);
   return mailbox as unknown as Mailbox<DataIn<S, C>, DataOut<S, C>, FeaturesOfUrl<U> | N>;
 }
 

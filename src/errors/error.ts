@@ -79,15 +79,11 @@ export class NaruError extends Error {
   static fromJSON(json: unknown): NaruError {
     const source = (typeof json === 'object' && json !== null ? json : {}) as Partial<NaruErrorJson>;
     const known = typeof source.code === 'string' && Object.hasOwn(ERROR_CODES, source.code);
-    return new NaruError(
-      known ? (source.code as NaruErrorCode) : 'NARU_REMOTE',
-      String(source.message ?? ''),
-      {
-        place: typeof source.place === 'string' ? source.place : undefined,
-        mailbox: typeof source.mailbox === 'string' ? source.mailbox : undefined,
-        cause: causeFromJson(source.cause),
-      },
-    );
+    return new NaruError(known ? source.code : 'NARU_REMOTE', String(source.message ?? ''), {
+      place: typeof source.place === 'string' ? source.place : undefined,
+      mailbox: typeof source.mailbox === 'string' ? source.mailbox : undefined,
+      cause: causeFromJson(source.cause),
+    });
   }
 }
 

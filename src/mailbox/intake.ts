@@ -119,7 +119,7 @@ export class Intake {
   /** This handle closes: every waiting receive and every later one gets nothing, as at the end of the mailbox. */
   finish(): void {
     this.#finished = true;
-    for (const entry of [...this.#waiting]) {
+    for (const entry of this.#waiting.slice()) {
       this.#remove(entry);
       entry.give([]);
     }
@@ -164,6 +164,6 @@ export class Intake {
   }
 
   #rejectAll(error: Error): void {
-    for (const entry of [...this.#waiting]) entry.failed(error);
+    for (const entry of this.#waiting.slice()) entry.failed(error);
   }
 }

@@ -1,19 +1,20 @@
 // Mailbox: the class every user holds. It joins the halves (outbox, intake), encoding and decoding, requests and consumers,
 // and owns the life of the handle. Everything that can be told apart from these lives in the files it imports.
 
+import { setTimeout } from 'node:timers/promises';
 import { inspect } from 'node:util';
 import { NaruError } from '../errors/index.ts';
 import { resolveCodec } from './codec.ts';
 import type { Capabilities, Feature } from './capabilities.ts';
 import { BlockingWait } from './blocking-wait.ts';
 import { Consumption, type ConsumeOptions, type Handler } from './consume.ts';
-import { DeadLetter, type DeadLetterTarget } from './dead-letter.ts';
+import { DeadLetter } from './dead-letter.ts';
 import { DEFAULTS } from './defaults.ts';
 import { Diagnostics } from './diagnostics.ts';
-import type { Delivery, Driver, Receiver, Sender } from './driver.ts';
+import type { Delivery, Driver, Receiver } from './driver.ts';
 import { EventHub, type MailboxEvents } from './events.ts';
 import type { HookRelay } from './hooks.ts';
-import { Incoming } from './incoming.ts';
+import { Incoming, toError } from './incoming.ts';
 import { Intake } from './intake.ts';
 import { BatchIterator, MessageIterator, type IterationSource } from './iterate.ts';
 import type { Needs, SendOptions } from './lacks.ts';
@@ -26,32 +27,9 @@ import { waitForPeers, type ReadyOptions } from './ready.ts';
 import { Requests } from './requests.ts';
 import { sendMany } from './send-many.ts';
 import { Sending } from './sending.ts';
+import type { CloseOptions, CloseResult, MailboxSetup } from './setup.ts';
 import { addCounters, type MailboxStats } from './stats.ts';
 import { checkLimits, type WaitLimits } from './waiting.ts';
-
-/** What open() builds a mailbox from. */
-export interface MailboxSetup {
-  readonly driver: Driver;
-  readonly hooks: HookRelay;
-  /** URL and options, merged. */
-  readonly stated: Stated;
-  /** The URL as it may be shown. */
-  readonly text: string;
-  /** Opens the dead-letter mailbox. */
-  readonly openDeadLetter: (url: string) => Promise<DeadLetterTarget>;
-}
-
-/** How close() and drain() end. */
-export interface CloseOptions {
-  /** How long sends that wait for room may still take, in milliseconds. Default: the mailbox's `flushMs` (2,000). */
-  readonly flushMs?: number;
-}
-
-/** What was left when a handle closed. */
-export interface CloseResult {
-  /** Messages this handle was given and that nobody will receive. */
-  readonly undelivered: number;
-}
 
 /**
  * A mailbox: producers send, consumers receive.
@@ -191,7 +169,11 @@ export class Mailbox<In = unknown, Out = In, Has extends Feature = Feature> impl
    */
   trySend(...args: Needs<'trySync', Has, [data: In, options?: SendOptions<Has>]>): boolean {
     const [data, options] = args as readonly unknown[] as [In, SendOptions | undefined];
-    return this.#sending.offer(this.#syncSender('trySync', 'trySend'), data, options);
+    return this.#sending.offer(
+      this.#attached(this.#outbox.attached, 'producer', 'trySync', 'trySend'),
+      data,
+      options,
+    );
   }
 
   /**
@@ -201,7 +183,7 @@ export class Mailbox<In = unknown, Out = In, Has extends Feature = Feature> impl
    */
   sendSync(...args: Needs<'waitSync', Has, [data: In, options?: SendOptions<Has>]>): void {
     const [data, options] = args as readonly unknown[] as [In, SendOptions | undefined];
-    const sender = this.#syncSender('waitSync', 'sendSync');
+    const sender = this.#attached(this.#outbox.attached, 'producer', 'waitSync', 'sendSync');
     const blocked = new BlockingWait(options?.timeoutMs, this.#text);
     while (!this.#sending.offer(sender, data, options)) {
       if (this.#stated.full === 'drop-newest') return;
@@ -260,7 +242,7 @@ export class Mailbox<In = unknown, Out = In, Has extends Feature = Feature> impl
    */
   tryReceive(...args: Needs<'trySync', Has, []>): Message<Out> | undefined;
   tryReceive(): Message<Out> | undefined {
-    return this.#tryReceive(this.#syncReceiver('trySync', 'tryReceive'));
+    return this.#tryReceive(this.#attached(this.#intake.attached, 'consumer', 'trySync', 'tryReceive'));
   }
 
   /**
@@ -269,7 +251,7 @@ export class Mailbox<In = unknown, Out = In, Has extends Feature = Feature> impl
    */
   receiveSync(...args: Needs<'waitSync', Has, [limits?: { readonly timeoutMs?: number }]>): Message<Out> {
     const [limits] = args as [{ readonly timeoutMs?: number } | undefined];
-    const receiver = this.#syncReceiver('waitSync', 'receiveSync');
+    const receiver = this.#attached(this.#intake.attached, 'consumer', 'waitSync', 'receiveSync');
     const blocked = new BlockingWait(limits?.timeoutMs, this.#text);
     for (;;) {
       const message = this.#tryReceive(receiver);
@@ -506,20 +488,26 @@ export class Mailbox<In = unknown, Out = In, Has extends Feature = Feature> impl
     this.#outbox.close(error);
     this.#intake.fail(error);
     for (const check of this.#peerWaits) check();
-    this.#requests
-      .close(error)
-      .catch((failure: unknown) => this.#events.emit('error', { error: failure as Error }));
+    void this.#closeRequests(error);
+  }
+
+  async #closeRequests(error: Error): Promise<void> {
+    try {
+      await this.#requests.close(error);
+    } catch (failure) {
+      this.#events.emit('error', { error: toError(failure) });
+    }
   }
 
   async #close(flushMs: number): Promise<CloseResult> {
     if (flushMs > 0 && this.#outbox.waitingMessages > 0 && this.#failure === undefined) {
-      await Promise.race([this.#outbox.whenIdle(), delay(flushMs)]);
+      await Promise.race([this.#outbox.whenIdle(), setTimeout(flushMs, undefined, { ref: true })]);
     }
     const error = this.#closedError();
     const unsent = this.#outbox.close(error);
     this.#intake.finish();
     for (const check of this.#peerWaits) check();
-    await this.#requests.close(error);
+    await this.#closeRequests(error);
     await this.#deadLetter?.close();
     const receiver = this.#intake.detach();
     const sender = this.#outbox.detach();
@@ -559,24 +547,12 @@ export class Mailbox<In = unknown, Out = In, Has extends Feature = Feature> impl
     return message;
   }
 
-  #syncSender(feature: Feature, what: string): Sender {
+  /** The end a synchronous call needs; it cannot wait for a seat. */
+  #attached<E>(end: E | undefined, role: 'producer' | 'consumer', feature: Feature, what: string): E {
     this.#checkOpen();
     this.#encoder.require(feature, `${what}()`);
-    const sender = this.#outbox.attached;
-    if (sender === undefined) throw this.#notAttached('producer', what);
-    return sender;
-  }
-
-  #syncReceiver(feature: Feature, what: string): Receiver {
-    this.#checkOpen();
-    this.#encoder.require(feature, `${what}()`);
-    const receiver = this.#intake.attached;
-    if (receiver === undefined) throw this.#notAttached('consumer', what);
-    return receiver;
-  }
-
-  #notAttached(role: 'producer' | 'consumer', what: string): NaruError {
-    return new NaruError(
+    if (end !== undefined) return end;
+    throw new NaruError(
       'NARU_INVALID_ARGUMENT',
       `${this.#text}: ${what}() needs a ${role}'s seat; open with role: '${role}', or await connect('${role}') first`,
       { mailbox: this.#text },
@@ -606,10 +582,4 @@ export class Mailbox<In = unknown, Out = In, Has extends Feature = Feature> impl
       { mailbox: this.#text },
     );
   }
-}
-
-function delay(ms: number): Promise<void> {
-  return new Promise((resolve) => {
-    setTimeout(resolve, ms);
-  });
 }

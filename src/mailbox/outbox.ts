@@ -217,7 +217,7 @@ export class Outbox {
   }
 
   #rejectAll(error: Error): void {
-    for (const entry of [...this.#waiting]) entry.failed(error);
+    for (const entry of this.#waiting.slice()) entry.failed(error);
   }
 
   #remove(entry: WaitingSend): void {

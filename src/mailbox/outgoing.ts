@@ -136,7 +136,7 @@ export class Encoder {
       fields[name] = value;
       count += 1;
     }
-    return count === 0 ? undefined : (fields as MessageFields);
+    return count === 0 ? undefined : fields;
   }
 
   #checkField(name: string, value: unknown): void {

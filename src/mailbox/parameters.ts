@@ -71,7 +71,7 @@ export function relationOf(producers: string | undefined, consumers: string | un
 export function checkOption(name: string, value: unknown): void {
   const parameter = Object.hasOwn(PARAMETERS, name) ? PARAMETERS[name] : undefined;
   if (parameter === undefined || typeof value === 'object') return;
-  readParameter(name, parameter, String(value), 'option');
+  readParameter(name, parameter, `${value as string | number}`, 'option');
 }
 
 /** @throws NARU_INVALID_ARGUMENT  naming the parameter, its text and what is allowed */

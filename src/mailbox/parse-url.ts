@@ -3,7 +3,7 @@
 
 import { NaruError, redact } from '../errors/index.ts';
 import { BOUNDS, DEFAULTS } from './defaults.ts';
-import type { MailboxOptions, OpenOptions } from './options.ts';
+import type { OpenOptions } from './options.ts';
 import { checkOption, PARAMETERS, readParameter, relationOf } from './parameters.ts';
 import type { PlaceOptions, PlaceUrl } from './place.ts';
 
@@ -157,7 +157,7 @@ function parseQuery(query: string, url: string): { stated: Stated; extra: Record
     delete extra['producers'];
     delete extra['consumers'];
   }
-  return { stated: stated as MailboxOptions, extra };
+  return { stated, extra };
 }
 
 function decode(text: string, url: string): string {

@@ -34,7 +34,7 @@ export class Sending {
   /** The level to wait for, when it is more than what offer() gives. @throws NARU_UNSUPPORTED */
   wantedConfirm(options: SendOptions | undefined): Confirm | undefined {
     const { confirm, facts, encoder } = this.#settings;
-    const wanted = (options?.confirm as Confirm | undefined) ?? confirm;
+    const wanted = options?.confirm ?? confirm;
     if (!exceeds(wanted, facts.offered)) return undefined;
     if (wanted === 'received') encoder.require('receipts', 'confirm: "received"');
     if (wanted === 'durable') encoder.require('durable', 'confirm: "durable"');
