@@ -125,7 +125,7 @@ export const ERROR_CODES = {
     meaning: 'The place needs an optional package that is not installed.',
     action: 'Install it with the npm command in the message.',
   },
-} as const satisfies Record<string, ErrorCodeInfo>;
+} as const;
 
 /** Every code a `NaruError` can carry. */
 export type NaruErrorCode = keyof typeof ERROR_CODES;

@@ -21,12 +21,12 @@ export const DEFAULTS = {
 /** Bounds that no URL and no option may exceed; hostile values meet an error before any allocation. */
 export const BOUNDS = {
   nameLengthMax: 128,
-  capacityBytesMax: 2 ** 32,
-  capacityMessagesMax: 2 ** 31,
-  maxMessageBytesMax: 2 ** 30,
+  capacityBytesMax: 4_294_967_296,
+  capacityMessagesMax: 2_147_483_648,
+  maxMessageBytesMax: 1_073_741_824,
   prefetchMax: 65_536,
   maxWaitingMax: 10_000_000,
   retainMax: 1_000_000,
   dedupMax: 10_000_000,
-  durationMsMax: 2 ** 31 - 1,
+  durationMsMax: 2_147_483_647,
 } as const;

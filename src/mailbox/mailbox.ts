@@ -464,10 +464,6 @@ export class Mailbox<In = unknown, Out = In, Has extends Feature = Feature> impl
     return `Mailbox(${this.#text})`;
   }
 
-  [inspect.custom](): string {
-    return this.toString();
-  }
-
   #bind(hooks: HookRelay): void {
     hooks.bind({
       readable: () => this.#intake.drain(),
@@ -583,3 +579,10 @@ export class Mailbox<In = unknown, Out = In, Has extends Feature = Feature> impl
     );
   }
 }
+
+// Without this, console.log would show the getter that keeps a handle from being cloned.
+Object.defineProperty(Mailbox.prototype, inspect.custom, {
+  value(this: Mailbox): string {
+    return this.toString();
+  },
+});

@@ -1,7 +1,5 @@
 // What tcp:// can do. Read by types, open(), conformance, `naru places` and the docs; say it only here.
 
-import type { Capabilities } from '../../mailbox/capabilities.ts';
-
 export const tcp = {
   scheme: 'tcp',
   mode: 'envelope',
@@ -43,7 +41,7 @@ export const tcp = {
     trySync: 'the answer comes from the host: send and receive with timeoutMs: 0 ask once',
   },
   limits: {
-    maxMessageBytes: 16 * 1024 * 1024,
+    maxMessageBytes: 16_777_216,
     priorityMin: 0,
     priorityMax: 255,
     maxProducers: 65536,
@@ -53,7 +51,7 @@ export const tcp = {
   relation: 'enforced',
   shapes: ['process', 'worker', 'child'],
   needs: [],
-} as const satisfies Capabilities;
+} as const;
 
 /** With `?format=raw`: the peer knows nothing of Naru. */
 export const tcpRaw = {
@@ -97,7 +95,7 @@ export const tcpRaw = {
     multiConsumer: 'each message goes to one connection',
   },
   limits: {
-    maxMessageBytes: 16 * 1024 * 1024,
+    maxMessageBytes: 16_777_216,
     priorityMin: 0,
     priorityMax: 0,
     maxProducers: 65536,
@@ -107,4 +105,4 @@ export const tcpRaw = {
   relation: 'advisory',
   shapes: ['process', 'worker', 'child'],
   needs: [],
-} as const satisfies Capabilities;
+} as const;

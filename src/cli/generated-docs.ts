@@ -1,0 +1,135 @@
+// The parts of the docs that are made from code: the table of errors, the capability matrix, the defaults. A page holds them
+// between two marks; scripts/generate.mjs replaces what is between, and a test fails when a page is stale.
+
+import { ERROR_CODES } from '../errors/index.ts';
+import { FEATURES, type Capabilities, type Feature } from '../mailbox/capabilities.ts';
+import { DEFAULTS } from '../mailbox/defaults.ts';
+import { PARAMETERS } from '../mailbox/parameters.ts';
+import { allCapabilities } from '../open.ts';
+
+/** A page with generated parts. */
+export interface GeneratedDoc {
+  /** Path from the package's root. */
+  readonly file: string;
+  /** The page's text with every generated part brought up to date. */
+  readonly replace: (text: string) => string;
+}
+
+/** Every page with generated parts. */
+export async function generatedDocs(): Promise<GeneratedDoc[]> {
+  const places = await allCapabilities();
+  const parts: Readonly<Record<string, string>> = {
+    errors: errorTable(),
+    features: featureTable(places),
+    places: placeTable(places),
+    defaults: defaultsTable(),
+    parameters: parameterTable(),
+  };
+  const replace = (text: string): string =>
+    Object.entries(parts).reduce((page, [name, body]) => replacePart(page, name, body), text);
+  return [
+    'README.md',
+    'docs/reference/errors.md',
+    'docs/reference/capabilities.md',
+    'docs/reference/options.md',
+  ].map((file) => ({ file, replace }));
+}
+
+function replacePart(page: string, name: string, body: string): string {
+  const [start, end] = [`<!-- generated: ${name} -->`, `<!-- /generated: ${name} -->`];
+  const from = page.indexOf(start);
+  const to = page.indexOf(end);
+  if (from < 0 || to < from) return page;
+  return `${page.slice(0, from + start.length)}\n${body}\n${page.slice(to)}`;
+}
+
+function errorTable(): string {
+  const rows = Object.entries(ERROR_CODES).map(
+    ([code, { meaning, action, retryable }]) =>
+      `| \`${code}\` | ${meaning} | ${action} | ${retryable ? 'yes' : 'no'} |`,
+  );
+  return [
+    '| code | meaning | what to do | can the same call succeed later? |',
+    '|---|---|---|---|',
+    ...rows,
+  ].join('\n');
+}
+
+/** Feature by place: what the README of every messaging library should have and none generates. */
+function featureTable(places: readonly Capabilities[]): string {
+  const names = places.map((place) => `\`${nameOf(place)}\``);
+  const notes: string[] = [];
+  const rows = Object.keys(FEATURES).map((feature) => {
+    const cells = places.map((place) => cell(place, feature as Feature, notes));
+    return `| ${feature} | ${FEATURES[feature as Feature]} | ${cells.join(' | ')} |`;
+  });
+  return [
+    `| feature | means | ${names.join(' | ')} |`,
+    `|---|---|${names.map(() => '---').join('|')}|`,
+    ...rows,
+    '',
+    ...notes.map((note, index) => `${superscript(index + 1)} ${note}`),
+  ].join('\n');
+}
+
+function cell(place: Capabilities, feature: Feature, notes: string[]): string {
+  const word = { native: 'yes', emulated: 'on request', none: 'no' }[place.features[feature]];
+  const note = place.notes[feature];
+  if (note === undefined) return word;
+  if (!notes.includes(note)) notes.push(note);
+  return `${word} ${superscript(notes.indexOf(note) + 1)}`;
+}
+
+function placeTable(places: readonly Capabilities[]): string {
+  const yes = (place: Capabilities, feature: Feature): string =>
+    place.features[feature] === 'none' ? 'no' : 'yes';
+  const rows = places.map((place) => {
+    const { maxMessageBytes, maxProducers, maxConsumers } = place.limits;
+    const ends = `${many(maxProducers)} : ${many(maxConsumers)}`;
+    const cells = [
+      place.summary,
+      ends,
+      yes(place, 'ack'),
+      yes(place, 'priority'),
+      yes(place, 'deliverAll'),
+      yes(place, 'durable'),
+      sizeOf(maxMessageBytes),
+      place.confirm,
+      place.needs.length === 0 ? 'nothing' : place.needs.join(', '),
+    ];
+    return `| \`${nameOf(place)}\` | ${cells.join(' | ')} |`;
+  });
+  return [
+    '| place | reaches | producers : consumers | ack, redelivery | priority | topics | survives a restart | largest message | send waits until | needs |',
+    '|---|---|---|---|---|---|---|---|---|---|',
+    ...rows,
+  ].join('\n');
+}
+
+function defaultsTable(): string {
+  const rows = Object.entries(DEFAULTS).map(([name, value]) => `| \`${name}\` | \`${String(value)}\` |`);
+  return ['| option | default |', '|---|---|', ...rows].join('\n');
+}
+
+function parameterTable(): string {
+  const rows = Object.entries(PARAMETERS).map(([name, { option }]) =>
+    name === option ? `| \`${name}\` | |` : `| \`${name}\` | short for \`${option}\` |`,
+  );
+  return ['| parameter | |', '|---|---|', ...rows].join('\n');
+}
+
+function nameOf(place: Capabilities): string {
+  return `${place.scheme}://${place.mode === 'raw' ? '?format=raw' : ''}`;
+}
+
+function many(count: number): string {
+  return count >= 65_536 ? 'N' : String(count);
+}
+
+function sizeOf(bytes: number): string {
+  return bytes >= 1024 ** 2 ? `${bytes / 1024 ** 2} MiB` : `${bytes / 1024} KiB`;
+}
+
+function superscript(number: number): string {
+  return String(number).replace(/\d/g, (digit) => '⁰¹²³⁴⁵⁶⁷⁸⁹'.charAt(Number(digit)));
+}
