@@ -60,8 +60,8 @@ bool arg_string(napi_env env, napi_value value, const char *name, char *out, siz
   return strlen(out) == length || refuse_type(env, name, "a string without NUL bytes");
 }
 
-// Node-API has no reader for a SharedArrayBuffer in the versions we serve, but a DataView over one tells its memory, and the
-// constructor itself refuses everything that is not a real buffer.
+// Node 20 has no reader for a SharedArrayBuffer, but a DataView over one tells its memory, and the constructor itself refuses
+// everything that is not a real buffer.
 static bool view_buffer(napi_env env, napi_value value, void **data, size_t *length) {
   napi_value constructor, view;
   if (napi_get_reference_value(env, environment_of(env)->data_view, &constructor) != napi_ok) return false;
@@ -74,10 +74,8 @@ static bool view_buffer(napi_env env, napi_value value, void **data, size_t *len
 }
 
 bool arg_buffer(napi_env env, napi_value value, void **data, size_t *length) {
-  bool plain = false;
-  if (napi_is_arraybuffer(env, value, &plain) == napi_ok && plain &&
-      napi_get_arraybuffer_info(env, value, data, length) == napi_ok)
-    return true;
+  // From Node 22.23 this reads both kinds.
+  if (napi_get_arraybuffer_info(env, value, data, length) == napi_ok) return true;
   return view_buffer(env, value, data, length) ||
          refuse_type(env, "buffer", "an ArrayBuffer or a SharedArrayBuffer (not a view of one)");
 }

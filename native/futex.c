@@ -91,13 +91,27 @@ static struct {
 } signals[WATCHED];
 static volatile sig_atomic_t arrived[WATCHED];
 
+// Async-signal-safe: signal-safety(7). The main thread may send itself any siginfo, rt_tgsigqueueinfo(2), so that whoever handles
+// the signal in the end sees who really sent it; from another thread it is refused, and the sender's name is lost.
+static void send_to_main(int number, siginfo_t *info) {
+  const pid_t pid = getpid();
+  if (syscall(SYS_rt_tgsigqueueinfo, pid, pid, number, info) != 0) syscall(SYS_tgkill, pid, pid, number);
+}
+
 static void note_signal(int number, siginfo_t *info, void *context) {
   (void)context;
-  for (int i = 0; i < WATCHED; i++) {
-    if (watched[i] != number) continue;
-    signals[i].info = *info;
-    arrived[i] = 1;
+  const int error = errno;
+  if (syscall(SYS_gettid) != getpid()) {
+    // The kernel may choose any thread. Noted here it could come too late for signals_give_back(), and would wake nobody.
+    send_to_main(number, info);
+  } else {
+    for (int i = 0; i < WATCHED; i++) {
+      if (watched[i] != number) continue;
+      signals[i].info = *info;
+      arrived[i] = 1;
+    }
   }
+  errno = error;
 }
 
 static void signals_take(void) {
@@ -117,11 +131,8 @@ static void signals_take(void) {
 static void signals_give_back(void) {
   for (int i = 0; i < WATCHED; i++)
     if (signals[i].swapped) sigaction(watched[i], &signals[i].old, NULL);
-  const pid_t pid = getpid();
   for (int i = 0; i < WATCHED; i++) {
-    if (!signals[i].swapped || arrived[i] == 0) continue;
-    // rt_tgsigqueueinfo(2): to ourselves any sender may be named, so the handler sees who really sent it.
-    if (syscall(SYS_rt_tgsigqueueinfo, pid, pid, watched[i], &signals[i].info) != 0) raise(watched[i]);
+    if (signals[i].swapped && arrived[i] != 0) send_to_main(watched[i], &signals[i].info);
   }
 }
 
@@ -156,15 +167,12 @@ napi_value naru_futex_wait(napi_env env, napi_callback_info info) {
   napi_value values[4], name;
   wait_request request;
   if (!args_read(env, info, 4, values) || !wait_request_read(env, values, &request)) return NULL;
-  // Signals go to the main thread first, signal(7), and only there does a handler of JavaScript's wait behind us.
-  const bool main_thread = syscall(SYS_gettid) == getpid();
+  // Only there does a signal handler of JavaScript's wait behind us.
+  const bool main_thread = environment_of(env)->main_thread;
   if (main_thread) signals_take();
   wait_result result = wait_in_slices(&request, main_thread ? stop_main : stop_worker, env);
   const int error = errno;
-  if (main_thread) {
-    if (result == WAIT_TIMEOUT) result = signal_arrived() == WAIT_INTERRUPTED ? WAIT_INTERRUPTED : result;
-    signals_give_back();
-  }
+  if (main_thread) signals_give_back();
   if (result == WAIT_FAILED) return throw_errno(env, error, "futex");
   if (result == WAIT_STOPPED) return NULL;
   napi_create_string_utf8(env, wait_result_name(result), NAPI_AUTO_LENGTH, &name);

@@ -3,6 +3,8 @@
 #include "naru.h"
 
 #include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 static void environment_free(napi_env env, void *data, void *hint) {
   (void)hint;
@@ -24,6 +26,7 @@ static bool environment_create(napi_env env) {
     free(own);
     return false;
   }
+  own->main_thread = syscall(SYS_gettid) == getpid();
   napi_value global, constructor;
   return napi_get_global(env, &global) == napi_ok &&
          napi_get_named_property(env, global, "DataView", &constructor) == napi_ok &&

@@ -21,6 +21,7 @@ typedef struct waiter waiter;
 
 // What one environment (the main thread or one worker) owns. Touched by that environment's thread only.
 typedef struct {
+  bool main_thread;            // the process's first thread, where signals go first: signal(7)
   napi_ref data_view;          // the DataView constructor, kept before any program could replace it
   napi_threadsafe_function results; // created at the first futexWaitAsync
   waiter *waiters;             // threads that are waiting

@@ -11,7 +11,11 @@ export interface NativeAddon {
   /** True when map() gives SharedArrayBuffer (Node 22.23+, 24.16+, 26.1+); else it gives ArrayBuffer. */
   readonly hasSharedArrayBuffer: boolean;
 
-  /** Maps `size` bytes of `fd` from its start, shared and writable unless `readOnly`. mmap(2). */
+  /**
+   * Maps `size` bytes of `fd` from its start, shared and writable unless `readOnly`. mmap(2).
+   * Writing to a `readOnly` buffer kills the process (SIGSEGV), and so does another process that truncates the file (SIGBUS).
+   * @throws ERANGE  the file is shorter than `size`
+   */
   map(fd: number, size: number, readOnly: boolean): ArrayBuffer | SharedArrayBuffer;
   /** Unmaps now where the buffer can be detached (ArrayBuffer); returns false where only the collector can (SharedArrayBuffer). */
   unmap(buffer: ArrayBuffer | SharedArrayBuffer): boolean;
@@ -20,7 +24,8 @@ export interface NativeAddon {
 
   /**
    * Sleeps in the calling thread while the 32-bit word equals `expected`. futex(2) FUTEX_WAIT, not private.
-   * Interrupted: a signal with a JavaScript handler came (main thread only). Waits are cut in slices so that worker.terminate() works.
+   * Interrupted: SIGINT, SIGTERM or SIGHUP came and has a handler (main thread only); the handler runs once the event loop turns.
+   * Waits are cut in slices of 50 ms so that worker.terminate() ends them.
    * @param timeoutMs  longest wait; negative = for ever
    */
   futexWait(
