@@ -101,14 +101,15 @@ export class Incoming<T> implements MessageKeeper {
 
   /** Settles without being asked: at hand-out, or when a loop asks for the next message. */
   autoAck(receiver: Receiver, message: Message<unknown>): void {
-    if (!message.markSettled('ack') || !this.#settings.canAck) return;
+    // After close or disconnect the message has gone back to the place already.
+    if (receiver !== this.#intake.attached || !message.markSettled('ack') || !this.#settings.canAck) return;
     this.acked += 1;
     receiver.settle(message.delivery, 'ack', 0);
   }
 
   /** The same for a batch whose messages are marked already. */
   autoAckAll(receiver: Receiver, deliveries: readonly Delivery[]): void {
-    if (deliveries.length === 0 || !this.#settings.canAck) return;
+    if (receiver !== this.#intake.attached || deliveries.length === 0 || !this.#settings.canAck) return;
     this.acked += deliveries.length;
     receiver.ackAll(deliveries);
   }

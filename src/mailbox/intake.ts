@@ -23,6 +23,10 @@ export class Intake {
   #wanted = 0;
   #failed: Error | undefined;
   #finished = false;
+  #draining = false;
+  #drainAgain = false;
+  #inHand = 0;
+  #idle: (() => void)[] = [];
   received = 0;
 
   constructor(driver: Driver, mailbox: string) {
@@ -32,6 +36,11 @@ export class Intake {
 
   get waitingReceives(): number {
     return this.#waiting.length;
+  }
+
+  /** True once this handle takes nothing more. */
+  get finished(): boolean {
+    return this.#finished;
   }
 
   get attached(): Receiver | undefined {
@@ -56,8 +65,9 @@ export class Intake {
     const attaching = this.#attaching;
     if (attaching === undefined) return;
     this.#attaching = undefined;
-    const receiver = await attaching;
+    const receiver = await attaching.catch(() => undefined);
     this.#receiver = undefined;
+    if (receiver === undefined) return;
     this.#rejectAll(new NaruError('NARU_CLOSED', `${this.#mailbox}: the consumer was disconnected`));
     await receiver.close();
   }
@@ -101,10 +111,21 @@ export class Intake {
     return this.#wait(receiver, max, limits);
   }
 
-  /** The driver says that there may be something. */
+  /** The driver says that there may be something. It may say so from inside take(): then once more, afterwards. */
   drain(): void {
     const receiver = this.#receiver;
-    if (receiver === undefined || this.#waiting.length === 0) return;
+    this.#drainAgain = true;
+    if (receiver === undefined || this.#draining || this.#waiting.length === 0) return;
+    this.#draining = true;
+    while (this.#drainAgain) {
+      this.#drainAgain = false;
+      this.#drainOnce(receiver);
+    }
+    this.#draining = false;
+    receiver.want(this.#wanted);
+  }
+
+  #drainOnce(receiver: Receiver): void {
     for (let head = this.#waiting[0]; head !== undefined; head = this.#waiting[0]) {
       const out: Delivery[] = [];
       const count = receiver.take(head.max, out);
@@ -113,7 +134,6 @@ export class Intake {
       this.#remove(head);
       head.give(out);
     }
-    receiver.want(this.#wanted);
   }
 
   /** This handle closes: every waiting receive and every later one gets nothing, as at the end of the mailbox. */
@@ -129,6 +149,23 @@ export class Intake {
   fail(error: Error): void {
     this.#failed = error;
     this.#rejectAll(error);
+  }
+
+  /** A loop got messages (count > 0) or is done with them (count < 0). */
+  hold(count: number): void {
+    this.#inHand += count;
+    if (this.#inHand > 0) return;
+    const idle = this.#idle;
+    this.#idle = [];
+    for (const listener of idle) listener();
+  }
+
+  /** Resolves when no loop has a message in hand. */
+  whenIdle(): Promise<void> {
+    if (this.#inHand === 0) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#idle.push(resolve);
+    });
   }
 
   #wait(receiver: Receiver, max: number, limits: WaitLimits): Promise<Delivery[]> {

@@ -59,6 +59,7 @@ class Prefetch<T> {
   async refill(): Promise<boolean> {
     const { intake, max, limits } = this.source;
     if (turnIsOver()) await nextTurn();
+    if (intake.finished) return false;
     this.#receiver = await intake.attach();
     this.#batch = await intake.wait(this.#receiver, max, limits);
     this.#index = 0;
@@ -67,9 +68,13 @@ class Prefetch<T> {
 
   /** Gives back what was fetched and not handed out. */
   release(): void {
-    const rest = this.all();
-    if (!this.source.incoming.canAck) return;
-    for (const delivery of rest) this.#receiver?.settle(delivery, 'release', 0);
+    for (const delivery of this.all()) this.putBack(delivery, 'release');
+  }
+
+  /** Gives one back, unless the handle has given everything back already. */
+  putBack(delivery: Delivery, outcome: 'release' | 'requeue'): void {
+    const { intake, incoming } = this.source;
+    if (incoming.canAck && this.#receiver === intake.attached) this.#receiver?.settle(delivery, outcome, 0);
   }
 }
 
@@ -91,12 +96,13 @@ export class MessageIterator<T> implements AsyncIterableIterator<Message<T>> {
     const receiver = this.#prefetch.receiver;
     if (receiver !== undefined && !this.#done) {
       this.#settleCurrent(receiver);
+      if (this.#prefetch.source.intake.finished) return this.return();
       const delivery =
         this.#prefetch.next() ?? (this.#prefetch.refillNow() ? this.#prefetch.next() : undefined);
       if (delivery !== undefined) {
         const message = this.#prefetch.source.incoming.handOutOrSkip(receiver, delivery);
         if (message !== undefined && !(message instanceof Promise)) {
-          this.#current = message;
+          this.#hold(message);
           return Promise.resolve({ value: message, done: false });
         }
         if (message !== undefined) return this.#nextSlow(message);
@@ -108,17 +114,13 @@ export class MessageIterator<T> implements AsyncIterableIterator<Message<T>> {
   /** The loop ended early (break, return, throw): the current message and what was fetched ahead go back. */
   return(): Promise<IteratorResult<Message<T>, undefined>> {
     this.#done = true;
-    const { receiver, source } = this.#prefetch;
+    const { source } = this.#prefetch;
     const current = this.#current;
     this.#current = undefined;
     this.#prefetch.release();
-    if (
-      source.auto &&
-      source.incoming.canAck &&
-      receiver !== undefined &&
-      current?.markSettled('nack') === true
-    ) {
-      receiver.settle(current.delivery, 'requeue', 0);
+    if (current !== undefined) {
+      if (source.auto && current.markSettled('nack')) this.#prefetch.putBack(current.delivery, 'requeue');
+      source.intake.hold(-1);
     }
     return Promise.resolve({ value: undefined, done: true });
   }
@@ -136,18 +138,26 @@ export class MessageIterator<T> implements AsyncIterableIterator<Message<T>> {
       }
     }
     if (message === undefined || this.#done) {
+      if (message !== undefined) this.#prefetch.putBack(message.delivery, 'release');
       this.#prefetch.release();
       return { value: undefined, done: true };
     }
-    this.#current = message;
+    this.#hold(message);
     return { value: message, done: false };
+  }
+
+  #hold(message: Message<T>): void {
+    this.#current = message;
+    this.#prefetch.source.intake.hold(1);
   }
 
   #settleCurrent(receiver: Receiver): void {
     const current = this.#current;
     if (current === undefined) return;
+    const { auto, incoming, intake } = this.#prefetch.source;
     this.#current = undefined;
-    if (this.#prefetch.source.auto) this.#prefetch.source.incoming.autoAck(receiver, current);
+    if (auto) incoming.autoAck(receiver, current);
+    intake.hold(-1);
   }
 }
 
@@ -167,11 +177,12 @@ export class BatchIterator<T> implements AsyncIterableIterator<Message<T>[]> {
 
   async next(): Promise<IteratorResult<Message<T>[], undefined>> {
     this.#settleCurrent();
-    while (!this.#done) {
+    while (!this.#done && !this.#prefetch.source.intake.finished) {
       if (!this.#prefetch.refillNow() && !(await this.#prefetch.refill())) break;
       const batch = await this.#handOut();
       if (batch.length > 0) {
         this.#current = batch;
+        this.#prefetch.source.intake.hold(1);
         return { value: batch, done: false };
       }
     }
@@ -181,14 +192,15 @@ export class BatchIterator<T> implements AsyncIterableIterator<Message<T>[]> {
 
   return(): Promise<IteratorResult<Message<T>[], undefined>> {
     this.#done = true;
-    const { receiver, source } = this.#prefetch;
+    const { source } = this.#prefetch;
     const current = this.#current;
     this.#current = [];
-    if (receiver !== undefined && source.auto && source.incoming.canAck) {
+    if (source.auto) {
       for (const message of current) {
-        if (message.markSettled('nack')) receiver.settle(message.delivery, 'requeue', 0);
+        if (message.markSettled('nack')) this.#prefetch.putBack(message.delivery, 'requeue');
       }
     }
+    if (current.length > 0) source.intake.hold(-1);
     return Promise.resolve({ value: undefined, done: true });
   }
 
@@ -209,6 +221,11 @@ export class BatchIterator<T> implements AsyncIterableIterator<Message<T>[]> {
     const current = this.#current;
     if (current.length === 0 || receiver === undefined) return;
     this.#current = [];
+    this.#ack(source, receiver, current);
+    source.intake.hold(-1);
+  }
+
+  #ack(source: IterationSource<T>, receiver: Receiver, current: readonly Message<T>[]): void {
     if (!source.auto) return;
     const deliveries: Delivery[] = [];
     for (const message of current) {

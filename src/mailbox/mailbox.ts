@@ -430,9 +430,15 @@ export class Mailbox<In = unknown, Out = In, Has extends Feature = Feature> impl
     return this.#events.on(event, listener);
   }
 
-  /** Finishes: consumers stop after the messages in their hands, waiting sends get their room, then the handle closes. */
+  /**
+   * Finishes, then closes: nothing more is taken; handlers and loops finish and settle what they have in hand (loops within
+   * `flushMs`), waiting sends get their room.
+   */
   async drain(options: CloseOptions = {}): Promise<CloseResult> {
-    await Promise.all([...this.#consumptions].map((consumption) => consumption.stop()));
+    this.#intake.finish();
+    const flushMs = options.flushMs ?? this.#stated.flushMs ?? DEFAULTS.flushMs;
+    const loops = Promise.race([this.#intake.whenIdle(), setTimeout(flushMs, undefined, { ref: false })]);
+    await Promise.all([loops, ...Array.from(this.#consumptions, (consumption) => consumption.stop())]);
     return this.close(options);
   }
 

@@ -45,6 +45,8 @@ export class Outbox {
   #waiting: WaitingSend[] = [];
   #waitingMessages = 0;
   #toldFull = false;
+  #flushing = false;
+  #flushAgain = false;
   #idle: (() => void)[] = [];
   #closed: Error | undefined;
   sent = 0;
@@ -86,8 +88,9 @@ export class Outbox {
     const attaching = this.#attaching;
     if (attaching === undefined) return;
     this.#attaching = undefined;
-    const sender = await attaching;
+    const sender = await attaching.catch(() => undefined);
     this.#sender = undefined;
+    if (sender === undefined) return;
     this.#rejectAll(new NaruError('NARU_CLOSED', `${this.#settings.mailbox}: the producer was disconnected`));
     await sender.close();
   }
@@ -126,13 +129,23 @@ export class Outbox {
     return this.#wait(batch, from, limits, onPartial);
   }
 
-  /** The driver says there may be room, or a consumer came. */
+  /** The driver says there may be room, or a consumer came. It may say so from inside offer(): then once more, afterwards. */
   flush(): void {
     const sender = this.#sender;
-    if (sender === undefined) return;
+    this.#flushAgain = true;
+    if (sender === undefined || this.#flushing) return;
+    this.#flushing = true;
+    while (this.#flushAgain) {
+      this.#flushAgain = false;
+      this.#flushOnce(sender);
+    }
+    this.#flushing = false;
+  }
+
+  #flushOnce(sender: Sender): void {
     for (let head = this.#waiting[0]; head !== undefined; head = this.#waiting[0]) {
-      if (this.#mustWaitForSomebody()) return;
-      const taken = this.#offerSafely(sender, head);
+      const taken = this.#offerWaiting(sender, head);
+      if (taken < 0) continue;
       head.from += taken;
       this.sent += taken;
       this.#waitingMessages -= taken;
@@ -207,12 +220,13 @@ export class Outbox {
     });
   }
 
-  #offerSafely(sender: Sender, entry: WaitingSend): number {
+  /** A send that turns out to be impossible while it waits fails alone. @returns how many were taken; -1 = it failed */
+  #offerWaiting(sender: Sender, entry: WaitingSend): number {
     try {
-      return sender.offer(entry.batch, entry.from);
+      return this.#mustWaitForSomebody() ? 0 : sender.offer(entry.batch, entry.from);
     } catch (error) {
       entry.failed(error);
-      return 0;
+      return -1;
     }
   }
 
