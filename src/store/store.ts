@@ -1,0 +1,453 @@
+// The contents of one mailbox: admission (capacity, duplicates, drop policy), one queue or one for each subscription,
+// retained items, and telling consumers and owner what changed. What happens inside a queue is in queue.ts.
+
+import { NaruError } from '../errors/index.ts';
+import { Deadlines } from './deadlines.ts';
+import { History } from './history.ts';
+import { type Home, Queue } from './queue.ts';
+import type { Seat } from './seat.ts';
+import type { Held, Slot } from './slot.ts';
+import type {
+  Clock,
+  Entry,
+  ItemMeta,
+  ItemStore,
+  OfferResult,
+  SettleOutcome,
+  StoreEvents,
+  StoreOptions,
+  StoreStats,
+  Subscription,
+} from './types.ts';
+import { IdWindow } from './window.ts';
+
+const NOTHING_UNSEEN: ReadonlySet<number> = new Set<number>();
+
+/** An in-memory mailbox. Single-threaded and synchronous; not a word to the outside but through `events` and `ready`. */
+export class Store<T> implements ItemStore<T> {
+  readonly #options: StoreOptions;
+  readonly #clock: Clock;
+  readonly #events: StoreEvents;
+  readonly #home: Home<T>;
+  readonly #deadlines: Deadlines<T>;
+  readonly #startedAt: number;
+  readonly #priorityDefault: number;
+  readonly #isRendezvous: boolean;
+  readonly #ids: IdWindow | undefined;
+  readonly #history: History<T> | undefined;
+  readonly #groups = new Map<string, Queue<T>>();
+  readonly #dropped: Record<string, number> = {};
+  /** One queue (deliver one), or one for each subscription or group (deliver all). */
+  readonly #queues: Queue<T>[] = [];
+  /** deliver all with keepForNobody: the queue that the next subscriber inherits. It stands in #queues too. */
+  #orphan: Queue<T> | undefined;
+  #consumers = 0;
+  #sequence = 0;
+  #held = 0;
+  #heldBytes = 0;
+  #ended = false;
+  /** Size of the smallest item that found no room since room() was last called; -1 = none did. */
+  #refusedBytes = -1;
+  /** Drops not told yet, by reason. */
+  #untold: Map<string, number> | undefined;
+  readonly #changed: Queue<T>[] = [];
+  #telling = false;
+
+  /**
+   * @param options  fixed for the life of the store
+   * @param clock    time and timers; at most one timer is scheduled at any moment
+   * @param events   called synchronously at the end of the operation that caused them
+   */
+  constructor(options: StoreOptions, clock: Clock, events: StoreEvents) {
+    this.#options = options;
+    this.#clock = clock;
+    this.#events = events;
+    this.#startedAt = clock.now();
+    this.#priorityDefault = Math.min(Math.max(0, options.priorityMin), options.priorityMax);
+    this.#isRendezvous = options.capacityMessages === 0;
+    this.#deadlines = new Deadlines<T>(clock, () => {
+      this.#runDue();
+      this.#tell();
+    });
+    this.#home = this.#makeHome();
+    if (options.dedup > 0) this.#ids = new IdWindow(options.dedup);
+    if (options.deliver === 'one') this.#queues.push(new Queue<T>(this.#home));
+    else if (options.retain > 0) this.#history = new History<T>(options.retain, options.capacityBytes);
+  }
+
+  /**
+   * Takes an item in, or says why not.
+   * @returns `dropped` when it was a duplicate or nobody is there for it: told by events.drop
+   * @throws NARU_INVALID_ARGUMENT  the priority is not an integer of the declared range
+   */
+  offer(item: T, meta: ItemMeta): OfferResult {
+    if (this.#ended) return 'ended';
+    const priority = this.#priorityOf(meta);
+    if (this.#deadlines.size > 0) this.#runDue();
+    const result = this.#admit(item, meta, priority);
+    if (this.#changed.length > 0 || this.#untold !== undefined) this.#tell();
+    return result;
+  }
+
+  /**
+   * A new consumer. deliver all: `from: 'start'` (the default) begins with the retained items; a subscription that joins
+   * a group which is there shares what the group has.
+   */
+  subscribe(
+    ready: () => void,
+    options: { group?: string | undefined; from?: 'now' | 'start' | undefined } = {},
+  ): Subscription<T> {
+    const queue = this.#queueFor(options.group, options.from ?? 'start');
+    this.#consumers += 1;
+    const seat = queue.join(ready);
+    return new Consumer<T>(seat, (unseen) => this.#leave(seat, options.group, unseen));
+  }
+
+  end(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    for (const queue of this.#queues) this.#mark(queue);
+    this.#tell();
+  }
+
+  get isEnded(): boolean {
+    return this.#ended;
+  }
+
+  /** Waiting items, also those that are delayed or behind their key, oldest first. O(what came back, is parked or delayed + max log max). */
+  peek(max: number): Entry<T>[] {
+    if (this.#deadlines.size > 0) this.#runDue();
+    const found = new Map<number, Slot<T>>();
+    for (const queue of this.#queues) queue.visit(max, (slot) => found.set(slot.sequence, slot));
+    if (this.#changed.length > 0) this.#tell();
+    return [...found.values()].sort((a, b) => a.sequence - b.sequence).slice(0, Math.max(0, max));
+  }
+
+  purge(): number {
+    const removed = new Set<number>();
+    for (const queue of this.#queues) {
+      for (const slot of this.#waitingOf(queue)) {
+        removed.add(slot.sequence);
+        queue.discard(slot);
+      }
+      this.#mark(queue);
+    }
+    this.#history?.clear();
+    this.#tell();
+    return removed.size;
+  }
+
+  /** deliver all: depth is that of the subscription that is furthest behind, unsettled the sum over all. */
+  stats(): StoreStats {
+    let depth = 0;
+    let depthBytes = 0;
+    let unsettled = 0;
+    let since = Number.POSITIVE_INFINITY;
+    for (const queue of this.#queues) {
+      depth = Math.max(depth, queue.waiting);
+      depthBytes = Math.max(depthBytes, queue.waitingBytes);
+      unsettled += queue.flying;
+      since = Math.min(since, queue.oldestReady()?.since ?? Number.POSITIVE_INFINITY);
+    }
+    const age = this.#clock.now() - this.#startedAt - since;
+    return {
+      depth,
+      depthBytes,
+      unsettled,
+      consumers: this.#consumers,
+      dropped: { ...this.#dropped },
+      oldestAgeMs: Math.max(0, age),
+    };
+  }
+
+  dispose(): void {
+    this.#ended = true;
+    this.#refusedBytes = -1;
+    this.#history?.clear();
+    for (const queue of this.#queues) for (const slot of this.#waitingOf(queue)) queue.discard(slot);
+    this.#deadlines.stop();
+  }
+
+  #makeHome(): Home<T> {
+    const store = this;
+    const { dropOldest, leaseMs } = this.#options;
+    return {
+      deadlines: this.#deadlines,
+      leaseMs,
+      byAge: dropOldest,
+      get isEnded(): boolean {
+        return store.#ended;
+      },
+      now: () => store.#clock.now(),
+      runDue: () => store.#runDue(),
+      freed: (slot) => store.#freed(slot),
+      dropped: (reason, count) => store.#drop(reason, count),
+      changed: (queue) => {
+        if (queue.isCallDue) store.#mark(queue);
+        if (store.#changed.length > 0 || store.#untold !== undefined || store.#isRoomDue()) store.#tell();
+      },
+    };
+  }
+
+  #priorityOf(meta: ItemMeta): number {
+    const { priority } = meta;
+    if (priority === undefined) return this.#priorityDefault;
+    const { priorityMin, priorityMax } = this.#options;
+    if (Number.isInteger(priority) && priority >= priorityMin && priority <= priorityMax) return priority;
+    throw new NaruError(
+      'NARU_INVALID_ARGUMENT',
+      `priority is ${priority}, but must be an integer from ${priorityMin} to ${priorityMax}: send with one in this range`,
+    );
+  }
+
+  #admit(item: T, meta: ItemMeta, priority: number): OfferResult {
+    const { id, sizeBytes } = meta;
+    if (this.#ids !== undefined && id !== undefined && this.#ids.has(id)) {
+      this.#drop('duplicate', 1);
+      return 'dropped';
+    }
+    if (this.#queues.length === 0) return this.#offerToNobody(item, meta, priority);
+    if (!this.#hasRoom(sizeBytes) && !this.#makeRoom(sizeBytes)) {
+      if (this.#refusedBytes < 0 || sizeBytes < this.#refusedBytes) this.#refusedBytes = sizeBytes;
+      return 'full';
+    }
+    if (this.#ids !== undefined && id !== undefined) this.#ids.add(id);
+    const now = this.#clock.now();
+    const since = Math.floor(now - this.#startedAt);
+    this.#sequence += 1;
+    let held: Held | undefined;
+    if (this.#options.deliver === 'all') held = this.#hold(item, meta, now, since, this.#queues.length);
+    this.#held += 1;
+    this.#heldBytes += sizeBytes;
+    for (const queue of this.#queues) {
+      queue.add(item, meta, now, this.#sequence, since, queue.level(priority), held);
+      if (queue.isCallDue) this.#mark(queue);
+    }
+    return 'taken';
+  }
+
+  /** deliver all, nobody subscribed. */
+  #offerToNobody(item: T, meta: ItemMeta, priority: number): OfferResult {
+    if (this.#options.keepForNobody) {
+      this.#orphan = new Queue<T>(this.#home);
+      this.#queues.push(this.#orphan);
+      return this.#admit(item, meta, priority);
+    }
+    if (this.#history === undefined) {
+      this.#drop('nobody', 1);
+      return 'dropped';
+    }
+    if (this.#ids !== undefined && meta.id !== undefined) this.#ids.add(meta.id);
+    const now = this.#clock.now();
+    this.#sequence += 1;
+    this.#hold(item, meta, now, Math.floor(now - this.#startedAt), 0);
+    return 'taken';
+  }
+
+  /** What the copies of an item share; keeps the item for late subscribers. */
+  #hold(item: T, meta: ItemMeta, now: number, since: number, copies: number): Held {
+    const held: Held = { copies, accounted: false, retained: this.#history !== undefined };
+    if (this.#history !== undefined) {
+      const expiresAt = now + (meta.ttlMs ?? Number.POSITIVE_INFINITY);
+      const lost = this.#history.add({ item, meta, sequence: this.#sequence, since, expiresAt, held });
+      if (lost > 0) this.#drop('nobody', lost);
+    }
+    return held;
+  }
+
+  #hasRoom(sizeBytes: number): boolean {
+    if (this.#isRendezvous) return this.#queues.every((queue) => queue.waiting < queue.wanted);
+    return (
+      this.#held < this.#options.capacityMessages &&
+      this.#heldBytes + sizeBytes <= this.#options.capacityBytes
+    );
+  }
+
+  /** Drops what waits longest until an item of this size fits, if that is the policy and can be done. */
+  #makeRoom(sizeBytes: number): boolean {
+    if (!this.#options.dropOldest || this.#isRendezvous || sizeBytes > this.#options.capacityBytes)
+      return false;
+    while (!this.#hasRoom(sizeBytes)) {
+      let oldest = Number.POSITIVE_INFINITY;
+      for (const queue of this.#queues)
+        oldest = Math.min(oldest, queue.eldest()?.sequence ?? Number.POSITIVE_INFINITY);
+      if (oldest === Number.POSITIVE_INFINITY) return false;
+      for (const queue of this.#queues) {
+        const slot = queue.eldest();
+        if (slot === undefined || slot.sequence !== oldest) continue;
+        queue.discard(slot);
+        if (slot.held !== undefined) slot.held.accounted = true;
+        this.#drop('full', 1);
+      }
+    }
+    return true;
+  }
+
+  #queueFor(group: string | undefined, from: 'now' | 'start'): Queue<T> {
+    const only = this.#queues[0];
+    if (this.#options.deliver === 'one' && only !== undefined) return only;
+    const shared = group === undefined ? undefined : this.#groups.get(group);
+    if (shared !== undefined) return shared;
+    const inherited = this.#orphan;
+    this.#orphan = undefined;
+    const queue = inherited ?? new Queue<T>(this.#home);
+    if (inherited === undefined) {
+      this.#queues.push(queue);
+      if (from === 'start') this.#replay(queue);
+    }
+    if (group !== undefined) this.#groups.set(group, queue);
+    return queue;
+  }
+
+  #replay(queue: Queue<T>): void {
+    const now = this.#clock.now();
+    for (const past of this.#history?.replay(now) ?? []) {
+      if (past.held.copies === 0) {
+        this.#held += 1;
+        this.#heldBytes += past.meta.sizeBytes;
+      }
+      past.held.copies += 1;
+      const age = now - this.#startedAt - past.since;
+      const meta = past.meta.ttlMs === undefined ? past.meta : { ...past.meta, ttlMs: past.expiresAt - now };
+      const level = queue.level(meta.priority ?? this.#priorityDefault);
+      const due = meta.delayMs === undefined ? meta : { ...meta, delayMs: Math.max(0, meta.delayMs - age) };
+      queue.add(past.item, due, now, past.sequence, past.since, level, past.held);
+    }
+  }
+
+  #leave(seat: Seat<T>, group: string | undefined, unseen: ReadonlySet<number>): void {
+    const { queue } = seat;
+    this.#consumers -= 1;
+    queue.leave(seat, unseen);
+    if (this.#options.deliver === 'all' && queue.seats === 0) {
+      if (group !== undefined) this.#groups.delete(group);
+      if (this.#options.keepForNobody && this.#queues.length === 1) this.#orphan = queue;
+      else this.#abandon(queue);
+    }
+    this.#mark(queue);
+    this.#tell();
+  }
+
+  /** The last consumer of a queue of a topic left: its copies go; those that were nobody else's either are counted. */
+  #abandon(queue: Queue<T>): void {
+    this.#queues.splice(this.#queues.indexOf(queue), 1);
+    let lost = 0;
+    for (const slot of this.#waitingOf(queue)) {
+      queue.discard(slot);
+      const { held } = slot;
+      if (held !== undefined && held.copies === 0 && !held.accounted && !held.retained) lost += 1;
+    }
+    if (lost > 0) this.#drop('nobody', lost);
+  }
+
+  #waitingOf(queue: Queue<T>): Slot<T>[] {
+    const slots: Slot<T>[] = [];
+    queue.visit(Number.POSITIVE_INFINITY, (slot) => slots.push(slot));
+    return slots;
+  }
+
+  #freed(slot: Slot<T>): void {
+    const { held } = slot;
+    if (held !== undefined) {
+      held.copies -= 1;
+      if (held.copies > 0) return;
+    }
+    this.#held -= 1;
+    this.#heldBytes -= slot.meta.sizeBytes;
+  }
+
+  #runDue(): void {
+    const now = this.#clock.now();
+    for (let slot = this.#deadlines.due(now); slot !== undefined; slot = this.#deadlines.due(now)) {
+      const queue = slot.more?.queue;
+      if (queue === undefined) continue;
+      queue.due(slot, now);
+      this.#mark(queue);
+    }
+  }
+
+  #drop(reason: string, count: number): void {
+    this.#dropped[reason] = (this.#dropped[reason] ?? 0) + count;
+    this.#untold ??= new Map<string, number>();
+    this.#untold.set(reason, (this.#untold.get(reason) ?? 0) + count);
+  }
+
+  #mark(queue: Queue<T>): void {
+    if (queue.mark(true)) this.#changed.push(queue);
+  }
+
+  #isRoomDue(): boolean {
+    return this.#refusedBytes >= 0 && this.#hasRoom(this.#refusedBytes);
+  }
+
+  /** Tells owner and consumers. They may call the store meanwhile: what that changes is told by the loop that runs already. */
+  #tell(): void {
+    if (this.#telling) return;
+    this.#telling = true;
+    try {
+      while (this.#tellOne());
+    } finally {
+      this.#telling = false;
+    }
+  }
+
+  #tellOne(): boolean {
+    if (this.#untold !== undefined) {
+      const untold = this.#untold;
+      this.#untold = undefined;
+      for (const [reason, count] of untold) this.#events.drop(reason, count);
+      return true;
+    }
+    if (this.#isRoomDue()) {
+      this.#refusedBytes = -1;
+      this.#events.room();
+      return true;
+    }
+    const queue = this.#changed[this.#changed.length - 1];
+    if (queue === undefined) return false;
+    const seat = queue.nextCall();
+    if (seat === undefined) {
+      this.#changed.pop();
+      queue.mark(false);
+    } else seat.ready();
+    return true;
+  }
+}
+
+/** What a consumer holds. */
+class Consumer<T> implements Subscription<T> {
+  readonly #seat: Seat<T>;
+  readonly #leave: (unseen: ReadonlySet<number>) => void;
+
+  constructor(seat: Seat<T>, leave: (unseen: ReadonlySet<number>) => void) {
+    this.#seat = seat;
+    this.#leave = leave;
+  }
+
+  take(max: number, out: Entry<T>[]): number {
+    const seat = this.#seat;
+    return seat.closed ? 0 : seat.queue.take(seat, max, out);
+  }
+
+  want(count: number): void {
+    const seat = this.#seat;
+    if (!seat.closed) seat.queue.want(seat, count);
+  }
+
+  settle(token: number, outcome: SettleOutcome, delayMs: number): boolean {
+    return this.#seat.queue.settle(this.#seat, token, outcome, delayMs);
+  }
+
+  extend(token: number, ms: number): boolean {
+    return this.#seat.queue.extend(this.#seat, token, ms);
+  }
+
+  get ended(): boolean {
+    return this.#seat.closed || this.#seat.queue.finished;
+  }
+
+  close(unseen?: Iterable<number>): void {
+    if (this.#seat.closed) return;
+    this.#leave(unseen === undefined ? NOTHING_UNSEEN : new Set(unseen));
+  }
+}
