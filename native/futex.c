@@ -81,15 +81,15 @@ wait_result wait_in_slices(const wait_request *request, wait_result (*stop)(void
 // the signal is delivered to it again, as it came. Not chained to from our handler: one that is reset by its first delivery
 // and raises the signal anew (Node's own, where JavaScript has none) would call us for ever.
 
-static const int watched[] = {SIGINT, SIGTERM, SIGHUP};
-enum { WATCHED = sizeof watched / sizeof watched[0] };
-
 static struct {
+  const int number;
+  bool likely; // it had a handler at the last wait
+  bool taken;
   struct sigaction old;
-  bool swapped;
   siginfo_t info;
-} signals[WATCHED];
-static volatile sig_atomic_t arrived[WATCHED];
+  volatile sig_atomic_t arrived;
+} signals[] = {{.number = SIGINT, .likely = true}, {.number = SIGTERM, .likely = true}, {.number = SIGHUP}};
+enum { SIGNALS = sizeof signals / sizeof signals[0] };
 
 // Async-signal-safe: signal-safety(7). The main thread may send itself any siginfo, rt_tgsigqueueinfo(2), so that whoever handles
 // the signal in the end sees who really sent it; from another thread it is refused, and the sender's name is lost.
@@ -102,43 +102,48 @@ static void note_signal(int number, siginfo_t *info, void *context) {
   (void)context;
   const int error = errno;
   if (syscall(SYS_gettid) != getpid()) {
-    // The kernel may choose any thread. Noted here it could come too late for signals_give_back(), and would wake nobody.
+    // The kernel may choose any thread. Noted here it could come too late for signal_give_back(), and would wake nobody.
     send_to_main(number, info);
   } else {
-    for (int i = 0; i < WATCHED; i++) {
-      if (watched[i] != number) continue;
+    for (int i = 0; i < SIGNALS; i++) {
+      if (signals[i].number != number) continue;
       signals[i].info = *info;
-      arrived[i] = 1;
+      signals[i].arrived = 1;
     }
   }
   errno = error;
 }
 
-static void signals_take(void) {
-  for (int i = 0; i < WATCHED; i++) {
-    arrived[i] = 0;
-    signals[i].swapped = false;
-    if (sigaction(watched[i], NULL, &signals[i].old) != 0) continue;
-    const bool has_handler = (signals[i].old.sa_flags & SA_SIGINFO) != 0 ||
-                             (signals[i].old.sa_handler != SIG_DFL && signals[i].old.sa_handler != SIG_IGN);
-    if (!has_handler) continue;
-    struct sigaction ours = {.sa_sigaction = note_signal, .sa_flags = SA_SIGINFO | SA_ONSTACK};
-    sigfillset(&ours.sa_mask);
-    signals[i].swapped = sigaction(watched[i], &ours, NULL) == 0;
-  }
+static bool is_handler(const struct sigaction *action) {
+  return (action->sa_flags & SA_SIGINFO) != 0 || (action->sa_handler != SIG_DFL && action->sa_handler != SIG_IGN);
 }
 
-static void signals_give_back(void) {
-  for (int i = 0; i < WATCHED; i++)
-    if (signals[i].swapped) sigaction(watched[i], &signals[i].old, NULL);
-  for (int i = 0; i < WATCHED; i++) {
-    if (signals[i].swapped && arrived[i] != 0) send_to_main(watched[i], &signals[i].info);
+static void signal_give_back(int i) {
+  if (signals[i].taken) sigaction(signals[i].number, &signals[i].old, NULL);
+  if (signals[i].arrived != 0) send_to_main(signals[i].number, &signals[i].info);
+}
+
+// One system call for a signal that is as it was at the last wait, whichever way: this is on the path of every sleep.
+static void signal_take(int i) {
+  struct sigaction ours = {.sa_sigaction = note_signal, .sa_flags = SA_SIGINFO | SA_ONSTACK};
+  sigfillset(&ours.sa_mask);
+  signals[i].arrived = 0;
+  signals[i].taken = sigaction(signals[i].number, signals[i].likely ? &ours : NULL, &signals[i].old) == 0 &&
+                     signals[i].likely;
+  const bool was_likely = signals[i].likely;
+  signals[i].likely = is_handler(&signals[i].old);
+  if (was_likely && !signals[i].likely) {
+    signal_give_back(i);
+    signals[i].arrived = 0;
+    signals[i].taken = false;
+  } else if (!was_likely && signals[i].likely) {
+    signals[i].taken = sigaction(signals[i].number, &ours, &signals[i].old) == 0;
   }
 }
 
 static wait_result signal_arrived(void) {
-  for (int i = 0; i < WATCHED; i++)
-    if (arrived[i] != 0) return WAIT_INTERRUPTED;
+  for (int i = 0; i < SIGNALS; i++)
+    if (signals[i].arrived != 0) return WAIT_INTERRUPTED;
   return WAIT_WOKEN;
 }
 
@@ -169,10 +174,10 @@ napi_value naru_futex_wait(napi_env env, napi_callback_info info) {
   if (!args_read(env, info, 4, values) || !wait_request_read(env, values, &request)) return NULL;
   // Only there does a signal handler of JavaScript's wait behind us.
   const bool main_thread = environment_of(env)->main_thread;
-  if (main_thread) signals_take();
+  for (int i = 0; main_thread && i < SIGNALS; i++) signal_take(i);
   wait_result result = wait_in_slices(&request, main_thread ? stop_main : stop_worker, env);
   const int error = errno;
-  if (main_thread) signals_give_back();
+  for (int i = 0; main_thread && i < SIGNALS; i++) signal_give_back(i);
   if (result == WAIT_FAILED) return throw_errno(env, error, "futex");
   if (result == WAIT_STOPPED) return NULL;
   napi_create_string_utf8(env, wait_result_name(result), NAPI_AUTO_LENGTH, &name);

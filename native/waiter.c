@@ -91,6 +91,8 @@ static void stop_all(void *data) {
     retire(env, it);
     if (!it->posted) free(it);
   }
+  // From Node 26 the queue's memory goes only when nobody is registered with it any more.
+  napi_release_threadsafe_function(own->results, napi_tsfn_abort);
 }
 
 static bool results_create(napi_env env, environment *own) {
