@@ -28,7 +28,11 @@ function installedVersion() {
 function install() {
   if (installedVersion() === LTS) return 0;
   mkdirSync(folder, { recursive: true });
-  const manifest = { private: true, description: 'Made by scripts/test-lts.mjs', dependencies: { [packageName]: LTS } };
+  const manifest = {
+    private: true,
+    description: 'Made by scripts/test-lts.mjs',
+    dependencies: { [packageName]: LTS },
+  };
   writeFileSync(join(folder, 'package.json'), `${JSON.stringify(manifest, null, 2)}\n`);
   process.stderr.write(`test:lts: installing ${packageName}@${LTS} into tools/nodes\n`);
   const quiet = ['--ignore-scripts', '--no-audit', '--no-fund', '--no-package-lock', '--loglevel=error'];
