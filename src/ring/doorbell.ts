@@ -1,0 +1,107 @@
+// The doorbell: how a participant that sleeps is woken, and how nobody pays for it while it is awake. Only the word's
+// protocol; the bell itself (a FIFO's byte, a futex) is injected.
+//
+// Word = epoch·4 + state. The sleeper: drain · store (epoch + 1, parked) · LOOK AGAIN · sleep · store awake · drain.
+// The ringer:  store its news (tail, head, …) · load the word · when parked: ring first, then CAS (same epoch) to rung.
+// Ring first: a ringer that dies in between leaves the word parked, so that survivors still ring. Same epoch: a slow ringer's
+// late mark cannot silence a later sleep. Checked exhaustively in doorbell.test.ts.
+
+import { BELL, PARTICIPANT } from './layout.ts';
+import { participantWord } from './memory.ts';
+
+const STATE_MASK = 3;
+
+/** How a sleeper sleeps: in its event loop (a byte in its FIFO wakes it) or as a blocked thread (futex). */
+export type Parking = typeof BELL.parkedLoop | typeof BELL.parkedThread;
+
+/** A participant's own bell: only its owner parks and wakes. */
+export class Doorbell {
+  readonly #words: Int32Array;
+  readonly #bellWord: number;
+  readonly #threadWord: number;
+  readonly #wantsWord: number;
+  #epoch: number;
+  #parked = false;
+  #wants: number;
+
+  constructor(words: Int32Array, slot: number) {
+    this.#words = words;
+    this.#bellWord = participantWord(slot, PARTICIPANT.bell);
+    this.#threadWord = participantWord(slot, PARTICIPANT.threadBell);
+    this.#wantsWord = participantWord(slot, PARTICIPANT.wants);
+    // The seat's last owner may have rung-marks of slow ringers under way: its epochs are never used again.
+    this.#epoch = Atomics.load(words, this.#bellWord) >>> 2;
+    this.#wants = -1;
+    this.#setWants(0);
+    this.wake();
+  }
+
+  /** True between park() and wake(). */
+  get isParked(): boolean {
+    return this.#parked;
+  }
+
+  /** Byte offset of the word that a blocked thread sleeps on. */
+  get threadOffset(): number {
+    return this.#threadWord * 4;
+  }
+
+  /** Value of that word; read it after park() and before looking again. */
+  get threadValue(): number {
+    return Atomics.load(this.#words, this.#threadWord);
+  }
+
+  /** Says that this participant is about to sleep. The caller must look again for news before it does. */
+  park(parking: Parking, wants: number): void {
+    this.#setWants(wants);
+    this.#epoch = (this.#epoch + 1) & 0x3fffffff;
+    this.#parked = true;
+    // SYNC: park/ring. Pairs with the load in ring(): news stored before that load are seen by the look after this store.
+    Atomics.store(this.#words, this.#bellWord, (this.#epoch << 2) | parking);
+  }
+
+  /** Says that it is awake again: nobody rings. */
+  wake(): void {
+    this.#parked = false;
+    Atomics.store(this.#words, this.#bellWord, (this.#epoch << 2) | BELL.awake);
+  }
+
+  #setWants(wants: number): void {
+    if (wants === this.#wants) return;
+    this.#wants = wants;
+    Atomics.store(this.#words, this.#wantsWord, wants);
+  }
+}
+
+/** The two ways to make a sleeper get up. Failures are nobody's business here: a dead sleeper needs no bell. */
+export interface Bells {
+  /** Puts a byte into the participant's FIFO. */
+  ringLoop(slot: number): void;
+  /** futex wake on the participant's thread word, at this byte offset. */
+  ringThread(byteOffset: number): void;
+  failpoint(name: string): void;
+}
+
+/**
+ * Wakes a participant if it sleeps and wants this. Call it after the news was stored.
+ *
+ * @param want  WANT bit of the news; 0 = control, which everybody wants
+ * @returns true when a bell was rung
+ */
+export function ring(words: Int32Array, slot: number, want: number, bells: Bells): boolean {
+  if (want !== 0 && (Atomics.load(words, participantWord(slot, PARTICIPANT.wants)) & want) === 0) return false;
+  const bellWord = participantWord(slot, PARTICIPANT.bell);
+  const word = Atomics.load(words, bellWord);
+  const state = word & STATE_MASK;
+  if (state === BELL.awake || state === BELL.rung) return false;
+  if (state === BELL.parkedLoop) bells.ringLoop(slot);
+  else {
+    // The sleeper compares this word when it goes to sleep: a ring between its last look and its sleep counts.
+    const threadWord = participantWord(slot, PARTICIPANT.threadBell);
+    Atomics.add(words, threadWord, 1);
+    bells.ringThread(threadWord * 4);
+  }
+  bells.failpoint('ring:before-mark');
+  Atomics.compareExchange(words, bellWord, word, (word & ~STATE_MASK) | BELL.rung);
+  return true;
+}

@@ -1,0 +1,219 @@
+// The mapped bytes of one mailbox with its geometry: computing it for a new mailbox, writing it, and reading it back with
+// every number checked, so that the rest of the ring may trust it. Maps nothing itself.
+
+import { NaruError } from '../errors/index.ts';
+import * as L from './layout.ts';
+
+export type RingRelation = '1:1' | 'N:1';
+export type RingOwner = 'users' | 'process' | 'system';
+
+/** What is chosen when a mailbox is made. */
+export interface RingShape {
+  readonly relation: RingRelation;
+  readonly owner: RingOwner;
+  /** Bytes of one lane; a power of two. */
+  readonly laneBytes: number;
+  /** Room for the payload of every message record, in bytes; 0 = as long as the message. */
+  readonly slotBytes: number;
+  /** Longest body in bytes. */
+  readonly maxMessageBytes: number;
+}
+
+/** A mailbox's numbers, as its header states them. */
+export interface Geometry extends RingShape {
+  readonly fileBytes: number;
+  readonly participantCount: number;
+  readonly laneCount: number;
+  readonly dataOffset: number;
+  /** Longest record with its header, in bytes. */
+  readonly maxRecordBytes: number;
+  readonly maxProducers: number;
+  readonly maxConsumers: number;
+  readonly createdMs: number;
+}
+
+/** The mapped bytes in the three views that the ring needs. */
+export interface RingMemory {
+  readonly words: Int32Array;
+  readonly bytes: Uint8Array;
+  readonly view: DataView;
+  readonly geometry: Geometry;
+}
+
+const RELATIONS: readonly RingRelation[] = ['1:1', 'N:1'];
+const OWNERS: readonly RingOwner[] = ['users', 'process', 'system'];
+const PARTICIPANTS_OFFSET = L.PAGE_BYTES;
+const LANES_OFFSET = PARTICIPANTS_OFFSET + L.PARTICIPANTS * L.PARTICIPANT_STRIDE;
+
+/** Views over mapped bytes whose geometry is known. */
+export function ringMemory(buffer: ArrayBufferLike, geometry: Geometry): RingMemory {
+  return {
+    words: new Int32Array(buffer, 0, geometry.fileBytes >>> 2),
+    bytes: new Uint8Array(buffer, 0, geometry.fileBytes),
+    view: new DataView(buffer, 0, geometry.fileBytes),
+    geometry,
+  };
+}
+
+/** The numbers of a mailbox of this shape. `fileBytes` may exceed FILE_BYTES_MAX: the caller refuses that. */
+export function geometryOf(shape: RingShape, createdMs: number): Geometry {
+  const laneCount = shape.relation === '1:1' ? 1 : L.PRODUCERS_MAX;
+  const tables = LANES_OFFSET + laneCount * L.LANE_STRIDE;
+  const dataOffset = Math.ceil(tables / L.PAGE_BYTES) * L.PAGE_BYTES;
+  return {
+    ...shape,
+    fileBytes: dataOffset + laneCount * shape.laneBytes,
+    participantCount: L.PARTICIPANTS,
+    laneCount,
+    dataOffset,
+    maxRecordBytes: shape.laneBytes / L.RECORD_SHARE,
+    maxProducers: laneCount,
+    maxConsumers: L.CONSUMERS_MAX,
+    createdMs,
+  };
+}
+
+/** Writes a header into zeroed memory, all but the ready mark, which the creator writes last. */
+export function writeHeader(memory: RingMemory): void {
+  const { words, view, geometry } = memory;
+  const put = (offset: number, value: number): void => {
+    words[offset >>> 2] = value;
+  };
+  put(L.HEADER.magic, L.MAGIC);
+  put(L.HEADER.kind, L.KIND);
+  put(L.HEADER.byteOrder, L.BYTE_ORDER);
+  put(L.HEADER.versionMajor, L.VERSION_MAJOR);
+  put(L.HEADER.versionMinor, L.VERSION_MINOR);
+  put(L.HEADER.fileBytes, geometry.fileBytes);
+  put(L.HEADER.participantsOffset, PARTICIPANTS_OFFSET);
+  put(L.HEADER.participantStride, L.PARTICIPANT_STRIDE);
+  put(L.HEADER.participantCount, geometry.participantCount);
+  put(L.HEADER.lanesOffset, LANES_OFFSET);
+  put(L.HEADER.laneStride, L.LANE_STRIDE);
+  put(L.HEADER.laneCount, geometry.laneCount);
+  put(L.HEADER.dataOffset, geometry.dataOffset);
+  put(L.HEADER.laneBytes, geometry.laneBytes);
+  put(L.HEADER.slotBytes, geometry.slotBytes);
+  put(L.HEADER.maxMessageBytes, geometry.maxMessageBytes);
+  put(L.HEADER.relation, RELATIONS.indexOf(geometry.relation) + 1);
+  put(L.HEADER.owner, OWNERS.indexOf(geometry.owner) + 1);
+  put(L.HEADER.maxProducers, geometry.maxProducers);
+  put(L.HEADER.maxConsumers, geometry.maxConsumers);
+  view.setFloat64(L.HEADER.createdMs, geometry.createdMs, true);
+}
+
+/**
+ * Reads a header that another process wrote and checks every number in it.
+ *
+ * @param words      at least the header page
+ * @param fileBytes  real size of the file
+ * @param where      the file, for the error
+ * @returns the geometry; undefined when the creator has not finished (no ready mark)
+ * @throws NARU_CORRUPT      it is no mailbox, or its numbers contradict each other or the file
+ * @throws NARU_UNSUPPORTED  another major version, byte order, or a feature that this version does not know
+ */
+export function readHeader(words: Int32Array, fileBytes: number, where: string): Geometry | undefined {
+  const at = (offset: number): number => (words[offset >>> 2] ?? 0) >>> 0;
+  if (at(L.HEADER.magic) === 0 && at(L.HEADER.ready) === 0) return undefined;
+  if (at(L.HEADER.magic) !== L.MAGIC || at(L.HEADER.kind) !== L.KIND)
+    throw corrupt(where, `it starts with ${hex(at(L.HEADER.magic))}, not with "NARURING"`);
+  if (at(L.HEADER.byteOrder) !== L.BYTE_ORDER)
+    throw unsupported(where, 'was written on a machine of the other byte order');
+  if (at(L.HEADER.versionMajor) !== L.VERSION_MAJOR)
+    throw unsupported(
+      where,
+      `has layout version ${at(L.HEADER.versionMajor)}.${at(L.HEADER.versionMinor)}, this naru reads ${L.VERSION_MAJOR}.x`,
+    );
+  const unknown = (at(L.HEADER.requiredFeatures) & ~L.REQUIRED_FEATURES_KNOWN) >>> 0;
+  if (unknown !== 0)
+    throw unsupported(where, `needs features ${hex(unknown)} that this naru does not know`);
+  if (at(L.HEADER.ready) !== L.READY) return undefined;
+  return checkedGeometry(at, new DataView(words.buffer, words.byteOffset), fileBytes, where);
+}
+
+function checkedGeometry(
+  at: (offset: number) => number,
+  view: DataView,
+  fileBytes: number,
+  where: string,
+): Geometry {
+  const relation = RELATIONS[at(L.HEADER.relation) - 1];
+  const owner = OWNERS[at(L.HEADER.owner) - 1];
+  if (relation === undefined || owner === undefined)
+    throw corrupt(where, `relation ${at(L.HEADER.relation)} or owner ${at(L.HEADER.owner)} is unknown`);
+  const laneBytes = at(L.HEADER.laneBytes);
+  if (laneBytes < L.LANE_BYTES_MIN || (laneBytes & (laneBytes - 1)) !== 0)
+    throw corrupt(where, `a lane of ${laneBytes} bytes is no power of two from ${L.LANE_BYTES_MIN}`);
+  const geometry = geometryOf(
+    {
+      relation,
+      owner,
+      laneBytes,
+      slotBytes: at(L.HEADER.slotBytes),
+      maxMessageBytes: at(L.HEADER.maxMessageBytes),
+    },
+    view.getFloat64(L.HEADER.createdMs, true),
+  );
+  // Of one major version the tables have one place only; whatever differs was written by something else.
+  const expected: readonly (readonly [string, number, number])[] = [
+    ['fileBytes', at(L.HEADER.fileBytes), geometry.fileBytes],
+    ['participantsOffset', at(L.HEADER.participantsOffset), PARTICIPANTS_OFFSET],
+    ['participantStride', at(L.HEADER.participantStride), L.PARTICIPANT_STRIDE],
+    ['participantCount', at(L.HEADER.participantCount), geometry.participantCount],
+    ['lanesOffset', at(L.HEADER.lanesOffset), LANES_OFFSET],
+    ['laneStride', at(L.HEADER.laneStride), L.LANE_STRIDE],
+    ['laneCount', at(L.HEADER.laneCount), geometry.laneCount],
+    ['dataOffset', at(L.HEADER.dataOffset), geometry.dataOffset],
+    ['maxProducers', at(L.HEADER.maxProducers), geometry.maxProducers],
+    ['maxConsumers', at(L.HEADER.maxConsumers), geometry.maxConsumers],
+    ['size of the file', fileBytes, geometry.fileBytes],
+  ];
+  for (const [name, is, shouldBe] of expected)
+    if (is !== shouldBe) throw corrupt(where, `${name} is ${is}, should be ${shouldBe}`);
+  if (geometry.fileBytes > L.FILE_BYTES_MAX)
+    throw corrupt(where, `${geometry.fileBytes} bytes are more than ${L.FILE_BYTES_MAX}`);
+  const longest = laneBytes / L.MESSAGE_SHARE;
+  if (geometry.maxMessageBytes > longest || geometry.slotBytes + L.UNIT_BYTES > geometry.maxRecordBytes)
+    throw corrupt(where, `messages of ${geometry.maxMessageBytes} bytes do not fit lanes of ${laneBytes}`);
+  return geometry;
+}
+
+/** Word index of a field of the header. */
+export function headerWord(offset: number): number {
+  return offset >>> 2;
+}
+
+/** Word index of a field of a participant. */
+export function participantWord(slot: number, offset: number): number {
+  return (PARTICIPANTS_OFFSET + slot * L.PARTICIPANT_STRIDE + offset) >>> 2;
+}
+
+/** Word index of a field of a lane's entry. */
+export function laneWord(lane: number, offset: number): number {
+  return (LANES_OFFSET + lane * L.LANE_STRIDE + offset) >>> 2;
+}
+
+/** Byte offset of a lane's data. */
+export function laneData(geometry: Geometry, lane: number): number {
+  return geometry.dataOffset + lane * geometry.laneBytes;
+}
+
+function corrupt(where: string, what: string): NaruError {
+  return new NaruError(
+    'NARU_CORRUPT',
+    `${where} is not a usable shm mailbox: ${what}. Remove it with "naru rm" once nobody uses it.`,
+    { place: 'shm', mailbox: where },
+  );
+}
+
+function unsupported(where: string, what: string): NaruError {
+  return new NaruError(
+    'NARU_UNSUPPORTED',
+    `${where} ${what}. Use the same version of naru on both sides, or remove the mailbox with "naru rm".`,
+    { place: 'shm', mailbox: where },
+  );
+}
+
+function hex(value: number): string {
+  return `0x${value.toString(16).padStart(8, '0')}`;
+}

@@ -1,0 +1,56 @@
+// Private memory that records are copied into before anybody looks at them. A slab is written once from front to back and
+// never again, so views into it stay valid for ever; the collector frees it with its last message.
+
+/** A piece of private memory in the views that reading needs. */
+export interface Slab {
+  readonly buffer: ArrayBuffer;
+  readonly bytes: Uint8Array;
+  readonly words: Int32Array;
+  readonly doubles: Float64Array;
+}
+
+/** Small enough that one kept message holds little memory, large enough that making slabs costs nothing per message. */
+export const SLAB_BYTES: number = 64 * 1024;
+
+/** Hands out consecutive pieces of slabs; every lane of one receiver shares it. */
+export class SlabSource {
+  #slab: Slab = makeSlab(0);
+  #used = 0;
+
+  /** The slab that the last reserve() lies in. */
+  get slab(): Slab {
+    return this.#slab;
+  }
+
+  /** Bytes that reserve() could give without a new slab. */
+  get remaining(): number {
+    return this.#slab.bytes.length - this.#used;
+  }
+
+  /**
+   * Takes room.
+   *
+   * @param sizeBytes  a multiple of 8
+   * @returns where it starts in `slab`
+   */
+  reserve(sizeBytes: number): number {
+    if (sizeBytes > this.remaining) {
+      this.#slab = makeSlab(Math.max(SLAB_BYTES, sizeBytes));
+      this.#used = 0;
+    }
+    const start = this.#used;
+    this.#used += sizeBytes;
+    return start;
+  }
+}
+
+function makeSlab(sizeBytes: number): Slab {
+  // Not zeroed: every byte that is ever read was copied in before. allocUnsafeSlow never shares a pool.
+  const { buffer } = Buffer.allocUnsafeSlow(sizeBytes);
+  return {
+    buffer,
+    bytes: new Uint8Array(buffer),
+    words: new Int32Array(buffer),
+    doubles: new Float64Array(buffer),
+  };
+}
