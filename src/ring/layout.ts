@@ -105,8 +105,8 @@ export const RECORD_DELIVERIES_MAX = 255;
 export const READY = 0x59444552;
 /** Values of `HEADER.closed`. */
 export const CLOSED = { open: 0, closed: 1, ownerGone: 2 } as const;
-/** Values of `PARTICIPANT.state`. */
-export const SEAT = { free: 0, taken: 1 } as const;
+/** Values of `PARTICIPANT.state`. A leaving one needs no further proof of death. */
+export const SEAT = { free: 0, taken: 1, leaving: 2 } as const;
 /** The two low bits of `PARTICIPANT.bell`; above them counts the epoch. */
 export const BELL = { awake: 0, parkedLoop: 1, rung: 2, parkedThread: 3 } as const;
 /** Bits of `PARTICIPANT.wants`: what a parked participant wants to be rung for, beside control, which always rings. */

@@ -41,7 +41,7 @@ export function identityOf(participant: ParticipantName): string {
 export function listParticipants(memory: RingMemory): Participant[] {
   const list: Participant[] = [];
   for (let slot = 0; slot < memory.geometry.participantCount; slot += 1)
-    if (stateOf(memory, slot) === L.SEAT.taken) list.push(participantAt(memory, slot));
+    if (stateOf(memory, slot) !== L.SEAT.free) list.push(participantAt(memory, slot));
   return list;
 }
 
@@ -84,6 +84,11 @@ export function fillSlot(memory: RingMemory, slot: number, name: ParticipantName
   put(L.PARTICIPANT.handle, name.handle);
   put(L.PARTICIPANT.state, L.SEAT.taken);
   return generation;
+}
+
+/** From here on the slot's owner counts as gone, whether it died or leaves: its seats are about to be given back. */
+export function startLeaving(memory: RingMemory, slot: number): void {
+  Atomics.store(memory.words, participantWord(slot, L.PARTICIPANT.state), L.SEAT.leaving);
 }
 
 /** Makes a slot available again. */

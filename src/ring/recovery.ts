@@ -1,7 +1,7 @@
 // What happens to the seats of a participant that is proved dead. Always under the mailbox's lock. Every step may be the
 // last one before a SIGKILL: the slot is freed at the very end, so whoever comes next finds it still taken and does all of it again.
 
-import { CLOSED, HEADER } from './layout.ts';
+import { CLOSED, HEADER, SEAT } from './layout.ts';
 import { headerWord, type RingMemory } from './memory.ts';
 import {
   consumerSeat,
@@ -13,6 +13,8 @@ import {
   seatMark,
   setConsumerSeat,
   setLaneOwner,
+  startLeaving,
+  stateOf,
 } from './participants.ts';
 
 /** What recovery needs from outside. */
@@ -38,18 +40,32 @@ export interface Recovered {
 export function recoverDead(memory: RingMemory, self: number, edges: RecoveryEdges): Recovered[] {
   const recovered: Recovered[] = [];
   for (const participant of listParticipants(memory)) {
-    if (participant.slot === self || !edges.isDead(participant)) continue;
+    if (participant.slot === self) continue;
+    const isLeaving = stateOf(memory, participant.slot) === SEAT.leaving;
+    if (!isLeaving && !edges.isDead(participant)) continue;
     const wasConsumer = consumerSeat(memory) === seatMark(participant.slot, participant.generation);
     edges.failpoint('recover:proved-dead');
-    releaseSeats(memory, participant, edges.failpoint);
     if (isCreator(memory, participant)) closeFor(memory, CLOSED.ownerGone);
-    edges.removeBell(participant.slot);
-    edges.failpoint('recover:bell-removed');
-    freeSlot(memory, participant.slot);
+    vacate(memory, participant, edges);
     recovered.push({ participant, wasConsumer });
   }
-  if (recovered.length > 0) noteMembership(memory);
   return recovered;
+}
+
+/** Gives back everything a participant held, its slot last. For the dead, and for whoever leaves. */
+export function vacate(
+  memory: RingMemory,
+  participant: Participant,
+  edges: Pick<RecoveryEdges, 'removeBell' | 'failpoint'>,
+): void {
+  // Once its FIFO is gone nothing could prove the death again: the slot says so itself before.
+  startLeaving(memory, participant.slot);
+  edges.failpoint('recover:leaving');
+  releaseSeats(memory, participant, edges.failpoint);
+  edges.removeBell(participant.slot);
+  edges.failpoint('recover:bell-removed');
+  freeSlot(memory, participant.slot);
+  noteMembership(memory);
 }
 
 function releaseSeats(

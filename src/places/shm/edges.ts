@@ -1,0 +1,17 @@
+// What the driver takes from outside and tests replace: the addon, and a call at every step after which a SIGKILL must do no
+// harm. Names of the steps stand where they are called.
+
+import { type NativeAddon, native } from '../../native/index.ts';
+
+export interface ShmEdges {
+  readonly native: NativeAddon;
+  /** Called at every labelled step; does nothing outside of tests. */
+  failpoint(name: string): void;
+}
+
+const noFailpoint = (): void => undefined;
+
+/** @throws NARU_NATIVE_MISSING */
+export function defaultEdges(): ShmEdges {
+  return { native: native('shm://'), failpoint: noFailpoint };
+}

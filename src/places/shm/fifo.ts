@@ -1,0 +1,131 @@
+// A participant's FIFO `p<slot>`: at once its doorbell (a byte wakes its event loop) and its proof of life (it holds an
+// exclusive flock on it, which the kernel takes away when it dies, zombie or not).
+
+import * as fs from 'node:fs';
+import { join } from 'node:path';
+import { processStart } from '../../native/identity.ts';
+import type { Bells } from '../../ring/doorbell.ts';
+import { type RingMemory, participantWord } from '../../ring/memory.ts';
+import { PARTICIPANT } from '../../ring/layout.ts';
+import type { Participant } from '../../ring/participants.ts';
+import type { ShmEdges } from './edges.ts';
+import { removeFile } from './folder.ts';
+import { attempt, errnoOf } from './io-error.ts';
+
+const { O_NOFOLLOW, O_NONBLOCK, O_RDWR, O_WRONLY } = fs.constants;
+const ONE_BYTE = Buffer.from([1]);
+/** A prober holds a new FIFO's lock for an instant; then the owner tries again. */
+const LOCK_ATTEMPTS = 10_000;
+
+export function fifoPath(folder: string, slot: number): string {
+  return join(folder, `p${slot}`);
+}
+
+/** Makes and locks the FIFO of a free slot; under the mailbox's lock. @returns its descriptor */
+export function makeOwnFifo(folder: string, slot: number, edges: ShmEdges): number {
+  const path = fifoPath(folder, slot);
+  removeFile(path);
+  edges.failpoint('seat:before-fifo');
+  attempt('making the FIFO', path, () => edges.native.makeFifo(path, 0o600));
+  edges.failpoint('seat:fifo-made');
+  const fd = attempt('opening', path, () => fs.openSync(path, O_RDWR | O_NONBLOCK | O_NOFOLLOW));
+  for (let attempts = 0; attempts < LOCK_ATTEMPTS; attempts += 1) {
+    if (attempt('locking', path, () => edges.native.tryLock(fd, 'exclusive'))) {
+      edges.failpoint('seat:fifo-locked');
+      return fd;
+    }
+    edges.native.yieldThread();
+  }
+  fs.closeSync(fd);
+  throw new Error(`${path} stays locked by another process`);
+}
+
+/**
+ * Whether a participant is dead. Only ever true on proof: nobody has its FIFO open, or its lock is free.
+ * A missing FIFO proves nothing (somebody may have removed it by hand); then only the death of its process does.
+ */
+export function isDead(folder: string, participant: Participant, edges: ShmEdges): boolean {
+  let fd: number;
+  try {
+    fd = fs.openSync(fifoPath(folder, participant.slot), O_WRONLY | O_NONBLOCK | O_NOFOLLOW);
+  } catch (error) {
+    const name = errnoOf(error);
+    if (name === 'ENXIO') return true;
+    return name === 'ENOENT' && processStart(participant.pid) !== participant.start;
+  }
+  try {
+    // The lock goes with the descriptor, at once.
+    return edges.native.tryLock(fd, 'shared');
+  } finally {
+    fs.closeSync(fd);
+  }
+}
+
+interface Peer {
+  readonly generation: number;
+  readonly fd: number;
+}
+
+/** Rings other participants; keeps the write ends of their FIFOs open. */
+export class PeerBells implements Bells {
+  readonly #folder: string;
+  readonly #memory: RingMemory;
+  readonly #edges: ShmEdges;
+  readonly #peers = new Map<number, Peer>();
+  rings = 0;
+
+  constructor(folder: string, memory: RingMemory, edges: ShmEdges) {
+    this.#folder = folder;
+    this.#memory = memory;
+    this.#edges = edges;
+  }
+
+  ringLoop(slot: number): void {
+    this.#edges.failpoint('ring:before-bell');
+    const fd = this.#writeEnd(slot);
+    if (fd === undefined) return;
+    this.rings += 1;
+    try {
+      fs.writeSync(fd, ONE_BYTE);
+    } catch (error) {
+      // EAGAIN: a full FIFO wakes as well as one byte. Anything else: nobody is there any more.
+      if (errnoOf(error) !== 'EAGAIN') this.#drop(slot);
+    }
+  }
+
+  ringThread(byteOffset: number): void {
+    this.#edges.failpoint('ring:before-bell');
+    this.rings += 1;
+    this.#edges.native.futexWake(this.#memory.words.buffer, byteOffset, 1);
+  }
+
+  failpoint(name: string): void {
+    this.#edges.failpoint(name);
+  }
+
+  close(): void {
+    for (const slot of [...this.#peers.keys()]) this.#drop(slot);
+  }
+
+  #writeEnd(slot: number): number | undefined {
+    const generation = Atomics.load(this.#memory.words, participantWord(slot, PARTICIPANT.generation));
+    const known = this.#peers.get(slot);
+    if (known !== undefined && known.generation === generation) return known.fd;
+    if (known !== undefined) this.#drop(slot);
+    try {
+      const fd = fs.openSync(fifoPath(this.#folder, slot), O_WRONLY | O_NONBLOCK | O_NOFOLLOW);
+      this.#peers.set(slot, { generation, fd });
+      return fd;
+    } catch {
+      // Dead, or no descriptors left: a live sleeper looks for itself within its safety time.
+      return undefined;
+    }
+  }
+
+  #drop(slot: number): void {
+    const peer = this.#peers.get(slot);
+    if (peer === undefined) return;
+    this.#peers.delete(slot);
+    fs.closeSync(peer.fd);
+  }
+}

@@ -1,0 +1,157 @@
+// The shared object `ring` of a mailbox as a file: making it, checking somebody else's before a byte of it is used, mapping
+// it. Its contents are the ring's business.
+
+import * as fs from 'node:fs';
+import { join } from 'node:path';
+import { NaruError } from '../../errors/index.ts';
+import { FILE_BYTES_MAX, HEADER, PAGE_BYTES, READY } from '../../ring/layout.ts';
+import {
+  type Geometry,
+  headerWord,
+  laneData,
+  readHeader,
+  type RingMemory,
+  ringMemory,
+  writeHeader,
+} from '../../ring/memory.ts';
+import type { ShmEdges } from './edges.ts';
+import { ownUid, RING_FILE } from './folder.ts';
+import { attempt, errnoOf, ioError } from './io-error.ts';
+
+const { O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR } = fs.constants;
+
+/** A mapped mailbox. */
+export interface RingObject {
+  readonly path: string;
+  readonly fd: number;
+  readonly inode: number;
+  readonly buffer: ArrayBuffer | SharedArrayBuffer;
+  readonly memory: RingMemory;
+}
+
+/** Makes the object, complete but for the ready mark; under the mailbox's lock. */
+export function createObject(folder: string, geometry: Geometry, edges: ShmEdges): RingObject {
+  const path = join(folder, RING_FILE);
+  if (geometry.fileBytes > FILE_BYTES_MAX) {
+    throw new NaruError(
+      'NARU_LIMIT',
+      `${path}: ${geometry.laneCount} lanes of ${geometry.laneBytes} bytes are ${geometry.fileBytes} bytes, the limit is ${FILE_BYTES_MAX}; ` +
+        'choose a smaller capacity, or relation 1:1 (a single lane)',
+      { place: 'shm' },
+    );
+  }
+  const fd = attempt('making', path, () =>
+    fs.openSync(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600),
+  );
+  try {
+    edges.failpoint('create:empty');
+    fs.fchmodSync(fd, 0o600);
+    fs.ftruncateSync(fd, geometry.fileBytes);
+    edges.failpoint('create:sized');
+    edges.native.allocate(fd, 0, geometry.dataOffset);
+    const object = mapObject(path, fd, geometry, edges, false);
+    writeHeader(object.memory);
+    edges.failpoint('create:header');
+    return object;
+  } catch (error) {
+    fs.closeSync(fd);
+    fs.unlinkSync(path);
+    throw ioError(error, 'making', path);
+  }
+}
+
+/** The last step of creation. */
+export function markReady(memory: RingMemory): void {
+  Atomics.store(memory.words, headerWord(HEADER.ready), READY);
+}
+
+/**
+ * Opens the object after every check.
+ *
+ * @returns `absent` when there is none; `unfinished` when its creator died before the ready mark
+ * @throws NARU_DENIED (somebody else's, links, open to others), NARU_CORRUPT, NARU_UNSUPPORTED, NARU_LIMIT
+ */
+export function openObject(
+  folder: string,
+  edges: Pick<ShmEdges, 'native'>,
+  readOnly = false,
+): RingObject | 'absent' | 'unfinished' {
+  const path = join(folder, RING_FILE);
+  let fd: number;
+  try {
+    fd = fs.openSync(path, (readOnly ? O_RDONLY : O_RDWR) | O_NOFOLLOW | O_NONBLOCK);
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENOTDIR') return 'absent';
+    throw ioError(error, 'opening', path);
+  }
+  try {
+    const size = checkedSize(fd, path);
+    const geometry = size === 0 ? undefined : readHeader(readFirstPage(fd, path), size, path);
+    if (geometry === undefined) {
+      fs.closeSync(fd);
+      return 'unfinished';
+    }
+    return mapObject(path, fd, geometry, edges, readOnly);
+  } catch (error) {
+    fs.closeSync(fd);
+    throw ioError(error, 'opening', path);
+  }
+}
+
+function checkedSize(fd: number, path: string): number {
+  const stat = fs.fstatSync(fd);
+  const problem = !stat.isFile()
+    ? 'it is no regular file'
+    : stat.uid !== ownUid()
+      ? `it belongs to uid ${stat.uid}, not ${ownUid()}`
+      : stat.nlink > 1
+        ? `it has ${stat.nlink} names (hard links)`
+        : (stat.mode & 0o077) !== 0
+          ? `its mode is ${(stat.mode & 0o777).toString(8)}, it must be 600`
+          : undefined;
+  if (problem !== undefined)
+    throw new NaruError('NARU_DENIED', `${path} is not used: ${problem}`, { place: 'shm' });
+  if (stat.size !== 0 && stat.size < PAGE_BYTES)
+    throw new NaruError('NARU_CORRUPT', `${path} has ${stat.size} bytes: it was truncated. Remove it with "naru rm".`, {
+      place: 'shm',
+    });
+  return stat.size;
+}
+
+/** Read, not mapped: the size of a mapping is only known once the header is. */
+function readFirstPage(fd: number, path: string): Int32Array {
+  const page = new Uint8Array(PAGE_BYTES);
+  attempt('reading', path, () => fs.readSync(fd, page, 0, PAGE_BYTES, 0));
+  return new Int32Array(page.buffer);
+}
+
+function mapObject(
+  path: string,
+  fd: number,
+  geometry: Geometry,
+  edges: Pick<ShmEdges, 'native'>,
+  readOnly: boolean,
+): RingObject {
+  const buffer = attempt('mapping', path, () => edges.native.map(fd, geometry.fileBytes, readOnly));
+  return { path, fd, inode: fs.fstatSync(fd).ino, buffer, memory: ringMemory(buffer, geometry) };
+}
+
+/** Gives a lane its memory, so that a full file system is an error here and never a SIGBUS later. */
+export function allocateLane(object: RingObject, lane: number, edges: Pick<ShmEdges, 'native'>): void {
+  const { geometry } = object.memory;
+  attempt(`giving a lane of ${geometry.laneBytes} bytes its memory in`, object.path, () =>
+    edges.native.allocate(object.fd, laneData(geometry, lane), geometry.laneBytes),
+  );
+}
+
+/** @returns what happened to the file behind the mapping since it was opened */
+export function objectState(object: RingObject): 'ok' | 'removed' | 'truncated' {
+  if (fs.fstatSync(object.fd).size !== object.memory.geometry.fileBytes) return 'truncated';
+  const now = fs.statSync(object.path, { throwIfNoEntry: false });
+  return now?.ino === object.inode ? 'ok' : 'removed';
+}
+
+export function releaseObject(object: RingObject, edges: Pick<ShmEdges, 'native'>): void {
+  edges.native.unmap(object.buffer);
+  fs.closeSync(object.fd);
+}
