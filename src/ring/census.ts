@@ -49,7 +49,9 @@ function countLane(memory: RingMemory, lane: number, sum: Sum): void {
     if (kind === 0 || kind > L.RECORD_KIND.identity || length < 0 || length > geometry.laneBytes) return;
     const isMessage = kind === L.RECORD_KIND.message;
     if (kind === L.RECORD_KIND.identity && length <= L.IDENTITY_BYTES_MAX)
-      sender = Buffer.from(bytes.slice(at + L.RECORD.payload, at + L.RECORD.payload + length)).toString('latin1');
+      sender = Buffer.from(bytes.slice(at + L.RECORD.payload, at + L.RECORD.payload + length)).toString(
+        'latin1',
+      );
     if (isMessage && (flags & L.RECORD_FLAG.settled) === 0) {
       const isOut = ((position - taken) | 0) < 0 && (flags & L.RECORD_FLAG.released) === 0;
       if (isOut) sum.unsettled += 1;

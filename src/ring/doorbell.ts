@@ -73,13 +73,20 @@ export class Doorbell {
   }
 }
 
+/** Whether a participant sleeps and wants this news: two loads, nothing written. */
+export function sleepsFor(words: Int32Array, slot: number, want: number): boolean {
+  if ((Atomics.load(words, participantWord(slot, PARTICIPANT.wants)) & want) === 0) return false;
+  const state = Atomics.load(words, participantWord(slot, PARTICIPANT.bell)) & STATE_MASK;
+  return state === BELL.parkedLoop || state === BELL.parkedThread;
+}
+
 /** The two ways to make a sleeper get up. Failures are nobody's business here: a dead sleeper needs no bell. */
 export interface Bells {
   /** Puts a byte into the participant's FIFO. */
   ringLoop(slot: number): void;
   /** futex wake on the participant's thread word, at this byte offset. */
   ringThread(byteOffset: number): void;
-  failpoint(name: string): void;
+  readonly failpoint: (name: string) => void;
 }
 
 /**
@@ -89,7 +96,8 @@ export interface Bells {
  * @returns true when a bell was rung
  */
 export function ring(words: Int32Array, slot: number, want: number, bells: Bells): boolean {
-  if (want !== 0 && (Atomics.load(words, participantWord(slot, PARTICIPANT.wants)) & want) === 0) return false;
+  if (want !== 0 && (Atomics.load(words, participantWord(slot, PARTICIPANT.wants)) & want) === 0)
+    return false;
   const bellWord = participantWord(slot, PARTICIPANT.bell);
   const word = Atomics.load(words, bellWord);
   const state = word & STATE_MASK;

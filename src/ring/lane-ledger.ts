@@ -109,7 +109,8 @@ export class LaneLedger {
   /** Stores the new head. @returns true when it moved */
   commit(): boolean {
     if (this.#head === this.#storedHead) return false;
-    while (this.#marks.length > 0 && (this.#marks[0] as IdentityMark).token < this.#first) this.#passIdentity();
+    while (this.#marks.length > 0 && (this.#marks[0] as IdentityMark).token < this.#first)
+      this.#passIdentity();
     this.#failpoint('settle:before-head');
     this.#storedHead = this.#head;
     // SYNC: room. Pairs with the load of the head in LaneWriter: the consumer is done with all bytes before it.

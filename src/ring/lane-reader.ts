@@ -17,8 +17,8 @@ const DUMP_BYTES = 32;
 /** What a reader is given from outside. */
 export interface ReaderEdges {
   /** Called once when the lane turns out to be damaged. */
-  fault(error: NaruError): void;
-  failpoint(name: string): void;
+  readonly fault: (error: NaruError) => void;
+  readonly failpoint: (name: string) => void;
 }
 
 export class LaneReader {
@@ -115,6 +115,12 @@ export class LaneReader {
     );
   }
 
+  /** True when at least half of the lane is free for its producer. */
+  isHalfFree(): boolean {
+    const used = (Atomics.load(this.#words, this.#tailWord) - this.ledger.head) | 0;
+    return used <= this.#units >>> 1;
+  }
+
   /** Moves on to the next message. @returns false when there is none (yet) */
   next(): boolean {
     while (!this.#faulted) {
@@ -173,7 +179,8 @@ export class LaneReader {
     const start = this.#position;
     if (kind === L.RECORD_KIND.padding) {
       const untilEnd = (this.#units - (start & (this.#units - 1))) * L.UNIT_BYTES;
-      if (length + L.RECORD.payload !== untilEnd) return this.#fault('padding must reach the end of its lane');
+      if (length + L.RECORD.payload !== untilEnd)
+        return this.#fault('padding must reach the end of its lane');
       // The copy may have been cut in the middle of the padding, whose bytes nobody needs.
       const copied = Math.min(untilEnd, this.#end - this.#at);
       this.#position = (start + (untilEnd >>> 3)) | 0;
@@ -274,5 +281,7 @@ export function identityAt(memory: RingMemory, lane: number): string {
 
 /** Identities are plain ASCII; whatever else a damaged one holds must not reach a terminal or a log. */
 function identityText(bytes: Uint8Array): string {
-  return Buffer.from(bytes).toString('latin1').replaceAll(/[^\x21-\x7e]/g, '?');
+  return Buffer.from(bytes)
+    .toString('latin1')
+    .replaceAll(/[^\x21-\x7e]/g, '?');
 }

@@ -47,7 +47,9 @@ export class LaneWriter {
 
   /** Longest payload that reserve() can ever take. */
   get maxPayloadBytes(): number {
-    return this.#slotStride === 0 ? this.#maxRecordBytes - L.RECORD.payload : this.#slotStride - L.RECORD.payload;
+    return this.#slotStride === 0
+      ? this.#maxRecordBytes - L.RECORD.payload
+      : this.#slotStride - L.RECORD.payload;
   }
 
   /** Position after the last reserved record. */

@@ -125,8 +125,7 @@ export function readHeader(words: Int32Array, fileBytes: number, where: string):
       `has layout version ${at(L.HEADER.versionMajor)}.${at(L.HEADER.versionMinor)}, this naru reads ${L.VERSION_MAJOR}.x`,
     );
   const unknown = (at(L.HEADER.requiredFeatures) & ~L.REQUIRED_FEATURES_KNOWN) >>> 0;
-  if (unknown !== 0)
-    throw unsupported(where, `needs features ${hex(unknown)} that this naru does not know`);
+  if (unknown !== 0) throw unsupported(where, `needs features ${hex(unknown)} that this naru does not know`);
   if (at(L.HEADER.ready) !== L.READY) return undefined;
   return checkedGeometry(at, new DataView(words.buffer, words.byteOffset), fileBytes, where);
 }

@@ -78,7 +78,7 @@ export function fillSlot(memory: RingMemory, slot: number, name: ParticipantName
     (Atomics.load(words, participantWord(slot, L.PARTICIPANT.generation)) + 1) & GENERATION_MASK;
   put(L.PARTICIPANT.generation, generation);
   put(L.PARTICIPANT.pid, name.pid);
-  put(L.PARTICIPANT.startLow, name.start % 2 ** 32 | 0);
+  put(L.PARTICIPANT.startLow, (name.start % 2 ** 32) | 0);
   put(L.PARTICIPANT.startHigh, Math.floor(name.start / 2 ** 32));
   put(L.PARTICIPANT.thread, name.thread);
   put(L.PARTICIPANT.handle, name.handle);
@@ -143,7 +143,8 @@ export function chooseLane(memory: RingMemory): number {
     if (laneOwner(memory, lane) !== 0) continue;
     if (Atomics.load(words, laneWord(lane, L.LANE.fault)) !== 0) continue;
     const used =
-      (Atomics.load(words, laneWord(lane, L.LANE.tail)) - Atomics.load(words, laneWord(lane, L.LANE.head))) | 0;
+      (Atomics.load(words, laneWord(lane, L.LANE.tail)) - Atomics.load(words, laneWord(lane, L.LANE.head))) |
+      0;
     if (used < 0 || used > units) continue;
     if (used > 0 && used <= units / 2) return lane;
     if (used === 0 && empty < 0) empty = lane;

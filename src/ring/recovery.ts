@@ -23,7 +23,7 @@ export interface RecoveryEdges {
   isDead(participant: Participant): boolean;
   /** Removes the participant's FIFO. */
   removeBell(slot: number): void;
-  failpoint(name: string): void;
+  readonly failpoint: (name: string) => void;
 }
 
 /** A participant whose seats were given back. */
@@ -68,11 +68,7 @@ export function vacate(
   noteMembership(memory);
 }
 
-function releaseSeats(
-  memory: RingMemory,
-  participant: Participant,
-  failpoint: (name: string) => void,
-): void {
+function releaseSeats(memory: RingMemory, participant: Participant, failpoint: (name: string) => void): void {
   const mark = seatMark(participant.slot, participant.generation);
   for (let lane = 0; lane < memory.geometry.laneCount; lane += 1)
     if (laneOwner(memory, lane) === mark) setLaneOwner(memory, lane, 0);

@@ -6,7 +6,7 @@ export interface Slab {
   readonly buffer: ArrayBuffer;
   readonly bytes: Uint8Array;
   readonly words: Int32Array;
-  readonly doubles: Float64Array;
+  readonly view: DataView;
 }
 
 /** Small enough that one kept message holds little memory, large enough that making slabs costs nothing per message. */
@@ -51,6 +51,6 @@ function makeSlab(sizeBytes: number): Slab {
     buffer,
     bytes: new Uint8Array(buffer),
     words: new Int32Array(buffer),
-    doubles: new Float64Array(buffer),
+    view: new DataView(buffer),
   };
 }

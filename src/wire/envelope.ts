@@ -92,6 +92,16 @@ export function bodyOffset(view: DataView, offset: number, length: number): numb
   return offset + PREFIX_BYTES + 4 + fields;
 }
 
+/** The sequence of an encoded message whose prefix was checked by bodyOffset(). */
+export function sequenceAt(view: DataView, offset: number): number {
+  return view.getUint32(offset + 4, true);
+}
+
+/** When an encoded message was sent; its prefix was checked by bodyOffset(). */
+export function timeAt(view: DataView, offset: number): number {
+  return view.getFloat64(offset + 8, true);
+}
+
 /**
  * The fields of a message whose body starts at `body` (from bodyOffset()).
  * @throws NARU_INVALID_MESSAGE  they cannot be read
@@ -119,8 +129,8 @@ export function decodeEnvelope(
   return {
     body: bytes.subarray(body, offset + length),
     sender,
-    sequence: view.getUint32(offset + 4, true),
-    time: view.getFloat64(offset + 8, true),
+    sequence: sequenceAt(view, offset),
+    time: timeAt(view, offset),
     fields: fieldsBefore(bytes, offset, body),
   };
 }

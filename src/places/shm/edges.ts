@@ -6,7 +6,7 @@ import { type NativeAddon, native } from '../../native/index.ts';
 export interface ShmEdges {
   readonly native: NativeAddon;
   /** Called at every labelled step; does nothing outside of tests. */
-  failpoint(name: string): void;
+  readonly failpoint: (name: string) => void;
 }
 
 const noFailpoint = (): void => undefined;

@@ -72,12 +72,14 @@ export class PeerBells implements Bells {
   readonly #memory: RingMemory;
   readonly #edges: ShmEdges;
   readonly #peers = new Map<number, Peer>();
+  readonly failpoint: (name: string) => void;
   rings = 0;
 
   constructor(folder: string, memory: RingMemory, edges: ShmEdges) {
     this.#folder = folder;
     this.#memory = memory;
     this.#edges = edges;
+    this.failpoint = edges.failpoint;
   }
 
   ringLoop(slot: number): void {
@@ -99,12 +101,8 @@ export class PeerBells implements Bells {
     this.#edges.native.futexWake(this.#memory.words.buffer, byteOffset, 1);
   }
 
-  failpoint(name: string): void {
-    this.#edges.failpoint(name);
-  }
-
   close(): void {
-    for (const slot of [...this.#peers.keys()]) this.#drop(slot);
+    for (const slot of this.#peers.keys()) this.#drop(slot);
   }
 
   #writeEnd(slot: number): number | undefined {

@@ -5,7 +5,10 @@ import { NaruError, type NaruErrorCode } from '../../errors/index.ts';
 const ADVICE: Readonly<Record<string, readonly [NaruErrorCode, string]>> = {
   EMFILE: ['NARU_LIMIT', 'this process has no file descriptors left: raise RLIMIT_NOFILE ("ulimit -n")'],
   ENFILE: ['NARU_LIMIT', 'the system has no file descriptors left: raise the sysctl fs.file-max'],
-  ENOSPC: ['NARU_LIMIT', 'the file system of the runtime folder (/dev/shm unless NARU_RUNTIME_DIR says otherwise) is full'],
+  ENOSPC: [
+    'NARU_LIMIT',
+    'the file system of the runtime folder (/dev/shm unless NARU_RUNTIME_DIR says otherwise) is full',
+  ],
   EDQUOT: ['NARU_LIMIT', 'the disk quota of this user is used up'],
   ENOMEM: ['NARU_LIMIT', 'there is no memory or address space left (RLIMIT_AS, sysctl vm.max_map_count)'],
   EFBIG: ['NARU_LIMIT', 'the file would exceed RLIMIT_FSIZE ("ulimit -f")'],

@@ -40,9 +40,7 @@ export function createObject(folder: string, geometry: Geometry, edges: ShmEdges
       { place: 'shm' },
     );
   }
-  const fd = attempt('making', path, () =>
-    fs.openSync(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600),
-  );
+  const fd = attempt('making', path, () => fs.openSync(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600));
   try {
     edges.failpoint('create:empty');
     fs.fchmodSync(fd, 0o600);
@@ -112,9 +110,13 @@ function checkedSize(fd: number, path: string): number {
   if (problem !== undefined)
     throw new NaruError('NARU_DENIED', `${path} is not used: ${problem}`, { place: 'shm' });
   if (stat.size !== 0 && stat.size < PAGE_BYTES)
-    throw new NaruError('NARU_CORRUPT', `${path} has ${stat.size} bytes: it was truncated. Remove it with "naru rm".`, {
-      place: 'shm',
-    });
+    throw new NaruError(
+      'NARU_CORRUPT',
+      `${path} has ${stat.size} bytes: it was truncated. Remove it with "naru rm".`,
+      {
+        place: 'shm',
+      },
+    );
   return stat.size;
 }
 

@@ -124,7 +124,9 @@ export function compareWithExisting(options: ShmOptions, existing: Geometry): vo
   const differences: string[] = [];
   for (const key of Object.keys(options.stated) as (keyof RingShape)[]) {
     if (options.stated[key] === existing[key]) continue;
-    differences.push(`${NAMES[key]}: asked ${shown(key, options.stated[key])}, is ${shown(key, existing[key])}`);
+    differences.push(
+      `${NAMES[key]}: asked ${shown(key, options.stated[key])}, is ${shown(key, existing[key])}`,
+    );
   }
   if (differences.length === 0) return;
   throw new NaruError(

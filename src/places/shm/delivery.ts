@@ -1,0 +1,80 @@
+// A message as the receiver hands it out: light, because millions of them are made in a second. It holds numbers and a slab;
+// body, sequence and time are read from there when somebody asks.
+
+import type { Delivery } from '../../mailbox/driver.ts';
+import type { Slab } from '../../ring/slab.ts';
+import type { MessageFields } from '../../wire/envelope-types.ts';
+import { sequenceAt, timeAt } from '../../wire/envelope.ts';
+
+export class ShmDelivery implements Delivery {
+  /** Index of the lane it came through. */
+  readonly lane: number;
+  readonly token: number;
+  readonly sender: string;
+  readonly deliveries: number;
+  readonly receipt: boolean;
+  readonly fields: MessageFields | undefined;
+  readonly #slab: Slab;
+  readonly #start: number;
+  readonly #bodyStart: number;
+  readonly #end: number;
+  #body: Uint8Array | undefined;
+
+  /**
+   * @param start      of the envelope in the slab
+   * @param bodyStart  of the body in the slab
+   * @param end        of the body in the slab
+   */
+  constructor(
+    lane: number,
+    token: number,
+    sender: string,
+    deliveries: number,
+    receipt: boolean,
+    fields: MessageFields | undefined,
+    slab: Slab,
+    start: number,
+    bodyStart: number,
+    end: number,
+  ) {
+    this.lane = lane;
+    this.token = token;
+    this.sender = sender;
+    this.deliveries = deliveries;
+    this.receipt = receipt;
+    this.fields = fields;
+    this.#slab = slab;
+    this.#start = start;
+    this.#bodyStart = bodyStart;
+    this.#end = end;
+  }
+
+  get body(): Uint8Array {
+    this.#body ??= new Uint8Array(this.#slab.buffer, this.#bodyStart, this.#end - this.#bodyStart);
+    return this.#body;
+  }
+
+  get sequence(): number {
+    return sequenceAt(this.#slab.view, this.#start);
+  }
+
+  get time(): number {
+    return timeAt(this.#slab.view, this.#start);
+  }
+
+  /** The same message for another delivery. The old object stays as it was: somebody may still hold it. */
+  again(deliveries: number): ShmDelivery {
+    return new ShmDelivery(
+      this.lane,
+      this.token,
+      this.sender,
+      deliveries,
+      this.receipt,
+      this.fields,
+      this.#slab,
+      this.#start,
+      this.#bodyStart,
+      this.#end,
+    );
+  }
+}

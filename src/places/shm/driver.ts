@@ -1,0 +1,255 @@
+// The driver behind one shm:// handle: joins its part in the mailbox with the hooks, makes its ends, watches over peers and
+// the object, and leaves.
+
+import { NaruError } from '../../errors/index.ts';
+import type {
+  Driver,
+  DriverFacts,
+  DriverHooks,
+  PlaceStats,
+  Receiver,
+  ReplyPort,
+  Sender,
+} from '../../mailbox/driver.ts';
+import { takeCensus } from '../../ring/census.ts';
+import { HEADER } from '../../ring/layout.ts';
+import { headerWord } from '../../ring/memory.ts';
+import { countSeats, identityOf, listParticipants } from '../../ring/participants.ts';
+import type { Recovered } from '../../ring/recovery.ts';
+import { PREFIX_BYTES } from '../../wire/envelope.ts';
+import type { Attached } from './attach.ts';
+import { shm } from './capabilities.ts';
+import { atExit } from './exit.ts';
+import { objectState, releaseObject } from './object.ts';
+import { closedError, type Participation } from './participation.ts';
+import { ShmReceiver } from './receiver.ts';
+import {
+  destroy,
+  hasDead,
+  leave,
+  leaveNow,
+  recoverAll,
+  takeConsumerSeat,
+  takeProducerSeat,
+} from './seats.ts';
+import { ShmSender } from './sender.ts';
+import { SAFETY_MS, type WaitingEnd } from './waiter.ts';
+
+/** Opens the port of a handle, when its first request needs one. */
+export type ReplyOpener = (hooks: DriverHooks, identity: string) => Promise<ReplyPort>;
+
+export class ShmDriver implements Driver {
+  readonly facts: DriverFacts;
+  readonly #part: Participation;
+  readonly #hooks: DriverHooks;
+  readonly #openReplies: ReplyOpener;
+  readonly #senders = new Set<ShmSender>();
+  readonly #dropped: Record<string, number> = {};
+  readonly #control: WaitingEnd;
+  readonly #timer: NodeJS.Timeout;
+  readonly #forgetExit: () => void;
+  #receiver: ShmReceiver | undefined;
+  #membership: number;
+  #isRecovering = false;
+  #closing: Promise<{ undelivered: number }> | undefined;
+
+  constructor(attached: Attached, name: string, hooks: DriverHooks, openReplies: ReplyOpener) {
+    const { part, created, recovered } = attached;
+    const { geometry } = part.memory;
+    this.#part = part;
+    this.#hooks = hooks;
+    this.#openReplies = openReplies;
+    this.facts = {
+      capabilities: shm,
+      offered: 'placed',
+      maxMessageBytes:
+        geometry.slotBytes === 0 ? geometry.maxMessageBytes : geometry.slotBytes - PREFIX_BYTES,
+      identity: part.identity,
+      address: `shm://${name}`,
+      deliver: 'one',
+      created,
+    };
+    this.#membership = this.#loadMembership();
+    this.#control = {
+      wants: () => 0,
+      holdsProcess: () => false,
+      isReady: () => this.#hasControlNews(),
+      wake: () => this.#onControl(),
+    };
+    part.waiter.add(this.#control);
+    part.waiter.arm();
+    this.#timer = setInterval(() => this.#lookAround(), SAFETY_MS);
+    this.#timer.unref();
+    this.#forgetExit = atExit(() => leaveNow(part));
+    this.#tellOrphans(recovered);
+  }
+
+  get peers(): { readonly producers: number; readonly consumers: number } {
+    if (this.#part.health.error !== undefined) return { producers: 0, consumers: 0 };
+    return countSeats(this.#part.memory);
+  }
+
+  async attachSender(): Promise<Sender> {
+    this.#checkOpen();
+    const { lane, recovered } = await takeProducerSeat(this.#part);
+    this.#tellOrphans(recovered);
+    const sender = new ShmSender(this.#part, lane, {
+      writable: () => this.#hooks.writable(),
+      closed: (closed) => {
+        this.#senders.delete(closed);
+        this.#hooks.peers();
+      },
+      housekeeping: () => this.#lookAround(),
+    });
+    this.#senders.add(sender);
+    this.#hooks.peers();
+    return sender;
+  }
+
+  async attachReceiver(): Promise<Receiver> {
+    this.#checkOpen();
+    const { recovered } = await takeConsumerSeat(this.#part);
+    this.#tellOrphans(recovered);
+    const receiver = new ShmReceiver(this.#part, {
+      readable: () => this.#hooks.readable(),
+      closed: () => {
+        this.#receiver = undefined;
+        this.#hooks.peers();
+      },
+      housekeeping: () => this.#lookAround(),
+      dropped: (reason) => {
+        this.#dropped[reason] = (this.#dropped[reason] ?? 0) + 1;
+        this.#hooks.event('drop', { reason, count: 1 });
+      },
+      error: (error) => this.#hooks.event('error', { error }),
+    });
+    this.#receiver = receiver;
+    this.#hooks.peers();
+    return receiver;
+  }
+
+  openReplies(): Promise<ReplyPort> {
+    return this.#openReplies(this.#hooks, this.#part.identity);
+  }
+
+  async stats(): Promise<PlaceStats> {
+    const { memory, waiter, bells, health } = this.#part;
+    const { geometry } = memory;
+    const census =
+      health.error === undefined ? takeCensus(memory) : { depth: -1, depthBytes: -1, unsettled: -1 };
+    return {
+      depth: census.depth,
+      depthBytes: census.depthBytes,
+      unsettled: census.unsettled,
+      ...this.peers,
+      capacityBytes: geometry.laneBytes,
+      capacityMessages: -1,
+      dropped: { ...this.#dropped },
+      extra: { ...waiter.counters, rings: bells.rings },
+    };
+  }
+
+  close(): Promise<{ undelivered: number }> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async unlink(): Promise<void> {
+    // Our own handle is about to close: it need not be told that the mailbox has gone.
+    this.#part.waiter.remove(this.#control);
+    clearInterval(this.#timer);
+    await destroy(this.#part);
+  }
+
+  async #close(): Promise<{ undelivered: number }> {
+    const part = this.#part;
+    clearInterval(this.#timer);
+    for (const sender of this.#senders) await sender.close();
+    await this.#receiver?.close();
+    const undelivered = await leave(part);
+    this.#forgetExit();
+    part.waiter.close();
+    part.bells.close();
+    part.health.error ??= new NaruError('NARU_CLOSED', `${part.text}: this handle is closed`, {
+      place: 'shm',
+      mailbox: part.text,
+    });
+    releaseObject(part.object, part.edges);
+    return { undelivered };
+  }
+
+  #checkOpen(): void {
+    if (this.#part.health.error !== undefined) throw this.#part.health.error;
+  }
+
+  #loadMembership(): number {
+    return Atomics.load(this.#part.memory.words, headerWord(HEADER.membership));
+  }
+
+  #hasControlNews(): boolean {
+    const { memory, health } = this.#part;
+    if (health.error !== undefined) return false;
+    return this.#loadMembership() !== this.#membership || closedError(memory, '') !== undefined;
+  }
+
+  #onControl(): void {
+    const { memory, text } = this.#part;
+    const closed = closedError(memory, text);
+    if (closed !== undefined) {
+      this.#fail(closed);
+      return;
+    }
+    this.#membership = this.#loadMembership();
+    this.#hooks.peers();
+  }
+
+  /** The mailbox is gone for good. */
+  #fail(error: Error): void {
+    const { waiter } = this.#part;
+    waiter.remove(this.#control);
+    clearInterval(this.#timer);
+    for (const sender of this.#senders) sender.fail(error);
+    this.#hooks.failed(error);
+    waiter.wakeAll();
+  }
+
+  /** Every SAFETY_MS: what no bell tells. Deaths, the object's removal, and news whose teller died before ringing. */
+  #lookAround(): void {
+    const { object, memory, text, waiter, health } = this.#part;
+    if (health.error !== undefined || this.#closing !== undefined) return;
+    const state = objectState(object);
+    if (state !== 'ok' && closedError(memory, text) === undefined) {
+      const [code, what] =
+        state === 'truncated'
+          ? (['NARU_CORRUPT', `${object.path} was truncated by somebody`] as const)
+          : (['NARU_CLOSED', `${object.path} was removed by somebody`] as const);
+      health.error = new NaruError(code, `${text}: ${what}`, { place: 'shm', mailbox: text });
+      this.#fail(health.error);
+      return;
+    }
+    waiter.lookForSafety();
+    const slots = listParticipants(memory).map(({ slot }) => slot);
+    if (!this.#isRecovering && hasDead(this.#part, slots)) this.#recover();
+  }
+
+  #recover(): void {
+    this.#isRecovering = true;
+    recoverAll(this.#part)
+      .then(
+        (recovered) => this.#tellOrphans(recovered),
+        // Closed meanwhile, or the lock was busy: whoever looks next does it.
+        () => undefined,
+      )
+      .finally(() => {
+        this.#isRecovering = false;
+        if (this.#part.health.error === undefined) this.#part.waiter.arm();
+      });
+  }
+
+  #tellOrphans(recovered: readonly Recovered[]): void {
+    for (const { participant, wasConsumer } of recovered) {
+      const role = wasConsumer ? 'consumer' : 'producer';
+      this.#hooks.event('orphan', { role, identity: identityOf(participant) });
+    }
+  }
+}

@@ -1,0 +1,190 @@
+// What lies in the runtime folder: listing mailboxes without disturbing them (read-only), and removing what the dead left.
+
+import * as fs from 'node:fs';
+import { join } from 'node:path';
+import { takeCensus } from '../../ring/census.ts';
+import { CLOSED, HEADER } from '../../ring/layout.ts';
+import { headerWord } from '../../ring/memory.ts';
+import {
+  consumerSeat,
+  identityOf,
+  laneOwner,
+  listParticipants,
+  type Participant,
+  seatMark,
+} from '../../ring/participants.ts';
+import { defaultEdges, type ShmEdges } from './edges.ts';
+import { isDead } from './fifo.ts';
+import { removeFolder, runtimeFolder, tryLockFolder } from './folder.ts';
+import { openObject, releaseObject, type RingObject } from './object.ts';
+
+/** A participant as a listing shows it. */
+export interface ListedParticipant {
+  readonly identity: string;
+  readonly isAlive: boolean;
+  /** Lanes it produces into. */
+  readonly lanes: readonly number[];
+  readonly isConsumer: boolean;
+}
+
+/** A mailbox as a listing shows it. */
+export interface ListedMailbox {
+  readonly name: string;
+  readonly path: string;
+  /** `leftover`: nobody who could use it lives any more. `damaged`: see `problem`. `unfinished`: its creator died, or is at work. */
+  readonly state: 'live' | 'leftover' | 'unfinished' | 'damaged';
+  readonly problem: string | undefined;
+  readonly owner: 'users' | 'process' | 'system' | undefined;
+  readonly relation: string | undefined;
+  /** Milliseconds since the epoch. */
+  readonly createdMs: number;
+  readonly depth: number;
+  readonly depthBytes: number;
+  readonly unsettled: number;
+  /** Capacity of one lane. */
+  readonly capacityBytes: number;
+  readonly participants: readonly ListedParticipant[];
+}
+
+/** Every mailbox of this user, or of `folder`. Reads only. @throws NARU_NATIVE_MISSING, NARU_DENIED */
+export function listMailboxes(folder: string = runtimeFolder()): ListedMailbox[] {
+  const edges = defaultEdges();
+  return mailboxNames(folder).map((name) => describe(name, join(folder, name), edges));
+}
+
+/**
+ * Removes what nobody can use any more: half-made mailboxes, and those of dead users or a dead owner. Never a mailbox with
+ * owner `system`, a damaged one, or one that somebody alive takes part in.
+ *
+ * @returns the names of what was removed
+ */
+export function cleanLeftovers(folder: string = runtimeFolder()): string[] {
+  const edges = defaultEdges();
+  return mailboxNames(folder).filter((name) => removeIfDead(join(folder, name), edges));
+}
+
+/** The same for a few mailboxes, chosen by chance: what every creation does on its way. */
+export function sweepSome(folder: string, keep: string, most: number, edges: ShmEdges): void {
+  const names = mailboxNames(folder).filter((name) => name !== keep);
+  const start = Math.floor(Math.random() * names.length);
+  for (let i = 0; i < Math.min(most, names.length); i += 1) {
+    const name = names[(start + i) % names.length] as string;
+    try {
+      removeIfDead(join(folder, name), edges);
+    } catch {
+      // Not ours to report: doctor lists it.
+    }
+  }
+}
+
+function mailboxNames(folder: string): string[] {
+  try {
+    return fs
+      .readdirSync(folder, { withFileTypes: true })
+      .filter((entry) => entry.isDirectory())
+      .map((entry) => entry.name);
+  } catch {
+    return [];
+  }
+}
+
+function removeIfDead(path: string, edges: ShmEdges): boolean {
+  const lock = tryLockFolder(path, false, edges);
+  if (lock === 'absent') return removeEmpty(path);
+  if (lock === 'busy') return false;
+  try {
+    const object = openObject(path, edges, true);
+    if (typeof object === 'object') {
+      const isLeftover = isDeadMailbox(path, object, edges);
+      releaseObject(object, edges);
+      if (!isLeftover) return false;
+    }
+    removeFolder(path, edges.failpoint);
+    return true;
+  } catch {
+    // Damaged: it stays until somebody removes it by name.
+    return false;
+  } finally {
+    lock.release();
+  }
+}
+
+/** A creator that died before it made the lock file left an empty folder; one that lives makes it again. */
+function removeEmpty(path: string): boolean {
+  try {
+    fs.rmdirSync(path);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function isDeadMailbox(path: string, { memory }: RingObject, edges: ShmEdges): boolean {
+  const { owner } = memory.geometry;
+  const living = listParticipants(memory).filter((one) => !isDead(path, one, edges));
+  if (Atomics.load(memory.words, headerWord(HEADER.closed)) !== CLOSED.open) return living.length === 0;
+  if (owner === 'system') return false;
+  if (owner === 'users') return living.length === 0;
+  const creator = Atomics.load(memory.words, headerWord(HEADER.creator));
+  return !living.some((one) => seatMark(one.slot, one.generation) === creator);
+}
+
+function describe(name: string, path: string, edges: ShmEdges): ListedMailbox {
+  const nothing = {
+    name,
+    path,
+    problem: undefined,
+    owner: undefined,
+    relation: undefined,
+    createdMs: 0,
+    depth: 0,
+    depthBytes: 0,
+    unsettled: 0,
+    capacityBytes: 0,
+    participants: [],
+  };
+  let object: RingObject | 'absent' | 'unfinished';
+  try {
+    object = openObject(path, edges, true);
+  } catch (error) {
+    return { ...nothing, state: 'damaged', problem: (error as Error).message };
+  }
+  if (typeof object === 'string') return { ...nothing, state: 'unfinished' };
+  try {
+    const { memory } = object;
+    const { geometry } = memory;
+    const { depth, depthBytes, unsettled } = takeCensus(memory);
+    return {
+      ...nothing,
+      state: isDeadMailbox(path, object, edges) ? 'leftover' : 'live',
+      owner: geometry.owner,
+      relation: geometry.relation,
+      createdMs: geometry.createdMs,
+      depth,
+      depthBytes,
+      unsettled,
+      capacityBytes: geometry.laneBytes,
+      participants: listParticipants(memory).map((one) => describeOne(path, object, one, edges)),
+    };
+  } finally {
+    releaseObject(object, edges);
+  }
+}
+
+function describeOne(
+  path: string,
+  { memory }: RingObject,
+  participant: Participant,
+  edges: ShmEdges,
+): ListedParticipant {
+  const mark = seatMark(participant.slot, participant.generation);
+  const lanes: number[] = [];
+  for (let lane = 0; lane < memory.geometry.laneCount; lane += 1)
+    if (laneOwner(memory, lane) === mark) lanes.push(lane);
+  return {
+    identity: identityOf(participant),
+    isAlive: !isDead(path, participant, edges),
+    lanes,
+    isConsumer: consumerSeat(memory) === mark,
+  };
+}

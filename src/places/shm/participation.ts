@@ -1,0 +1,78 @@
+// One handle's part in a mailbox: its slot, its bells, the mapped object, and the questions both ends ask of the header.
+// Made by attach.ts; used by sender.ts, receiver.ts and driver.ts.
+
+import { NaruError } from '../../errors/index.ts';
+import { ring } from '../../ring/doorbell.ts';
+import { CLOSED, HEADER } from '../../ring/layout.ts';
+import { headerWord, type RingMemory } from '../../ring/memory.ts';
+import {
+  consumerSeat,
+  laneOwner,
+  listParticipants,
+  seatMark,
+  type SeatMark,
+  slotOf,
+} from '../../ring/participants.ts';
+import type { ShmEdges } from './edges.ts';
+import type { PeerBells } from './fifo.ts';
+import type { RingObject } from './object.ts';
+import type { Waiter } from './waiter.ts';
+
+export interface Participation {
+  /** The URL as it may be shown. */
+  readonly text: string;
+  /** The mailbox's folder. */
+  readonly folder: string;
+  readonly identity: string;
+  readonly object: RingObject;
+  readonly memory: RingMemory;
+  readonly slot: number;
+  readonly generation: number;
+  readonly bells: PeerBells;
+  readonly waiter: Waiter;
+  readonly edges: ShmEdges;
+  /** Once `error` is set the mapped memory must not be touched any more: it may be gone (SIGBUS). */
+  readonly health: { error: Error | undefined };
+}
+
+/** The mark that our seats carry. */
+export function ownMark(part: Participation): SeatMark {
+  return seatMark(part.slot, part.generation);
+}
+
+export function isEnded(memory: RingMemory): boolean {
+  return Atomics.load(memory.words, headerWord(HEADER.ended)) !== 0;
+}
+
+/** Why nobody may use the mailbox any more; undefined while it is open. */
+export function closedError(memory: RingMemory, text: string): NaruError | undefined {
+  const closed = Atomics.load(memory.words, headerWord(HEADER.closed));
+  if (closed === CLOSED.open) return undefined;
+  return closed === CLOSED.ownerGone
+    ? new NaruError('NARU_PEER_GONE', `${text}: the process that owned it is dead`, {
+        place: 'shm',
+        mailbox: text,
+      })
+    : new NaruError('NARU_CLOSED', `${text}: it was closed by its owner or removed`, {
+        place: 'shm',
+        mailbox: text,
+      });
+}
+
+/** Rings the consumer, if there is one. */
+export function ringConsumer(part: Participation, want: number): void {
+  const slot = slotOf(consumerSeat(part.memory));
+  if (slot >= 0) ring(part.memory.words, slot, want, part.bells);
+}
+
+/** Rings the producer of a lane, if there is one. */
+export function ringProducer(part: Participation, lane: number, want: number): void {
+  const slot = slotOf(laneOwner(part.memory, lane));
+  if (slot >= 0) ring(part.memory.words, slot, want, part.bells);
+}
+
+/** Rings everybody else: somebody came or went, or the mailbox has ended. */
+export function ringAll(part: Pick<Participation, 'memory' | 'bells'>, except: number): void {
+  for (const { slot } of listParticipants(part.memory))
+    if (slot !== except) ring(part.memory.words, slot, 0, part.bells);
+}

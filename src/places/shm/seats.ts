@@ -1,0 +1,185 @@
+// Taking the seats of a handle's ends and leaving the mailbox, all under its lock; and recovering the seats of the dead.
+
+import { NaruError } from '../../errors/index.ts';
+import { CLOSED, HEADER } from '../../ring/layout.ts';
+import { takeCensus } from '../../ring/census.ts';
+import { headerWord } from '../../ring/memory.ts';
+import {
+  chooseLane,
+  consumerSeat,
+  countSeats,
+  noteMembership,
+  participantAt,
+  setConsumerSeat,
+  setLaneOwner,
+} from '../../ring/participants.ts';
+import {
+  closeFor,
+  isAbandoned,
+  isCreator,
+  recoverDead,
+  type Recovered,
+  vacate,
+} from '../../ring/recovery.ts';
+import { recoveryEdges } from './attach.ts';
+import { isDead } from './fifo.ts';
+import { lockFolder, removeFolder, tryLockFolder } from './folder.ts';
+import { allocateLane, objectState } from './object.ts';
+import { closedError, ownMark, type Participation, ringAll } from './participation.ts';
+
+/** The lock is only ever held for a few system calls; a stopped holder must not hang close() for ever. */
+const LOCK_WAIT_MS = 5_000;
+
+/** What happened to others while a seat was taken. */
+export interface SeatTaken {
+  readonly recovered: readonly Recovered[];
+}
+
+/** @throws NARU_LIMIT (no lane, no memory), NARU_CLOSED, NARU_PEER_GONE @returns the lane */
+export async function takeProducerSeat(part: Participation): Promise<SeatTaken & { lane: number }> {
+  return underLock(part, () => {
+    const { memory, edges } = part;
+    const recovered = recover(part);
+    const { producers } = countSeats(memory);
+    if (producers >= memory.geometry.maxProducers)
+      throw limit(part, 'producer', producers, memory.geometry.maxProducers);
+    const lane = chooseLane(memory);
+    if (lane < 0) throw limit(part, 'undamaged lane', producers, memory.geometry.maxProducers);
+    allocateLane(part.object, lane, edges);
+    edges.failpoint('lane:allocated');
+    const used = Atomics.load(memory.words, headerWord(HEADER.lanesUsed));
+    if (lane >= used) Atomics.store(memory.words, headerWord(HEADER.lanesUsed), lane + 1);
+    setLaneOwner(memory, lane, ownMark(part));
+    edges.failpoint('lane:owned');
+    announce(part);
+    return { lane, recovered };
+  });
+}
+
+/** @throws NARU_LIMIT (there is a consumer), NARU_CLOSED, NARU_PEER_GONE */
+export async function takeConsumerSeat(part: Participation): Promise<SeatTaken> {
+  return underLock(part, () => {
+    const { memory, edges } = part;
+    const recovered = recover(part);
+    if (consumerSeat(memory) !== 0) throw limit(part, 'consumer', 1, memory.geometry.maxConsumers);
+    setConsumerSeat(memory, ownMark(part));
+    edges.failpoint('consumer:seated');
+    announce(part);
+    return { recovered };
+  });
+}
+
+/** Whether any other participant is dead: a look without the lock, to be followed by recoverAll(). */
+export function hasDead(part: Participation, slots: Iterable<number>): boolean {
+  for (const slot of slots) {
+    if (slot === part.slot) continue;
+    if (isDead(part.folder, participantAt(part.memory, slot), part.edges)) return true;
+  }
+  return false;
+}
+
+/** Frees the seats of the dead. */
+export async function recoverAll(part: Participation): Promise<readonly Recovered[]> {
+  return underLock(part, () => recover(part));
+}
+
+/**
+ * Leaves the mailbox for good; with the last user, or the owner, it goes.
+ * @returns messages of this handle that nobody will receive
+ */
+export async function leave(part: Participation): Promise<number> {
+  if (part.health.error !== undefined) return 0;
+  try {
+    const lock = await lockFolder(part.folder, false, AbortSignal.timeout(LOCK_WAIT_MS), part.edges);
+    if (lock === 'absent') return 0;
+    try {
+      return leaveLocked(part);
+    } finally {
+      lock.release();
+    }
+  } catch {
+    // The lock could not be had: with its FIFO closed this participant counts as dead, and the next one cleans up.
+    return 0;
+  }
+}
+
+/** The same at the end of the process, where nothing can wait. */
+export function leaveNow(part: Participation): void {
+  if (part.health.error !== undefined) return;
+  const lock = tryLockFolder(part.folder, false, part.edges);
+  if (typeof lock === 'string') return;
+  try {
+    leaveLocked(part);
+  } finally {
+    lock.release();
+  }
+}
+
+/** Removes the mailbox for everybody. */
+export async function destroy(part: Participation): Promise<void> {
+  const lock = await lockFolder(part.folder, false, AbortSignal.timeout(LOCK_WAIT_MS), part.edges);
+  if (lock === 'absent') return;
+  try {
+    if (objectState(part.object) !== 'ok') return;
+    closeFor(part.memory, CLOSED.closed);
+    ringAll(part, part.slot);
+    removeFolder(part.folder, part.edges.failpoint);
+  } finally {
+    lock.release();
+  }
+}
+
+function leaveLocked(part: Participation): number {
+  // Removed and perhaps made again: nothing in this folder is ours any more.
+  if (objectState(part.object) !== 'ok') return 0;
+  const { memory, slot, edges } = part;
+  const self = participantAt(memory, slot);
+  if (isCreator(memory, self)) closeFor(memory, CLOSED.closed);
+  vacate(memory, self, recoveryEdges(part.folder, edges));
+  recover(part);
+  const isOver = closedError(memory, '') !== undefined || isAbandoned(memory);
+  const undelivered = isOver ? (takeCensus(memory).bySender.get(part.identity) ?? 0) : 0;
+  if (isOver) {
+    closeFor(memory, CLOSED.closed);
+    ringAll(part, slot);
+    removeFolder(part.folder, edges.failpoint);
+  } else ringAll(part, slot);
+  return undelivered;
+}
+
+function recover(part: Participation): readonly Recovered[] {
+  const recovered = recoverDead(part.memory, part.slot, recoveryEdges(part.folder, part.edges));
+  if (recovered.length > 0) ringAll(part, part.slot);
+  return recovered;
+}
+
+function announce(part: Participation): void {
+  noteMembership(part.memory);
+  ringAll(part, part.slot);
+}
+
+async function underLock<T>(part: Participation, action: () => T): Promise<T> {
+  const lock = await lockFolder(part.folder, false, AbortSignal.timeout(LOCK_WAIT_MS), part.edges);
+  if (lock === 'absent') throw closedError(part.memory, part.text) ?? removed(part);
+  try {
+    if (part.health.error !== undefined) throw part.health.error;
+    if (objectState(part.object) !== 'ok') throw removed(part);
+    const closed = closedError(part.memory, part.text);
+    if (closed !== undefined) throw closed;
+    return action();
+  } finally {
+    lock.release();
+  }
+}
+
+function removed(part: Participation): NaruError {
+  return new NaruError('NARU_CLOSED', `${part.text}: it was removed`, { place: 'shm', mailbox: part.text });
+}
+
+function limit(part: Participation, what: string, are: number, max: number): NaruError {
+  return new NaruError(
+    'NARU_LIMIT',
+    `${part.text}: there is no free ${what}'s seat (${are} taken, relation ${part.memory.geometry.relation} allows ${max}); close or disconnect one`,
+    { place: 'shm', mailbox: part.text },
+  );
+}

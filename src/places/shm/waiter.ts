@@ -1,0 +1,237 @@
+// How a handle waits: a few turns of the event loop, then parked on its FIFO; or a blocked thread, parked on a futex. Decides
+// when to sleep and what to check before; what is worth waking for is told by the ends (sender.ts, receiver.ts).
+
+import { Socket, type SocketConstructorOpts } from 'node:net';
+import type { WaitOptions } from '../../mailbox/options.ts';
+import { Doorbell } from '../../ring/doorbell.ts';
+import { BELL } from '../../ring/layout.ts';
+import type { ShmEdges } from './edges.ts';
+
+/** Something that waits on a handle's bell: its sender, its receiver, the handle itself. */
+export interface WaitingEnd {
+  /** WANT bits to be rung for; 0 = waits for nothing. */
+  wants(): number;
+  /** Whether it keeps the process alive meanwhile (rule R11). */
+  holdsProcess(): boolean;
+  /** @param last  false while lingering, when only news worth a turn count */
+  isReady(last: boolean): boolean;
+  /** Something may be ready. */
+  wake(): void;
+}
+
+/** How often a parked handle looks for itself: it finds what a peer published and died before ringing. */
+export const SAFETY_MS = 500;
+const LOOP_YIELDS = 2;
+const THREAD_SPIN_MICROS = 20;
+const THREAD_YIELDS = 10;
+
+/** Counted for stats(). */
+export interface WaitCounters {
+  parks: number;
+  wakeups: number;
+  safetyWakeups: number;
+}
+
+export class Waiter {
+  readonly counters: WaitCounters = { parks: 0, wakeups: 0, safetyWakeups: 0 };
+  readonly #doorbell: Doorbell;
+  readonly #buffer: ArrayBufferLike;
+  readonly #socket: Socket;
+  readonly #ends = new Set<WaitingEnd>();
+  readonly #edges: ShmEdges;
+  readonly #options: WaitOptions;
+  readonly #turn = (): void => this.#lingered();
+  #turnsLeft = 0;
+  #immediate: NodeJS.Immediate | undefined;
+  #isReferenced = true;
+  #isClosed = false;
+
+  /** @param fd  the own FIFO; the waiter closes it, and with it gives up the proof of life */
+  constructor(words: Int32Array, slot: number, fd: number, options: WaitOptions, edges: ShmEdges) {
+    this.#doorbell = new Doorbell(words, slot);
+    this.#buffer = words.buffer;
+    this.#edges = edges;
+    this.#options = options;
+    this.#socket = new Socket({
+      fd,
+      readable: true,
+      writable: false,
+      // One small buffer for ever: what the bytes are does not matter.
+      onread: {
+        buffer: Buffer.alloc(256),
+        callback: () => {
+          this.#rung();
+          return true;
+        },
+      },
+      // `onread` is an option of every socket; the types know it for connect() only.
+    } as SocketConstructorOpts);
+    // The FIFO is open for reading and writing here: it neither ends nor fails while this end lives.
+    this.#socket.on('error', () => undefined);
+    this.#hold(false);
+  }
+
+  add(end: WaitingEnd): void {
+    this.#ends.add(end);
+  }
+
+  remove(end: WaitingEnd): void {
+    this.#ends.delete(end);
+    this.#hold(this.#mustHold());
+  }
+
+  /** An end began to wait for something: linger, then park. */
+  arm(): void {
+    if (this.#isClosed) return;
+    if (this.#doorbell.isParked) this.#doorbell.wake();
+    this.#turnsLeft = this.#options.yields ?? LOOP_YIELDS;
+    this.#immediate ??= setImmediate(this.#turn);
+    this.#hold(this.#mustHold());
+  }
+
+  /** An end stopped waiting: the process need not stay for it. */
+  disarm(): void {
+    this.#hold(this.#mustHold());
+  }
+
+  /** Looks without having been rung. @returns whether something was there while parked, which only a death explains */
+  lookForSafety(): boolean {
+    if (!this.#doorbell.isParked || !this.#anyReady(true)) return false;
+    this.counters.safetyWakeups += 1;
+    this.#fire();
+    return true;
+  }
+
+  /** Wakes every end whatever it waits for: the mailbox has changed for good. */
+  wakeAll(): void {
+    for (const end of this.#ends) end.wake();
+  }
+
+  /**
+   * Blocks the thread until `isReady` or the time is over. Ends on the event loop are looked after when it turns again.
+   *
+   * @param housekeeping  called every SAFETY_MS while blocked
+   */
+  block(
+    wants: number,
+    isReady: () => boolean,
+    timeoutMs: number,
+    housekeeping: () => void,
+  ): 'ready' | 'timeout' | 'interrupted' {
+    const started = performance.now();
+    try {
+      if (this.#spin(isReady, started, timeoutMs)) return 'ready';
+      for (;;) {
+        const left = timeoutMs - (performance.now() - started);
+        if (left <= 0) return isReady() ? 'ready' : 'timeout';
+        const outcome = this.#sleep(wants, isReady, Math.min(left, SAFETY_MS));
+        if (outcome === 'timeout') housekeeping();
+        else if (outcome !== 'again') return outcome;
+      }
+    } finally {
+      if (this.#doorbell.isParked) this.#doorbell.wake();
+      this.arm();
+    }
+  }
+
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#ends.clear();
+    if (this.#immediate !== undefined) clearImmediate(this.#immediate);
+    this.#doorbell.wake();
+    this.#socket.destroy();
+  }
+
+  #spin(isReady: () => boolean, started: number, timeoutMs: number): boolean {
+    const limitMs = Math.min((this.#options.spinMicros ?? THREAD_SPIN_MICROS) / 1000, timeoutMs);
+    do if (isReady()) return true;
+    while (performance.now() - started < limitMs);
+    for (let i = this.#options.yields ?? THREAD_YIELDS; i > 0; i -= 1) {
+      this.#edges.native.yieldThread();
+      if (isReady()) return true;
+    }
+    return false;
+  }
+
+  #sleep(
+    wants: number,
+    isReady: () => boolean,
+    sliceMs: number,
+  ): 'ready' | 'timeout' | 'interrupted' | 'again' {
+    const bell = this.#doorbell;
+    bell.park(BELL.parkedThread, wants);
+    this.counters.parks += 1;
+    this.#edges.failpoint('park:before-look');
+    const value = bell.threadValue;
+    if (isReady()) return 'ready';
+    const outcome = this.#edges.native.futexWait(this.#buffer, bell.threadOffset, value, sliceMs);
+    bell.wake();
+    if (outcome === 'interrupted') return 'interrupted';
+    if (outcome !== 'timeout') this.counters.wakeups += 1;
+    if (!isReady()) return outcome === 'timeout' ? 'timeout' : 'again';
+    if (outcome === 'timeout' && sliceMs === SAFETY_MS) this.counters.safetyWakeups += 1;
+    return 'ready';
+  }
+
+  #lingered(): void {
+    this.#immediate = undefined;
+    if (this.#isClosed) return;
+    if (this.#anyReady(this.#turnsLeft === 0) || this.#spinInLoop()) return this.#fire();
+    if (this.#turnsLeft > 0) {
+      this.#turnsLeft -= 1;
+      this.#immediate = setImmediate(this.#turn);
+      return;
+    }
+    this.#park();
+  }
+
+  /** Event loops do not spin unless they were told to. */
+  #spinInLoop(): boolean {
+    const micros = this.#options.spinMicros ?? 0;
+    if (micros === 0) return false;
+    const until = performance.now() + micros / 1000;
+    while (performance.now() < until) if (this.#anyReady(true)) return true;
+    return false;
+  }
+
+  #park(): void {
+    let wants = 0;
+    for (const end of this.#ends) wants |= end.wants();
+    this.#doorbell.park(BELL.parkedLoop, wants);
+    this.counters.parks += 1;
+    this.#edges.failpoint('park:before-look');
+    if (this.#anyReady(true)) this.#fire();
+    else this.#hold(this.#mustHold());
+  }
+
+  #rung(): void {
+    if (this.#isClosed) return;
+    this.counters.wakeups += 1;
+    this.#fire();
+  }
+
+  #fire(): void {
+    if (this.#doorbell.isParked) this.#doorbell.wake();
+    for (const end of this.#ends) if (end.isReady(true)) end.wake();
+    // Parked again soon, if only for control: peers come and go, owners close.
+    this.arm();
+  }
+
+  #anyReady(last: boolean): boolean {
+    for (const end of this.#ends) if (end.isReady(last)) return true;
+    return false;
+  }
+
+  #mustHold(): boolean {
+    for (const end of this.#ends) if (end.holdsProcess()) return true;
+    return false;
+  }
+
+  #hold(hold: boolean): void {
+    if (hold === this.#isReferenced || this.#isClosed) return;
+    this.#isReferenced = hold;
+    if (hold) this.#socket.ref();
+    else this.#socket.unref();
+  }
+}
