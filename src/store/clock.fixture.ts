@@ -1,7 +1,7 @@
 // A virtual clock and a store on it, for the tests of the store. Not part of the package's behaviour.
 
 import { Store } from './store.ts';
-import type { Clock, Entry, OfferResult, StoreOptions, Subscription } from './types.ts';
+import type { Clock, Entry, ItemMeta, OfferResult, StoreOptions, Subscription } from './types.ts';
 
 /** Time that only moves when a test moves it. */
 export class VirtualClock implements Clock {
@@ -65,9 +65,9 @@ export interface Bench {
   /** Drops told, by reason. */
   readonly drops: Record<string, number>;
   /** Offers an item of 1 byte. */
-  send(item: string, meta?: Partial<Parameters<Store<string>['offer']>[1]>): OfferResult;
+  readonly send: (item: string, meta?: Partial<ItemMeta>) => OfferResult;
   /** Subscribes and counts calls of ready(). */
-  join(options?: Parameters<Store<string>['subscribe']>[1]): Guest;
+  readonly join: (options?: Parameters<Store<string>['subscribe']>[1]) => Guest;
 }
 
 /** A subscription of a test. */
@@ -75,9 +75,9 @@ export interface Guest {
   readonly sub: Subscription<string>;
   readonly calls: () => number;
   /** Takes up to `max` entries. */
-  entries(max?: number): Entry<string>[];
+  readonly entries: (max?: number) => Entry<string>[];
   /** Takes up to `max` items and acks them. */
-  items(max?: number): string[];
+  readonly items: (max?: number) => string[];
 }
 
 export function makeBench(options: Partial<StoreOptions> = {}): Bench {

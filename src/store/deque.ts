@@ -6,7 +6,7 @@ const RING_MIN = 16;
 
 /** First in, first out. Rings grow by doubling and shrink when seven eighths are unused. */
 export class Deque<E> {
-  #ring: (E | undefined)[] = new Array<E | undefined>(RING_MIN).fill(undefined);
+  #ring: (E | undefined)[] = emptyRing(RING_MIN);
   #head = 0;
   #size = 0;
 
@@ -53,15 +53,20 @@ export class Deque<E> {
   }
 
   clear(): void {
-    this.#ring = new Array<E | undefined>(RING_MIN).fill(undefined);
+    this.#ring = emptyRing(RING_MIN);
     this.#head = 0;
     this.#size = 0;
   }
 
   #resize(length: number): void {
-    const ring = new Array<E | undefined>(length).fill(undefined);
+    const ring = emptyRing<E>(length);
     for (let index = 0; index < this.#size; index += 1) ring[index] = this.at(index);
     this.#ring = ring;
     this.#head = 0;
   }
+}
+
+/** Filled at once, so that the engine keeps it as one packed piece of memory. */
+function emptyRing<E>(length: number): (E | undefined)[] {
+  return Array.from<E | undefined>({ length }).fill(undefined);
 }

@@ -26,17 +26,17 @@ export class History<T> {
     this.#limitBytes = limitBytes;
   }
 
-  /** Keeps an item. @returns how many of those pushed out for it no consumer ever took or will take */
-  add(past: Past<T>): number {
+  /** Keeps an item. @returns those pushed out for it that no consumer ever took or will take */
+  add(past: Past<T>): T[] {
     this.#items.push(past);
     this.#bytes += past.meta.sizeBytes;
-    let lost = 0;
+    const lost: T[] = [];
     while (this.#items.size > this.#limit || (this.#bytes > this.#limitBytes && this.#items.size > 1)) {
       const oldest = this.#items.shift();
       if (oldest === undefined) break;
       this.#bytes -= oldest.meta.sizeBytes;
       oldest.held.retained = false;
-      if (!oldest.held.accounted && oldest.held.copies === 0) lost += 1;
+      if (!oldest.held.accounted && oldest.held.copies === 0) lost.push(oldest.item);
     }
     return lost;
   }

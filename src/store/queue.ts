@@ -19,12 +19,12 @@ export interface Home<T> {
   readonly leaseMs: number;
   /** Keep the waiting slots by age too (drop-oldest). */
   readonly byAge: boolean;
-  readonly isEnded: boolean;
+  isEnded(): boolean;
   now(): number;
   /** Handles every deadline that is reached. */
   runDue(): void;
-  /** One copy of an item is gone for good. */
-  freed(slot: Slot<T>): void;
+  /** One copy of an item is gone for good; `reason` = not by an ack. */
+  freed(slot: Slot<T>, reason: string | undefined): void;
   dropped(reason: string, count: number): void;
   /** Something changed that somebody may have to be told; called last in every operation. */
   changed(queue: Queue<T>): void;
@@ -66,7 +66,7 @@ export class Queue<T> {
   }
   /** True when no consumer of this queue can ever get anything more. */
   get finished(): boolean {
-    return this.#home.isEnded && this.#waiting === 0 && this.#flying === 0;
+    return this.#home.isEnded() && this.#waiting === 0 && this.#flying === 0;
   }
   /** Whether a consumer must be told something. */
   get isCallDue(): boolean {
@@ -180,7 +180,7 @@ export class Queue<T> {
       slot.state = SlotState.gone;
       if (outcome === 'reject') this.#home.dropped('rejected', 1);
       if (slot.more?.key !== undefined) this.#freeKey(slot.more.key);
-      this.#home.freed(slot);
+      this.#home.freed(slot, outcome === 'reject' ? 'rejected' : undefined);
     } else {
       this.#putBack(slot, outcome === 'requeue' ? 1 : 0, delayMs);
     }
@@ -206,7 +206,7 @@ export class Queue<T> {
       this.#land(slot);
       this.#putBack(slot, 1, 0);
     } else if (more.expiresAt <= now) {
-      this.discard(slot);
+      this.discard(slot, 'expired');
       if (slot.held !== undefined) slot.held.accounted = true;
       this.#home.dropped('expired', 1);
     } else if (slot.state === SlotState.delayed) {
@@ -215,8 +215,8 @@ export class Queue<T> {
     }
   }
 
-  /** Removes a slot that waits; the caller tells why. */
-  discard(slot: Slot<T>): void {
+  /** Removes a slot that waits; the caller counts the drop. */
+  discard(slot: Slot<T>, reason: string): void {
     const { more } = slot;
     const key = more?.key;
     if (slot.state === SlotState.ready) this.#levels.remove(slot);
@@ -227,7 +227,7 @@ export class Queue<T> {
     if (more !== undefined && more.ageIndex >= 0) this.#ages?.remove(more.ageIndex);
     this.#waiting -= 1;
     this.#waitingBytes -= slot.meta.sizeBytes;
-    this.#home.freed(slot);
+    this.#home.freed(slot, reason);
   }
 
   /** Up to `max` ready slots of each level, and all that are parked, delayed or came back; in no order. */

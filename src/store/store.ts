@@ -27,7 +27,7 @@ const NOTHING_UNSEEN: ReadonlySet<number> = new Set<number>();
 export class Store<T> implements ItemStore<T> {
   readonly #options: StoreOptions;
   readonly #clock: Clock;
-  readonly #events: StoreEvents;
+  readonly #events: StoreEvents<T>;
   readonly #home: Home<T>;
   readonly #deadlines: Deadlines<T>;
   readonly #startedAt: number;
@@ -58,7 +58,7 @@ export class Store<T> implements ItemStore<T> {
    * @param clock    time and timers; at most one timer is scheduled at any moment
    * @param events   called synchronously at the end of the operation that caused them
    */
-  constructor(options: StoreOptions, clock: Clock, events: StoreEvents) {
+  constructor(options: StoreOptions, clock: Clock, events: StoreEvents<T>) {
     this.#options = options;
     this.#clock = clock;
     this.#events = events;
@@ -128,7 +128,7 @@ export class Store<T> implements ItemStore<T> {
     for (const queue of this.#queues) {
       for (const slot of this.#waitingOf(queue)) {
         removed.add(slot.sequence);
-        queue.discard(slot);
+        queue.discard(slot, 'purged');
       }
       this.#mark(queue);
     }
@@ -164,27 +164,25 @@ export class Store<T> implements ItemStore<T> {
     this.#ended = true;
     this.#refusedBytes = -1;
     this.#history?.clear();
-    for (const queue of this.#queues) for (const slot of this.#waitingOf(queue)) queue.discard(slot);
+    for (const queue of this.#queues)
+      for (const slot of this.#waitingOf(queue)) queue.discard(slot, 'closed');
     this.#deadlines.stop();
   }
 
   #makeHome(): Home<T> {
-    const store = this;
     const { dropOldest, leaseMs } = this.#options;
     return {
       deadlines: this.#deadlines,
       leaseMs,
       byAge: dropOldest,
-      get isEnded(): boolean {
-        return store.#ended;
-      },
-      now: () => store.#clock.now(),
-      runDue: () => store.#runDue(),
-      freed: (slot) => store.#freed(slot),
-      dropped: (reason, count) => store.#drop(reason, count),
+      isEnded: () => this.#ended,
+      now: () => this.#clock.now(),
+      runDue: () => this.#runDue(),
+      freed: (slot, reason) => this.#freed(slot, reason),
+      dropped: (reason, count) => this.#drop(reason, count),
       changed: (queue) => {
-        if (queue.isCallDue) store.#mark(queue);
-        if (store.#changed.length > 0 || store.#untold !== undefined || store.#isRoomDue()) store.#tell();
+        if (queue.isCallDue) this.#mark(queue);
+        if (this.#changed.length > 0 || this.#untold !== undefined || this.#isRoomDue()) this.#tell();
       },
     };
   }
@@ -204,6 +202,7 @@ export class Store<T> implements ItemStore<T> {
     const { id, sizeBytes } = meta;
     if (this.#ids !== undefined && id !== undefined && this.#ids.has(id)) {
       this.#drop('duplicate', 1);
+      this.#events.lost?.(item, 'duplicate');
       return 'dropped';
     }
     if (this.#queues.length === 0) return this.#offerToNobody(item, meta, priority);
@@ -235,6 +234,7 @@ export class Store<T> implements ItemStore<T> {
     }
     if (this.#history === undefined) {
       this.#drop('nobody', 1);
+      this.#events.lost?.(item, 'nobody');
       return 'dropped';
     }
     if (this.#ids !== undefined && meta.id !== undefined) this.#ids.add(meta.id);
@@ -250,7 +250,8 @@ export class Store<T> implements ItemStore<T> {
     if (this.#history !== undefined) {
       const expiresAt = now + (meta.ttlMs ?? Number.POSITIVE_INFINITY);
       const lost = this.#history.add({ item, meta, sequence: this.#sequence, since, expiresAt, held });
-      if (lost > 0) this.#drop('nobody', lost);
+      if (lost.length > 0) this.#drop('nobody', lost.length);
+      for (const unseen of lost) this.#events.lost?.(unseen, 'nobody');
     }
     return held;
   }
@@ -275,7 +276,7 @@ export class Store<T> implements ItemStore<T> {
       for (const queue of this.#queues) {
         const slot = queue.eldest();
         if (slot === undefined || slot.sequence !== oldest) continue;
-        queue.discard(slot);
+        queue.discard(slot, 'full');
         if (slot.held !== undefined) slot.held.accounted = true;
         this.#drop('full', 1);
       }
@@ -333,7 +334,7 @@ export class Store<T> implements ItemStore<T> {
     this.#queues.splice(this.#queues.indexOf(queue), 1);
     let lost = 0;
     for (const slot of this.#waitingOf(queue)) {
-      queue.discard(slot);
+      queue.discard(slot, 'nobody');
       const { held } = slot;
       if (held !== undefined && held.copies === 0 && !held.accounted && !held.retained) lost += 1;
     }
@@ -346,7 +347,7 @@ export class Store<T> implements ItemStore<T> {
     return slots;
   }
 
-  #freed(slot: Slot<T>): void {
+  #freed(slot: Slot<T>, reason: string | undefined): void {
     const { held } = slot;
     if (held !== undefined) {
       held.copies -= 1;
@@ -354,6 +355,7 @@ export class Store<T> implements ItemStore<T> {
     }
     this.#held -= 1;
     this.#heldBytes -= slot.meta.sizeBytes;
+    if (reason !== undefined && held?.retained !== true) this.#events.lost?.(slot.item, reason);
   }
 
   #runDue(): void {

@@ -61,11 +61,16 @@ export interface Entry<T> {
 export type SettleOutcome = 'ack' | 'requeue' | 'reject' | 'release';
 
 /** What the store tells its owner; all synchronous, none may throw. */
-export interface StoreEvents {
+export interface StoreEvents<T = unknown> {
   /** Room was made after an offer was answered `full` (or, in rendezvous, a consumer wants an item). */
   room(): void;
   /** Items were dropped: `full`, `nobody`, `expired`, `duplicate`, `rejected`. */
   drop(reason: string, count: number): void;
+  /**
+   * An item is gone for good without an ack: one of the reasons of drop(), or `purged`, or `closed` (the store was disposed
+   * of). Told in the middle of an operation: it must not call the store.
+   */
+  lost?(item: T, reason: string): void;
 }
 
 /** A consumer's view of the store. */
