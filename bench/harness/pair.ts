@@ -1,0 +1,94 @@
+// One contestant as the orchestrator holds it: a near process (which owns the far one), commands with a watchdog, and an end
+// that leaves nothing behind.
+
+import { type ChildProcess, fork } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import type { Answer, Command } from './channel.ts';
+import type { Duel, DuelContext, Sample } from './duel.ts';
+
+const NEAR_PROGRAM = fileURLToPath(new URL('./near.js', import.meta.url));
+/** Opening and closing take milliseconds; a run gets this on top of what it should take. */
+const PATIENCE_MS = 15_000;
+
+const living = new Set<ChildProcess>();
+process.on('exit', () => {
+  for (const child of living) child.kill('SIGKILL');
+});
+
+export class Pair {
+  readonly duel: Duel;
+  readonly #child: ChildProcess;
+  #pending: { resolve: (answer: Answer) => void; reject: (error: Error) => void } | undefined;
+
+  private constructor(duel: Duel, env: NodeJS.ProcessEnv) {
+    this.duel = duel;
+    this.#child = fork(NEAR_PROGRAM, { env });
+    living.add(this.#child);
+    this.#child.on('message', (answer) => this.#settle(answer as Answer));
+    this.#child.on('exit', (code, signal) => {
+      living.delete(this.#child);
+      this.#pending?.reject(new Error(`its process ended (${signal ?? code})`));
+    });
+  }
+
+  /** Starts both ends. @throws when the contestant cannot run here; nothing is left of it */
+  static async start(duel: Duel, { name, folder }: DuelContext, env: NodeJS.ProcessEnv): Promise<Pair> {
+    const pair = new Pair(duel, env);
+    try {
+      await pair.#call({ naruBench: 'open', duel: duel.id, name, folder }, 0);
+      return pair;
+    } catch (error) {
+      pair.kill();
+      throw error;
+    }
+  }
+
+  /** @param expectedMs  how long it should take, for the watchdog */
+  async run(count: number, expectedMs: number): Promise<Sample> {
+    const answer = await this.#call({ naruBench: 'run', count }, expectedMs * 10);
+    if (answer.naruBench !== 'sample') throw new Error(`unexpected answer ${answer.naruBench}`);
+    return answer.sample;
+  }
+
+  async close(): Promise<void> {
+    try {
+      await this.#call({ naruBench: 'close' }, 0);
+    } finally {
+      this.kill();
+    }
+  }
+
+  kill(): void {
+    this.#child.kill('SIGTERM');
+    const child = this.#child;
+    // Whoever does not go when asked is ended; its far end goes with its channel.
+    setTimeout(() => child.kill('SIGKILL'), 1000).unref();
+  }
+
+  #call(command: Command, extraMs: number): Promise<Answer> {
+    return new Promise((resolve, reject) => {
+      const watchdog = setTimeout(
+        () => reject(new Error(`no answer to "${command.naruBench}" in time`)),
+        PATIENCE_MS + extraMs,
+      );
+      this.#pending = {
+        resolve: (answer) => {
+          clearTimeout(watchdog);
+          resolve(answer);
+        },
+        reject: (error) => {
+          clearTimeout(watchdog);
+          reject(error);
+        },
+      };
+      this.#child.send(command);
+    });
+  }
+
+  #settle(answer: Answer): void {
+    const pending = this.#pending;
+    this.#pending = undefined;
+    if (answer.naruBench === 'failed') pending?.reject(new Error(answer.message));
+    else pending?.resolve(answer);
+  }
+}

@@ -1,0 +1,139 @@
+// A run: every contestant is started once and warmed up, then they take turns, A B C … A B C …, so that whatever the machine
+// does meanwhile falls on all of them alike.
+
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Duel, Sample } from './duel.ts';
+import { Pair } from './pair.ts';
+import { summarize, type Summary } from './statistics.ts';
+
+export interface RoundOptions {
+  readonly rounds: number;
+  /** How long one round of one contestant should take. */
+  readonly secondsPerRound: number;
+  /** Round trips of one round of a latency contestant. */
+  readonly roundTrips: number;
+  /** Gets a line now and then, for people who watch. */
+  readonly progress: (line: string) => void;
+}
+
+/** A contestant's results. */
+export type Result =
+  | {
+      readonly duel: Duel;
+      readonly kind: 'throughput';
+      /** Messages in each round. */
+      readonly count: number;
+      readonly samples: readonly number[];
+      readonly messagesPerSecond: Summary;
+    }
+  | {
+      readonly duel: Duel;
+      readonly kind: 'latency';
+      readonly count: number;
+      readonly p50Us: Summary;
+      readonly p99Us: Summary;
+    }
+  | { readonly duel: Duel; readonly kind: 'missing'; readonly reason: string };
+
+interface Runner {
+  readonly pair: Pair;
+  readonly count: number;
+  readonly samples: Sample[];
+}
+
+/** Messages of the first, cold run. */
+const FIRST_COUNT = 2000;
+/** The warm-up grows until one of its runs took so long, as a share of a round. */
+const WARM_SHARE = 0.25;
+
+/** Runs the contestants. Those that cannot run here come back as missing; whatever was started is ended. */
+export async function runRounds(duels: readonly Duel[], options: RoundOptions): Promise<Result[]> {
+  const folder = mkdtempSync(join(tmpdir(), 'naru-bench-'));
+  const shm = mkdtempSync(join(memoryFolder(), 'naru-bench-'));
+  mkdirSync(join(shm, 'naru'), { mode: 0o700 });
+  const env = { ...process.env, NARU_RUNTIME_DIR: join(shm, 'naru') };
+  const results = new Map<Duel, Result>();
+  const runners: Runner[] = [];
+  try {
+    for (const [index, duel] of duels.entries()) {
+      options.progress(`warming up ${duel.label}`);
+      try {
+        const pair = await Pair.start(duel, { name: `bench-${process.pid}-${index}`, folder }, env);
+        runners.push({ pair, count: await warmUp(pair, options), samples: [] });
+      } catch (error) {
+        results.set(duel, missing(duel, error));
+      }
+    }
+    for (let round = 1; round <= options.rounds; round += 1) {
+      for (const runner of runners) await runOnce(runner, round, options, results);
+    }
+    for (const { pair, count, samples } of runners) {
+      if (!results.has(pair.duel)) results.set(pair.duel, conclude(pair.duel, count, samples));
+    }
+  } finally {
+    await Promise.allSettled(runners.map(({ pair }) => pair.close()));
+    rmSync(folder, { recursive: true, force: true });
+    rmSync(shm, { recursive: true, force: true });
+  }
+  return duels.map((duel) => results.get(duel) ?? missing(duel, 'it was not run'));
+}
+
+async function runOnce(
+  { pair, count, samples }: Runner,
+  round: number,
+  { rounds, secondsPerRound, progress }: RoundOptions,
+  results: Map<Duel, Result>,
+): Promise<void> {
+  if (results.has(pair.duel)) return;
+  progress(`round ${round} of ${rounds}: ${pair.duel.label}`);
+  try {
+    samples.push(await pair.run(count, secondsPerRound * 1000));
+  } catch (error) {
+    results.set(pair.duel, missing(pair.duel, error));
+    pair.kill();
+  }
+}
+
+/** @returns how many messages make a round of the wanted length */
+async function warmUp(pair: Pair, { secondsPerRound, roundTrips }: RoundOptions): Promise<number> {
+  if (pair.duel.kind === 'latency') {
+    await pair.run(roundTrips, 1000);
+    return roundTrips;
+  }
+  const wanted = secondsPerRound * 1e9;
+  for (let count = FIRST_COUNT; ; ) {
+    const sample = await pair.run(count, secondsPerRound * 1000);
+    const nanoseconds = sample.kind === 'throughput' ? Math.max(sample.nanoseconds, 1) : wanted;
+    const fitting = Math.round((count * wanted) / nanoseconds / 1000) * 1000;
+    if (nanoseconds >= wanted * WARM_SHARE) return Math.max(FIRST_COUNT, fitting);
+    count = Math.max(count * 2, Math.min(count * 10, Math.round(fitting * WARM_SHARE * 1.5)));
+  }
+}
+
+function conclude(duel: Duel, count: number, samples: readonly Sample[]): Result {
+  if (duel.kind === 'throughput') {
+    const rates = samples.map((sample) =>
+      sample.kind === 'throughput' ? (sample.messages * 1e9) / sample.nanoseconds : Number.NaN,
+    );
+    return { duel, kind: 'throughput', count, samples: rates, messagesPerSecond: summarize(rates) };
+  }
+  const latencies = samples.filter((sample) => sample.kind === 'latency');
+  return {
+    duel,
+    kind: 'latency',
+    count,
+    p50Us: summarize(latencies.map(({ p50Us }) => p50Us)),
+    p99Us: summarize(latencies.map(({ p99Us }) => p99Us)),
+  };
+}
+
+function missing(duel: Duel, error: unknown): Result {
+  return { duel, kind: 'missing', reason: error instanceof Error ? error.message : String(error) };
+}
+
+/** Shared memory belongs on a memory file system. */
+function memoryFolder(): string {
+  return process.platform === 'linux' ? '/dev/shm' : tmpdir();
+}
