@@ -1,5 +1,6 @@
 // The programs that the tests of this folder run in processes and workers of their own: `node act.fixture.js <name> <args…>`.
 
+import { once } from 'node:events';
 import { closeSync, ftruncateSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { connect } from 'node:net';
 import { setImmediate as turn } from 'node:timers/promises';
@@ -193,10 +194,10 @@ const acts: Record<string, (args: readonly string[]) => unknown> = {
   /** A worker maps, hands its SharedArrayBuffer over and ends; its memory and the finalizer's code must outlive it. */
   async inherit([path = '']) {
     const worker = new Worker(own, { workerData: { name: 'give', args: [path] } });
-    let buffer = await new Promise<SharedArrayBuffer | undefined>((resolve) =>
-      worker.once('message', resolve),
-    );
-    await new Promise((resolve) => worker.once('exit', resolve));
+    // Both before any wait: the end may come in the same turn as the message.
+    const ended = once(worker, 'exit');
+    let [buffer] = (await once(worker, 'message')) as [SharedArrayBuffer | undefined];
+    await ended;
     Atomics.store(new Int32Array(buffer as SharedArrayBuffer), 0, 42);
     buffer = undefined;
     await collectUntil(() => mappingsOf(path) === 0);

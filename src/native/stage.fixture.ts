@@ -106,7 +106,9 @@ export async function until(what: string, condition: () => boolean): Promise<voi
   }
 }
 
+/** futex(2) on arm64 and x64, and futex_waitv, which Node itself does not use. */
 const futexCall: string = process.arch === 'arm64' ? '98' : '202';
+const futexWaitvCall = '449';
 
 /** How many threads of a process sleep in a futex shared with other processes (the addon's; Node's own are private). */
 export function sleepers(pid: number = process.pid): number {
@@ -114,7 +116,7 @@ export function sleepers(pid: number = process.pid): number {
   for (const thread of threadsOf(pid)) {
     try {
       const [call, , operation] = readFileSync(`/proc/${pid}/task/${thread}/syscall`, 'latin1').split(' ');
-      if (call === futexCall && operation === '0x0') count += 1;
+      if ((call === futexCall && operation === '0x0') || call === futexWaitvCall) count += 1;
     } catch {
       // The thread ended between the listing and the reading.
     }

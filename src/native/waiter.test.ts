@@ -23,6 +23,18 @@ describe.skipIf(tryNative() === undefined)(`futexWaitAsync (${nativeProblem() ??
     expect(await wait).toBe('woken');
   });
 
+  test('a time-out is kept to, below a millisecond and over a second boundary', async () => {
+    for (const timeoutMs of [0, 0.25, 1100]) {
+      const start = performance.now();
+      expect(await addon.futexWaitAsync(buffer, 0, 0, timeoutMs, true)).toBe('timeout');
+      const took = performance.now() - start;
+      expect(took).toBeGreaterThanOrEqual(timeoutMs);
+      expect(took).toBeLessThan(timeoutMs + 1000);
+    }
+    for (const forEver of [-1, 1e300, Number.POSITIVE_INFINITY])
+      expect(await addon.futexWaitAsync(buffer, 0, 1, forEver, true)).toBe('changed');
+  });
+
   test('a hundred at once leave the thread pool free', async () => {
     const threads = threadsOf().length;
     const waits = Array.from({ length: 100 }, () => addon.futexWaitAsync(buffer, 0, 0, -1, true));
