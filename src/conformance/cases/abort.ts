@@ -1,0 +1,166 @@
+// Aborts and timeouts: they end a wait and nothing else. No message is lost to them, none doubled, and they leave nothing.
+
+import type { Rule } from '../rule.ts';
+import { eventually, isSettled, within } from '../waiting.ts';
+
+const range = (count: number): number[] => Array.from({ length: count }, (_, i) => i + 1);
+
+/** Timers of this process that are still running. */
+function timers(): number {
+  return process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length;
+}
+
+export const abort: readonly Rule[] = [
+  {
+    id: 'abort.1',
+    text: "an aborted receive rejects with the signal's reason and takes no message",
+    covers: ['R5'],
+    async run(t) {
+      const near = await t.open();
+      const far = await t.far();
+      const reason = { any: 'value' };
+      const control = new AbortController();
+      const receiving = near.receive({ signal: control.signal });
+      t.ok(!(await isSettled(receiving)), 'the receive waits');
+      control.abort(reason);
+      t.equal(await receiving.catch((thrown: unknown) => thrown), reason, 'what it rejected with');
+      await far.send('kept');
+      t.equal((await near.receive({ timeoutMs: 8_000 })).data, 'kept', 'the message');
+      const fired = near.receive({ signal: AbortSignal.abort(reason) });
+      t.equal(await fired.catch((thrown: unknown) => thrown), reason, 'what a signal that had fired does');
+    },
+  },
+  {
+    id: 'abort.2',
+    text: "an aborted send rejects with the signal's reason and sends nothing",
+    covers: ['R1'],
+    async run(t) {
+      const near = await t.open(t.small);
+      const filled = await t.fill(near);
+      const reason = new Error('not any more');
+      const control = new AbortController();
+      const sending = near.send(t.filler(-1), { signal: control.signal });
+      t.ok(!(await isSettled(sending)), 'the send waits');
+      control.abort(reason);
+      t.equal(await sending.catch((thrown: unknown) => thrown), reason, 'what it rejected with');
+      const far = await t.far();
+      const seen = await far.receiveCount(filled);
+      t.equal(
+        seen.map(({ data }) => (data as { n: number }).n),
+        range(filled),
+        'the messages',
+      );
+      await t.rejects(far.receive({ timeoutMs: 20 }), 'NARU_TIMEOUT');
+    },
+  },
+  {
+    id: 'abort.3',
+    text: 'thousands of receives aborted while messages arrive lose none and double none',
+    covers: ['R4', 'R5'],
+    async run(t) {
+      const near = await t.open();
+      const far = await t.far();
+      const count = t.rounds(1_000, 10_000);
+      const sending = far.sendNumbered('far', count);
+      const got: number[] = [];
+      let aborted = 0;
+      while (got.length < count || aborted < count) {
+        const control = new AbortController();
+        const receiving = near.receive({ signal: control.signal, timeoutMs: 10_000 });
+        // Sometimes before the message, sometimes in the same turn, sometimes after it.
+        if (aborted % 3 === 0) control.abort('now');
+        else if (aborted % 3 === 1) queueMicrotask(() => control.abort('soon'));
+        else setImmediate(() => control.abort('later'));
+        try {
+          got.push(((await receiving).data as { n: number }).n);
+        } catch (error) {
+          if (typeof error !== 'string') throw error;
+          aborted += 1;
+        }
+        if (aborted > count * 50) throw new Error(`only ${got.length} of ${count} messages arrived`);
+      }
+      await sending;
+      t.equal(got, range(count), 'the messages');
+    },
+  },
+  {
+    id: 'abort.4',
+    text: 'sends aborted while a consumer makes room arrive if and only if they came back',
+    covers: ['R1', 'R3'],
+    async run(t) {
+      const near = await t.open(t.small);
+      const far = await t.far();
+      const filled = await t.fill(near);
+      await far.collect();
+      const sent: number[] = range(filled);
+      const count = t.rounds(300, 5_000);
+      for (let n = filled + 1; n <= filled + count; n += 1) {
+        const control = new AbortController();
+        const sending = near.send(t.filler(n), { signal: control.signal });
+        if (n % 2 === 0) setImmediate(() => control.abort('later'));
+        else queueMicrotask(() => control.abort('soon'));
+        await sending.then(
+          () => sent.push(n),
+          () => undefined,
+        );
+      }
+      await near.send(t.filler(0));
+      await eventually(
+        async () => (await far.progress()).seen.some(({ data }) => (data as { n: number }).n === 0),
+        'the last message arrived',
+      );
+      const { seen } = await far.progress();
+      t.equal(
+        seen.map(({ data }) => (data as { n: number }).n),
+        [...sent, 0],
+        'the messages',
+      );
+    },
+  },
+  {
+    id: 'abort.5',
+    text: 'waits that timed out leave no timer, no listener and no waiting call behind',
+    shapes: 'once',
+    async run(t) {
+      const near = await t.open();
+      const { signal } = new AbortController();
+      await near.connect('consumer');
+      const before = timers();
+      const waits = range(200).map(() => near.receive({ timeoutMs: 15, signal }));
+      const outcomes = await within(Promise.allSettled(waits), 8_000, 'all timeouts');
+      t.ok(
+        outcomes.every(({ status }) => status === 'rejected'),
+        'all waits timed out',
+      );
+      t.equal((await near.stats()).waitingReceives, 0, 'waitingReceives');
+      // Stress runs have timers of other cases in the same process.
+      if (t.settings.stress !== true) t.ok(timers() <= before, `no timer is left (${before}, ${timers()})`);
+      await near.send('whole');
+      t.equal((await near.receive({ timeoutMs: 8_000 })).data, 'whole', 'the next message');
+    },
+  },
+  {
+    id: 'abort.6',
+    text: 'of receives that race with a timeout each message reaches exactly one',
+    covers: ['R5'],
+    async run(t) {
+      const near = await t.open();
+      const far = await t.far();
+      const count = t.rounds(200, 3_000);
+      const sending = far.sendNumbered('far', count);
+      const got: number[] = [];
+      let misses = 0;
+      while (got.length < count) {
+        try {
+          got.push(((await near.receive({ timeoutMs: misses % 2 })).data as { n: number }).n);
+        } catch {
+          misses += 1;
+          if (misses > 100_000) throw new Error(`only ${got.length} of ${count} messages arrived`);
+          await new Promise(setImmediate);
+        }
+      }
+      await sending;
+      t.equal(got, range(count), 'the messages');
+    },
+  },
+];

@@ -1,0 +1,44 @@
+// What a rule of the suite is: one sentence that can be tested, when it applies, and the case that tests it. The cases
+// themselves are in cases/, the list of them all in rules.ts.
+
+import type { Capabilities, Feature, Level, Shape } from '../mailbox/capabilities.ts';
+import type { Trial } from './trial.ts';
+
+/** The numbered rules of src/mailbox/driver.ts. */
+export type DriverRule = 'R1' | 'R2' | 'R3' | 'R4' | 'R5' | 'R6' | 'R7' | 'R8' | 'R9' | 'R10' | 'R11' | 'R12';
+
+/** A rule and its case. */
+export interface Rule {
+  /** `<subject>.<number>`; stable, so that skips and reports can name it. */
+  readonly id: string;
+  /** The rule: one sentence in the present tense that is true or false of a place. */
+  readonly text: string;
+  /** Rules of the driver's contract that the case tests, wholly or in part. */
+  readonly covers?: readonly DriverRule[];
+  /** Features that must be native for the rule to apply. */
+  readonly needs?: readonly Feature[];
+  /** A feature that must be `none` for the rule to apply: it says how the place must refuse. */
+  readonly without?: Feature;
+  /** Shapes it runs in, of those the place has. Default: all. `once`: no peer takes part, the first shape is enough. */
+  readonly shapes?: readonly Shape[] | 'once';
+  readonly run: (t: Trial) => Promise<void>;
+}
+
+/** @returns why a rule does not apply to a place; undefined when it does */
+export function inapplicable(rule: Rule, capabilities: Capabilities): string | undefined {
+  // A copy of the features as plain levels: a place's own object may be so precisely typed that comparisons look constant.
+  const features: Readonly<Record<Feature, Level>> = capabilities.features;
+  const missing = (rule.needs ?? []).filter((feature) => features[feature] !== 'native');
+  if (missing.length > 0) return `${capabilities.scheme}:// does not have ${missing.join(', ')}`;
+  if (rule.without !== undefined && features[rule.without] !== 'none') {
+    return `${capabilities.scheme}:// has ${rule.without}`;
+  }
+  return undefined;
+}
+
+/** The shapes of a place that a rule runs in. */
+export function shapesOf(rule: Rule, available: readonly Shape[]): readonly Shape[] {
+  if (rule.shapes === 'once') return available.slice(0, 1);
+  const { shapes } = rule;
+  return shapes === undefined ? available : available.filter((shape) => shapes.includes(shape));
+}
