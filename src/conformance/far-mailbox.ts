@@ -1,7 +1,7 @@
 // A mailbox handle at a peer, with the methods of a mailbox as far as cases need them.
 
 import type { SendOptions } from '../mailbox/lacks.ts';
-import type { CloseOptions, CloseResult } from '../mailbox/mailbox.ts';
+import type { CloseOptions, CloseResult } from '../mailbox/setup.ts';
 import type { SendManyResult } from '../mailbox/receipt.ts';
 import type { MailboxStats } from '../mailbox/stats.ts';
 import type { Opened, PeerLimits, Seen, Serving } from './peer-session.ts';

@@ -4,10 +4,11 @@
 import type { Capabilities } from '../mailbox/capabilities.ts';
 import type { Consumption } from '../mailbox/consume.ts';
 import type { SendOptions } from '../mailbox/lacks.ts';
-import type { CloseOptions, CloseResult, Mailbox } from '../mailbox/mailbox.ts';
+import type { Mailbox } from '../mailbox/mailbox.ts';
 import type { Message } from '../mailbox/message.ts';
 import type { OpenOptions } from '../mailbox/options.ts';
 import type { SendManyResult } from '../mailbox/receipt.ts';
+import type { CloseOptions, CloseResult } from '../mailbox/setup.ts';
 import type { MailboxStats } from '../mailbox/stats.ts';
 import { open } from '../open.ts';
 

@@ -21,7 +21,7 @@ async function answer(call: PeerCall): Promise<void> {
   }
   try {
     const act = session[command] as (...values: readonly unknown[]) => Promise<unknown>;
-    post({ id, value: await act.apply(session, args) });
+    post({ id, value: await act.apply(session, [...args]) });
   } catch (error) {
     post({ id, fault: describe(error) });
   }
