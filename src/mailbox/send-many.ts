@@ -8,7 +8,7 @@ import type { SendOptions } from './lacks.ts';
 import type { Encoder } from './outgoing.ts';
 import type { Outbox } from './outbox.ts';
 import type { SendManyResult } from './receipt.ts';
-import { nextTurn, turnIsOver } from './waiting.ts';
+import { awaitOutcome, nextTurn, turnIsOver, type WaitLimits } from './waiting.ts';
 
 /** What sendMany() needs of its mailbox. */
 export interface SendManySource {
@@ -41,14 +41,14 @@ class Confirmations {
     if (this.confirmed + this.failed === this.#taken) this.#wake?.();
   };
 
-  /** Resolves when every message that was taken has its answer. */
-  async all(taken: number, signal: AbortSignal | undefined): Promise<void> {
+  /** Resolves when every message that was taken has its answer. @throws NARU_OUTCOME_UNKNOWN, the signal's reason */
+  async all(taken: number, limits: WaitLimits, mailbox: string): Promise<void> {
     this.#taken = taken;
     if (this.confirmed + this.failed < taken) {
-      await new Promise<void>((resolve, reject) => {
+      const answered = new Promise<void>((resolve) => {
         this.#wake = resolve;
-        signal?.addEventListener('abort', () => reject(signal.reason), { once: true });
       });
+      await awaitOutcome(answered, limits, 'not all receipts came', mailbox);
     }
     if (this.#first !== undefined) throw this.#first;
   }
@@ -124,7 +124,7 @@ export async function sendMany(
       }
     }
     await progress.flush();
-    await progress.confirmations?.all(progress.taken, options?.signal);
+    await progress.confirmations?.all(progress.taken, options ?? {}, source.mailbox);
     return { sent: progress.taken, reached };
   } catch (error) {
     const total = Math.max(Array.isArray(list) ? list.length : 0, progress.read);

@@ -9,7 +9,7 @@ import type { SendOptions } from './lacks.ts';
 import type { Encoder } from './outgoing.ts';
 import { exceeds, type Outbox } from './outbox.ts';
 import { Receipt } from './receipt.ts';
-import { nextTurn, turnIsOver, watchLimits, type WaitLimits } from './waiting.ts';
+import { awaitOutcome, nextTurn, turnIsOver } from './waiting.ts';
 
 /** What sending needs of its mailbox. */
 export interface SendingSettings {
@@ -98,23 +98,9 @@ export class Sending {
     const limits = options ?? {};
     if (offered === 'full') await outbox.sendBatch(sender, [message], limits, ignore);
     this.#tell(message);
-    await this.#awaitConfirm(confirmed, confirm, limits);
+    const what = `the message was sent but its receipt (${confirm}) did not come`;
+    await awaitOutcome(confirmed, limits, what, this.#settings.mailbox);
     return this.#receipt(message, confirm);
-  }
-
-  /** The message is on its way: a wait that ends now must not claim that nothing was sent. */
-  #awaitConfirm(confirmed: Promise<void>, level: Confirm, limits: WaitLimits): Promise<void> {
-    const timeoutMs = limits.timeoutMs === 0 ? undefined : limits.timeoutMs;
-    if (limits.signal === undefined && timeoutMs === undefined) return confirmed;
-    const { mailbox } = this.#settings;
-    return new Promise((resolve, reject) => {
-      const what = `the message was sent but its receipt (${level}) did not come`;
-      const stop = watchLimits({ signal: limits.signal, timeoutMs }, what, mailbox, (error) => {
-        const late = error instanceof NaruError && error.code === 'NARU_TIMEOUT';
-        reject(late ? new NaruError('NARU_OUTCOME_UNKNOWN', error.message, { mailbox }) : error);
-      });
-      confirmed.then(resolve, reject).finally(stop);
-    });
   }
 
   /** A loop of sends that never wait must still let the event loop turn. */

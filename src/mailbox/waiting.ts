@@ -11,9 +11,10 @@ export interface WaitLimits {
 }
 
 /**
- * Watches deadline and abort of one waiting call.
+ * Watches deadline and abort of one waiting call. A signal that fired on the way here (while a seat was being taken) ends
+ * the wait like one that fires later: its `abort` event has passed already.
  *
- * @param onEnd  called once with the error when the wait must end
+ * @param onEnd  called once with the error when the wait must end; never from inside this call
  * @returns a function that stops watching
  */
 export function watchLimits(
@@ -24,11 +25,14 @@ export function watchLimits(
 ): () => void {
   const { signal, timeoutMs } = limits;
   let timer: NodeJS.Timeout | undefined;
+  let stopped = false;
   const abort = (): void => {
+    if (stopped) return;
     stop();
     onEnd(signal?.reason);
   };
   const stop = (): void => {
+    stopped = true;
     clearTimeout(timer);
     signal?.removeEventListener('abort', abort);
   };
@@ -38,8 +42,32 @@ export function watchLimits(
       onEnd(timeoutError(what, timeoutMs, mailbox));
     }, timeoutMs);
   }
-  signal?.addEventListener('abort', abort, { once: true });
+  if (signal?.aborted === true) queueMicrotask(abort);
+  else signal?.addEventListener('abort', abort, { once: true });
   return stop;
+}
+
+/**
+ * Waits for what became of messages that are on their way: a wait that ends now must not claim that nothing was sent.
+ *
+ * @param what  completes "… within n ms"
+ * @throws NARU_OUTCOME_UNKNOWN  the time is over; else the signal's reason, or what `outcome` rejects with
+ */
+export function awaitOutcome(
+  outcome: Promise<void>,
+  limits: WaitLimits,
+  what: string,
+  mailbox: string,
+): Promise<void> {
+  const timeoutMs = limits.timeoutMs === 0 ? undefined : limits.timeoutMs;
+  if (limits.signal === undefined && timeoutMs === undefined) return outcome;
+  return new Promise((resolve, reject) => {
+    const stop = watchLimits({ signal: limits.signal, timeoutMs }, what, mailbox, (error) => {
+      const late = error instanceof NaruError && error.code === 'NARU_TIMEOUT';
+      reject(late ? new NaruError('NARU_OUTCOME_UNKNOWN', error.message, { mailbox }) : error);
+    });
+    outcome.then(resolve, reject).finally(stop);
+  });
 }
 
 /** The error of a wait that took too long. */
