@@ -89,7 +89,7 @@ export class PeerSession {
   #count = 0;
 
   async open(url: string, options: PeerOptions): Promise<Opened> {
-    const mailbox = (await open(url, options)) as unknown as Mailbox;
+    const mailbox = await open(url, options);
     this.#count += 1;
     this.#open.set(this.#count, {
       mailbox,
@@ -270,7 +270,8 @@ export class PeerSession {
     const { background } = this.#get(handle);
     const { count = 0, seen: all = [], error } = background ?? {};
     const code = (error as { code?: string } | undefined)?.code;
-    return { count, seen: [...all], error: error === undefined ? undefined : (code ?? String(error)) };
+    const text = error instanceof Error ? error.message : JSON.stringify(error);
+    return { count, seen: [...all], error: error === undefined ? undefined : (code ?? text) };
   }
 
   /** Waits until the background has finished by itself. */

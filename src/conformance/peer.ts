@@ -8,9 +8,9 @@ import type { PeerAnswer, PeerCall, PeerFault } from './peers.ts';
 
 const session = new PeerSession();
 
-const post = (answer: PeerAnswer): void => {
-  if (parentPort === null) process.send?.(answer);
-  else parentPort.postMessage(answer);
+const post = (message: PeerAnswer): void => {
+  if (parentPort === null) process.send?.(message);
+  else parentPort.postMessage(message);
 };
 
 async function answer(call: PeerCall): Promise<void> {

@@ -225,7 +225,7 @@ export class PeerPool {
     const peers = [...this.#all];
     this.#all.clear();
     this.#idle.length = 0;
-    await Promise.all(peers.map((peer) => (peer.shape === 'process' ? undefined : peer.kill())));
+    await Promise.all(peers.filter((peer) => peer.shape !== 'process').map((peer) => peer.kill()));
   }
 }
 

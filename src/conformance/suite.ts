@@ -110,7 +110,7 @@ async function runTrial(rule: Rule, trial: Trial, options: ConformanceOptions): 
     failure ??= error;
   }
   if (failure === undefined) return;
-  const why = failure instanceof Error ? failure.message : String(failure);
+  const why = failure instanceof Error ? failure.message : JSON.stringify(failure);
   const inner =
     failure instanceof Error && failure.cause instanceof Error ? `\n  ${failure.cause.message}` : '';
   throw new Error(`${rule.id} (${trial.shape}): ${rule.text}\n  ${why}${inner}`, { cause: failure });

@@ -147,7 +147,7 @@ export class Trial {
 
   /** Opens any URL with the run's options; closed after the case. */
   async openUrl(url: string, options: OpenOptions = {}): Promise<Mailbox> {
-    const mailbox = (await open(url, { ...this.settings.open, ...options })) as unknown as Mailbox;
+    const mailbox = await open(url, { ...this.settings.open, ...options });
     this.defer(() => mailbox.close({ flushMs: 0 }));
     return mailbox;
   }
@@ -161,11 +161,7 @@ export class Trial {
   async rejects(call: Promise<unknown> | (() => unknown), code: NaruErrorCode): Promise<NaruError> {
     let outcome: unknown;
     try {
-      outcome = await within(
-        typeof call === 'function' ? Promise.resolve().then(call) : call,
-        10_000,
-        `${code}`,
-      );
+      outcome = await within(typeof call === 'function' ? Promise.resolve().then(call) : call, 10_000, code);
     } catch (error) {
       if (isNaruError(error, code)) return error;
       throw new Error(`expected ${code}, got ${String(error)}`, { cause: error });
@@ -198,7 +194,7 @@ export class Trial {
       }
     };
     for (const site of this.#sites.values()) await attempt(() => unlinkQuietly(site), 'unlink()');
-    for (const act of this.#cleanup.reverse()) await attempt(act, 'the clean-up after the case');
+    for (const act of this.#cleanup.toReversed()) await attempt(act, 'the clean-up after the case');
     for (const peer of this.#peers) {
       await attempt(() => this.#setup.pool.giveBack(peer, unharmed && failures.length === 0), 'the peer');
     }

@@ -24,6 +24,7 @@ export const consume: readonly Rule[] = [
       await consumer.stop();
       t.equal(got, [1, 2, 3], 'what the handler got');
       await far.send('after');
+      await near.disconnect('consumer');
       t.equal((await far.receive({ timeoutMs: 8_000 })).data, 'after', 'a stopped consumer takes no more');
     },
   },

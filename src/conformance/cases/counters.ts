@@ -72,6 +72,7 @@ export const counters: readonly Rule[] = [
       await far.send('x');
       await receiving;
       t.equal((await near.stats()).waitingReceives, 0, 'waitingReceives');
+      await near.disconnect('consumer');
       const filled = await t.fill(near);
       const sending = near.send(t.filler(filled + 1));
       t.ok(!(await isSettled(sending)), 'the send waits');

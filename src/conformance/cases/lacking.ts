@@ -88,7 +88,7 @@ const ASKING: Readonly<Record<Feature, Asking>> = {
 };
 
 async function refused(t: Trial, feature: Feature, options: MailboxOptions): Promise<void> {
-  const error = await t.rejects(t.open(options as never), 'NARU_UNSUPPORTED');
+  const error = await t.rejects(t.open(options), 'NARU_UNSUPPORTED');
   t.ok(error.message.includes(feature), `the error names "${feature}" (${error.message})`);
 }
 

@@ -83,4 +83,34 @@ export const rendezvous: readonly Rule[] = [
       t.equal({ ...result }, { sent: 3, reached: 'received' }, 'the receipt of sendMany()');
     },
   },
+  {
+    id: 'rendezvous.7',
+    text: 'a sendMany() whose receipts do not come in time rejects with NARU_OUTCOME_UNKNOWN and says how many did',
+    needs: ['receipts'],
+    async run(t) {
+      const near = await t.open();
+      const far = await t.far();
+      const sending = near.sendMany([1, 2, 3], { confirm: 'received', timeoutMs: 400 });
+      await far.receive({ timeoutMs: 8_000 });
+      const error = await t.rejects(sending, 'NARU_OUTCOME_UNKNOWN');
+      t.equal({ ...error.partial }, { sent: 1, unknown: 2, unsent: 0 }, 'partial');
+      t.equal((await far.receive({ timeoutMs: 8_000 })).data, 2, 'the next message');
+    },
+  },
+  {
+    id: 'rendezvous.8',
+    text: 'receipts come by a wake-up, not by looking now and then: 20 of them, one after the other, take less than 4 s',
+    needs: ['receipts'],
+    covers: ['R3'],
+    async run(t) {
+      const near = await t.open();
+      const far = await t.far();
+      await far.collect();
+      await near.ready({ consumers: 1, timeoutMs: 8_000 });
+      const started = performance.now();
+      for (let n = 1; n <= 20; n += 1) await near.send(n, { confirm: 'received' });
+      const took = performance.now() - started;
+      t.ok(took < 4_000, `20 receipts took ${took.toFixed(0)} ms`);
+    },
+  },
 ];
