@@ -83,6 +83,7 @@ export class NaruError extends Error {
       place: typeof source.place === 'string' ? source.place : undefined,
       mailbox: typeof source.mailbox === 'string' ? source.mailbox : undefined,
       cause: causeFromJson(source.cause),
+      partial: partialFromJson(source.partial),
     });
   }
 }
@@ -102,18 +103,38 @@ export function isNaruError(value: unknown, code?: NaruErrorCode): value is Naru
 /** A cause may be an error of node:net or of the user's codec whose text holds a URL: a redacted twin replaces it. */
 function redactCause(cause: unknown): unknown {
   if (typeof cause === 'string') return redact(cause);
-  if (!(cause instanceof Error) || isNaruError(cause)) return cause;
-  const stack = cause.stack ?? '';
-  if (redact(cause.message) === cause.message && redact(stack) === stack) return cause;
+  if (isNaruError(cause) || isClean(cause, 0)) return cause;
+  if (!(cause instanceof Error)) return redact(String(cause));
   const twin = new Error(redact(cause.message));
   twin.name = cause.name;
-  twin.stack = redact(stack);
-  return twin;
+  twin.stack = redact(cause.stack ?? '');
+  const { code } = cause as { code?: unknown };
+  return typeof code === 'string' ? Object.assign(twin, { code }) : twin;
+}
+
+/** Whether no text in a value, nor in what hangs on it (`input` of ERR_INVALID_URL, `errors`, `cause`), holds a secret. */
+function isClean(value: unknown, depth: number): boolean {
+  if (typeof value === 'string') return redact(value) === value;
+  if (typeof value !== 'object' || value === null || depth > 4) return true;
+  return Object.getOwnPropertyNames(value).every((name) => {
+    try {
+      return isClean((value as Record<string, unknown>)[name], depth + 1);
+    } catch {
+      return true;
+    }
+  });
 }
 
 function causeToJson(cause: unknown): NaruErrorJson | string {
   if (isNaruError(cause)) return cause.toJSON();
   return redact(cause instanceof Error ? `${cause.name}: ${cause.message}` : String(cause));
+}
+
+function partialFromJson(partial: unknown): PartialResult | undefined {
+  if (typeof partial !== 'object' || partial === null) return undefined;
+  const { sent, unknown, unsent } = partial as Record<string, unknown>;
+  if (typeof sent !== 'number' || typeof unknown !== 'number' || typeof unsent !== 'number') return undefined;
+  return { sent, unknown, unsent };
 }
 
 function causeFromJson(cause: unknown): unknown {

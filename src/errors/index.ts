@@ -8,4 +8,4 @@ export {
   type NaruErrorJson,
   type PartialResult,
 } from './error.ts';
-export { redact } from './redact.ts';
+export { redact, redactUrl } from './redact.ts';

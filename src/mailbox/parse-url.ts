@@ -1,7 +1,7 @@
 // Turns a mailbox URL and the options object into what a place is opened with. Both say the same things; the object wins
 // where both speak. Everything is checked here, before a place is loaded or anything is allocated.
 
-import { NaruError, redact } from '../errors/index.ts';
+import { NaruError, redactUrl } from '../errors/index.ts';
 import { BOUNDS, DEFAULTS } from './defaults.ts';
 import type { OpenOptions } from './options.ts';
 import { checkOption, PARAMETERS, readParameter, relationOf } from './parameters.ts';
@@ -29,14 +29,23 @@ export function parseUrl(url: string): { readonly parts: PlaceUrl; readonly stat
   if (match === null) {
     throw new NaruError(
       'NARU_INVALID_ARGUMENT',
-      `"${redact(url)}" is not a mailbox URL such as shm://orders or tcp://host:5000`,
+      `"${redactUrl(url)}" is not a mailbox URL such as shm://orders or tcp://host:5000`,
     );
   }
   const [, scheme = '', authority = '', rawPath = '', query = ''] = match;
   const { host, port, username, password } = parseAuthority(authority, url);
   const { stated, extra } = parseQuery(query, url);
   return {
-    parts: { scheme, host, port, path: decode(rawPath, url), username, password, extra, text: redact(url) },
+    parts: {
+      scheme,
+      host,
+      port,
+      path: decode(rawPath, url),
+      username,
+      password,
+      extra,
+      text: redactUrl(url),
+    },
     stated,
   };
 }
@@ -57,7 +66,7 @@ export function mergeOptions(stated: Stated, options: OpenOptions, url: string):
   if (result.settle === 'manual' && result.role === 'producer') {
     throw new NaruError(
       'NARU_INVALID_ARGUMENT',
-      `${redact(url)}: a producer settles nothing; leave settle out`,
+      `${redactUrl(url)}: a producer settles nothing; leave settle out`,
     );
   }
   return result;
@@ -125,7 +134,7 @@ function parseAuthority(
   if (match === null || (port !== undefined && port > 65_535)) {
     throw new NaruError(
       'NARU_INVALID_ARGUMENT',
-      `"${redact(url)}": "${address.slice(0, 80)}" is no name and no host:port`,
+      `"${redactUrl(url)}": "${address.slice(0, 80)}" is no name and no host:port`,
     );
   }
   const colon = user.indexOf(':');
@@ -150,7 +159,7 @@ function parseQuery(query: string, url: string): { stated: Stated; extra: Record
     if (stated['relation'] !== undefined) {
       throw new NaruError(
         'NARU_INVALID_ARGUMENT',
-        `"${redact(url)}": give either relation or producers and consumers`,
+        `"${redactUrl(url)}": give either relation or producers and consumers`,
       );
     }
     stated['relation'] = relation;
@@ -164,6 +173,6 @@ function decode(text: string, url: string): string {
   try {
     return decodeURIComponent(text);
   } catch {
-    throw new NaruError('NARU_INVALID_ARGUMENT', `"${redact(url)}" has a broken percent-encoding`);
+    throw new NaruError('NARU_INVALID_ARGUMENT', `"${redactUrl(url)}" has a broken percent-encoding`);
   }
 }
