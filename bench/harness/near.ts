@@ -1,6 +1,7 @@
 // The program of the near end: starts the far end, opens both, and answers each `run` with a sample.
 
 import { type ChildProcess, fork } from 'node:child_process';
+import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { duelOf } from '../rivals/index.ts';
@@ -49,8 +50,11 @@ class RemoteFar implements Far {
     return this.#call({ naruBench: 'run', count });
   }
 
-  close(): Promise<void> {
-    return this.#call({ naruBench: 'close' });
+  /** Resolves when its process has ended, so that none is left behind this one. */
+  async close(): Promise<void> {
+    const exited = once(this.carrier, 'exit');
+    await this.#call({ naruBench: 'close' });
+    await exited;
   }
 
   #call(command: Command): Promise<void> {

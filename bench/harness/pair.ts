@@ -9,6 +9,8 @@ import type { Duel, DuelContext, Sample } from './duel.ts';
 const NEAR_PROGRAM = fileURLToPath(new URL('./near.js', import.meta.url));
 /** Opening and closing take milliseconds; a run gets this on top of what it should take. */
 const PATIENCE_MS = 15_000;
+/** How long a process that was asked to go may take. */
+const FAREWELL_MS = 2000;
 
 const living = new Set<ChildProcess>();
 process.on('exit', () => {
@@ -50,19 +52,31 @@ export class Pair {
     return answer.sample;
   }
 
+  /** Ends both processes, by asking first. */
   async close(): Promise<void> {
     try {
       await this.#call({ naruBench: 'close' }, 0);
     } finally {
+      await this.#exited(FAREWELL_MS);
       this.kill();
     }
   }
 
+  /** Its far end notices that the channel is gone, and goes too. */
   kill(): void {
-    this.#child.kill('SIGTERM');
+    this.#child.kill('SIGKILL');
+  }
+
+  #exited(atMostMs: number): Promise<void> {
     const child = this.#child;
-    // Whoever does not go when asked is ended; its far end goes with its channel.
-    setTimeout(() => child.kill('SIGKILL'), 1000).unref();
+    if (child.exitCode !== null || child.signalCode !== null) return Promise.resolve();
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, atMostMs);
+      child.once('exit', () => {
+        clearTimeout(timer);
+        resolve();
+      });
+    });
   }
 
   #call(command: Command, extraMs: number): Promise<Answer> {
