@@ -11,7 +11,7 @@ import { Consumption, type ConsumeOptions, type Handler } from './consume.ts';
 import { DeadLetter } from './dead-letter.ts';
 import { DEFAULTS } from './defaults.ts';
 import { Diagnostics } from './diagnostics.ts';
-import type { Delivery, Driver, Receiver } from './driver.ts';
+import type { Delivery, Driver } from './driver.ts';
 import { EventHub, type MailboxEvents } from './events.ts';
 import type { HookRelay } from './hooks.ts';
 import { Incoming, toError } from './incoming.ts';
@@ -23,6 +23,7 @@ import { Encoder, unsupported } from './outgoing.ts';
 import { Outbox } from './outbox.ts';
 import type { Stated } from './parse-url.ts';
 import type { Receipt, SendManyResult } from './receipt.ts';
+import { Receiving } from './receiving.ts';
 import { waitForPeers, type ReadyOptions } from './ready.ts';
 import { Requests } from './requests.ts';
 import { sendMany } from './send-many.ts';
@@ -49,6 +50,8 @@ export class Mailbox<In = unknown, Out = In, Has extends Feature = Feature> impl
   readonly #requests: Requests<Out>;
   readonly #deadLetter: DeadLetter | undefined;
   readonly #sending: Sending;
+  readonly #receiving: Receiving<Out>;
+  readonly #isAuto: boolean;
   readonly #consumptions = new Set<Consumption<Out>>();
   readonly #peerWaits = new Set<() => void>();
   #closing: Promise<CloseResult> | undefined;
@@ -97,6 +100,14 @@ export class Mailbox<In = unknown, Out = In, Has extends Feature = Feature> impl
       canAck: capabilities.features.ack === 'native',
       deadLetter: this.#deadLetter,
       reply: (message, data) => this.#requests.reply(message, data),
+    });
+    this.#isAuto = (stated.settle ?? DEFAULTS.settle) === 'auto';
+    this.#receiving = new Receiving<Out>({
+      mailbox: text,
+      intake: this.#intake,
+      incoming: this.#incoming,
+      auto: this.#isAuto,
+      nothingMore: () => this.#nothingMore(),
     });
     this.#sending = new Sending({
       mailbox: text,
@@ -168,12 +179,10 @@ export class Mailbox<In = unknown, Out = In, Has extends Feature = Feature> impl
    *   await `connect('producer')` or any `send()` first
    */
   trySend(...args: Needs<'trySync', Has, [data: In, options?: SendOptions<Has>]>): boolean {
-    const [data, options] = args as readonly unknown[] as [In, SendOptions | undefined];
-    return this.#sending.offer(
-      this.#attached(this.#outbox.attached, 'producer', 'trySync', 'trySend'),
-      data,
-      options,
-    );
+    const sender = this.#attached(this.#outbox.attached, 'producer', 'trySync', 'trySend()');
+    // Indexed, not destructured: that would walk an iterator for each message.
+    const given = args as readonly unknown[];
+    return this.#sending.offer(sender, given[0], given[1] as SendOptions | undefined);
   }
 
   /**
@@ -183,7 +192,7 @@ export class Mailbox<In = unknown, Out = In, Has extends Feature = Feature> impl
    */
   sendSync(...args: Needs<'waitSync', Has, [data: In, options?: SendOptions<Has>]>): void {
     const [data, options] = args as readonly unknown[] as [In, SendOptions | undefined];
-    const sender = this.#attached(this.#outbox.attached, 'producer', 'waitSync', 'sendSync');
+    const sender = this.#attached(this.#outbox.attached, 'producer', 'waitSync', 'sendSync()');
     const blocked = new BlockingWait(options?.timeoutMs, this.#text);
     while (!this.#sending.offer(sender, data, options)) {
       if (this.#stated.full === 'drop-newest') return;
@@ -227,13 +236,14 @@ export class Mailbox<In = unknown, Out = In, Has extends Feature = Feature> impl
    *
    * @throws NARU_TIMEOUT, NARU_CLOSED (closed or ended), NARU_INVALID_MESSAGE (undecodable; it was rejected), NARU_LIMIT
    */
-  async receive(limits: WaitLimits = {}): Promise<Message<Out>> {
-    this.#checkOpen();
-    checkLimits(limits, this.#text);
-    const receiver = await this.#intake.attach();
-    const [delivery] = await this.#intake.wait(receiver, 1, limits);
-    if (delivery === undefined) throw this.#nothingMore();
-    return this.#autoAcked(receiver, await this.#incoming.handOut(receiver, delivery));
+  receive(limits: WaitLimits = {}): Promise<Message<Out>> {
+    try {
+      this.#checkOpen();
+      checkLimits(limits, this.#text);
+      return this.#receiving.receive(limits);
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   /**
@@ -242,7 +252,9 @@ export class Mailbox<In = unknown, Out = In, Has extends Feature = Feature> impl
    */
   tryReceive(...args: Needs<'trySync', Has, []>): Message<Out> | undefined;
   tryReceive(): Message<Out> | undefined {
-    return this.#tryReceive(this.#attached(this.#intake.attached, 'consumer', 'trySync', 'tryReceive'));
+    return this.#receiving.tryReceive(
+      this.#attached(this.#intake.attached, 'consumer', 'trySync', 'tryReceive()'),
+    );
   }
 
   /**
@@ -251,10 +263,10 @@ export class Mailbox<In = unknown, Out = In, Has extends Feature = Feature> impl
    */
   receiveSync(...args: Needs<'waitSync', Has, [limits?: { readonly timeoutMs?: number }]>): Message<Out> {
     const [limits] = args as [{ readonly timeoutMs?: number } | undefined];
-    const receiver = this.#attached(this.#intake.attached, 'consumer', 'waitSync', 'receiveSync');
+    const receiver = this.#attached(this.#intake.attached, 'consumer', 'waitSync', 'receiveSync()');
     const blocked = new BlockingWait(limits?.timeoutMs, this.#text);
     for (;;) {
-      const message = this.#tryReceive(receiver);
+      const message = this.#receiving.tryReceive(receiver);
       if (message !== undefined) return message;
       if (receiver.ended) throw this.#nothingMore();
       blocked.wait(receiver, 'no message came');
@@ -270,23 +282,7 @@ export class Mailbox<In = unknown, Out = In, Has extends Feature = Feature> impl
   async receiveMany(max: number, limits: WaitLimits = {}): Promise<Message<Out>[]> {
     this.#checkOpen();
     checkLimits(limits, this.#text);
-    if (!Number.isInteger(max) || max < 1) {
-      throw new NaruError(
-        'NARU_INVALID_ARGUMENT',
-        `${this.#text}: receiveMany takes a number of messages from 1, got ${max}`,
-      );
-    }
-    const receiver = await this.#intake.attach();
-    for (;;) {
-      const deliveries = await this.#intake.wait(receiver, max, limits);
-      if (deliveries.length === 0) throw this.#nothingMore();
-      const messages: Message<Out>[] = [];
-      for (const delivery of deliveries) {
-        const message = await this.#incoming.handOutOrSkip(receiver, delivery);
-        if (message !== undefined) messages.push(this.#autoAcked(receiver, message));
-      }
-      if (messages.length > 0) return messages;
-    }
+    return await this.#receiving.receiveMany(max, limits);
   }
 
   /** Iterates until the mailbox ends or this handle closes. A message is acked when the loop asks for the next one. */
@@ -520,43 +516,25 @@ export class Mailbox<In = unknown, Out = In, Has extends Feature = Feature> impl
     return result;
   }
 
-  #tryReceive(receiver: Receiver): Message<Out> | undefined {
-    const delivery = this.#intake.takeOne(receiver);
-    if (delivery === undefined) return undefined;
-    const message = this.#incoming.handOut(receiver, delivery);
-    if (message instanceof Promise) {
-      throw new NaruError(
-        'NARU_INVALID_ARGUMENT',
-        `${this.#text}: the schema is asynchronous; use receive(), or validate: 'off'`,
-      );
-    }
-    return this.#autoAcked(receiver, message);
-  }
-
   #iteration(limits: WaitLimits, max: number | undefined): IterationSource<Out> {
     checkLimits(limits, this.#text);
     return {
       intake: this.#intake,
       incoming: this.#incoming,
-      auto: (this.#stated.settle ?? DEFAULTS.settle) === 'auto',
+      auto: this.#isAuto,
       max: max ?? this.#stated.prefetch ?? DEFAULTS.prefetch,
       limits,
     };
   }
 
-  #autoAcked(receiver: Receiver, message: Message<Out>): Message<Out> {
-    if ((this.#stated.settle ?? DEFAULTS.settle) === 'auto') this.#incoming.autoAck(receiver, message);
-    return message;
-  }
-
   /** The end a synchronous call needs; it cannot wait for a seat. */
   #attached<E>(end: E | undefined, role: 'producer' | 'consumer', feature: Feature, what: string): E {
     this.#checkOpen();
-    this.#encoder.require(feature, `${what}()`);
+    this.#encoder.require(feature, what);
     if (end !== undefined) return end;
     throw new NaruError(
       'NARU_INVALID_ARGUMENT',
-      `${this.#text}: ${what}() needs a ${role}'s seat; open with role: '${role}', or await connect('${role}') first`,
+      `${this.#text}: ${what} needs a ${role}'s seat; open with role: '${role}', or await connect('${role}') first`,
       { mailbox: this.#text },
     );
   }

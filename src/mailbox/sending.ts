@@ -29,15 +29,20 @@ const ignore = (): void => undefined;
 
 export class Sending {
   readonly #settings: SendingSettings;
+  /** What wantedConfirm() answers to a call that does not say; open() has checked that the place can do it. */
+  readonly #usualConfirm: Confirm | undefined;
 
   constructor(settings: SendingSettings) {
+    const { confirm, facts } = settings;
     this.#settings = settings;
+    this.#usualConfirm = exceeds(confirm, facts.offered) ? confirm : undefined;
   }
 
   /** The level to wait for, when it is more than what offer() gives. @throws NARU_UNSUPPORTED */
   wantedConfirm(options: SendOptions | undefined): Confirm | undefined {
-    const { confirm, facts, encoder } = this.#settings;
-    const wanted = options?.confirm ?? confirm;
+    const wanted = options?.confirm;
+    if (wanted === undefined) return this.#usualConfirm;
+    const { facts, encoder } = this.#settings;
     if (!exceeds(wanted, facts.offered)) return undefined;
     if (wanted === 'received') encoder.require('receipts', 'confirm: "received"');
     if (wanted === 'durable') encoder.require('durable', 'confirm: "durable"');
