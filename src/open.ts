@@ -12,6 +12,7 @@ import { mergeOptions, parseUrl, placeOptions, type Stated } from './mailbox/par
 import type { Place, PlaceUrl } from './mailbox/place.ts';
 import { checkRequirements } from './mailbox/requirements.ts';
 import type { InputOf, OutputOf, Schema } from './mailbox/schema.ts';
+import { checkLimits } from './mailbox/waiting.ts';
 import { PLACES, type PlaceTypes } from './places/registry.ts';
 
 type SchemeOf<U extends string> = U extends `${infer S}://${string}` ? S : never;
@@ -154,7 +155,7 @@ function modeOf(place: Place, parts: PlaceUrl, stated: Stated): Capabilities {
 
 /** A signal that fires when the caller aborts or the time for opening is over. */
 function openTimeout(options: OpenOptions, text: string): { signal: AbortSignal; stop: () => void } {
-  options.signal?.throwIfAborted();
+  checkLimits(options, text);
   const controller = new AbortController();
   const timeoutMs = options.timeoutMs ?? DEFAULTS.openTimeoutMs;
   const timer = setTimeout(() => {

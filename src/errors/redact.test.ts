@@ -42,6 +42,8 @@ describe('redactUrl', () => {
     [`tcp://u:it's "quoted" <here>@host`, 'tcp://u:***@host'],
     ['tcp://u:12345678@host', 'tcp://u:***@host'],
     ['tcp://u:123@host', 'tcp://u:***@host'],
+    ['tcp:u:secret@host', 'tcp:***@host'],
+    ['unix:///run/a@b:c@d.sock', 'unix:///run/a@b:c@d.sock'],
   ])('%s', (url, expected) => {
     expect(redactUrl(url)).toBe(expected);
   });

@@ -22,5 +22,7 @@ export function redact(text: string): string {
  * holds quotes, blanks or an unencoded slash.
  */
 export function redactUrl(url: string): string {
-  return redact(url.replace(WHOLE_USERINFO, '$1$2:***@'));
+  return redact(
+    url.includes('://') ? url.replace(WHOLE_USERINFO, '$1$2:***@') : url.replace(/:[^]*@/, ':***@'),
+  );
 }
