@@ -12,7 +12,7 @@ async function main(): Promise<void> {
 
   const worker = new Worker(new URL(import.meta.url), { workerData: { address: numbers.address } });
   try {
-    worker.postMessage(numbers);
+    worker.postMessage(numbers, []);
   } catch (error) {
     console.log(`the handle cannot be posted: ${(error as Error).message.split(': ').at(-1)}`);
   }
