@@ -137,6 +137,11 @@ export class Mailbox<In = unknown, Out = In, Has extends Feature = Feature> impl
     return this.#driver.facts.identity;
   }
 
+  /** Largest body in bytes that this mailbox takes: what it was created with, or the place's limit. */
+  get maxMessageBytes(): number {
+    return this.#driver.facts.maxMessageBytes;
+  }
+
   /** True when this `open()` created the mailbox. */
   get created(): boolean {
     return this.#driver.facts.created;
