@@ -1,0 +1,150 @@
+// Opening a mailbox for a command: who owns what is created, and what a process must wait for before it may leave because
+// the mailbox lives in it. Loaded only by commands that open one.
+
+import { isNaruError, NaruError } from '../errors/index.ts';
+import type { Feature } from '../mailbox/capabilities.ts';
+import type { Mailbox } from '../mailbox/mailbox.ts';
+import type { OpenOptions } from '../mailbox/options.ts';
+import { parseUrl } from '../mailbox/parse-url.ts';
+import { open } from '../open.ts';
+import { ConfigError, tell, type Ending } from './exit.ts';
+import { note } from './output.ts';
+import type { Target } from './url.ts';
+
+/** A mailbox of bytes whose features are checked when they are used, not when this is compiled. */
+export type ByteMailbox = Mailbox<Uint8Array, Uint8Array>;
+
+/** Options of a command's mailbox. */
+export type ConnectOptions = Pick<OpenOptions, 'role' | 'settle' | 'timeoutMs' | 'confirm' | 'prefetch'> & {
+  readonly needs?: readonly Feature[];
+};
+
+/** An opened mailbox and what the command must know of it. */
+export interface Connection {
+  readonly mailbox: ByteMailbox;
+  /** The messages go when this process goes: it made a mailbox that lives in its opener, or as long as its users. */
+  readonly livesHere: boolean;
+}
+
+/** Places whose mailbox lives in the process that listens. */
+const LISTENING = new Set(['unix', 'tcp']);
+/** Places where `owner` decides, and where a command that ends at once must not take its messages along. */
+const OWNED = new Set(['memory', 'shm']);
+
+/**
+ * Opens the mailbox of a command.
+ *
+ * @throws ConfigError  the URL came from a file or the environment and is wrong; and whatever open() raises
+ */
+export async function connect(target: Target, options: ConnectOptions, ending: Ending): Promise<Connection> {
+  const { scheme, port, stated } = readUrl(target);
+  const needs = ['crossProcess', ...(options.needs ?? [])] as Feature[];
+  const all: OpenOptions = { ...options, codec: 'bytes', needs, signal: ending.signal };
+  const ownedByNobody = OWNED.has(scheme) && stated.owner === undefined;
+  const mailbox = ownedByNobody
+    ? await openAsSystem(target.url, all, stated.create)
+    : await openOne(target.url, all);
+  mailbox.on('error', ({ error }) => tell(error));
+  const listens = LISTENING.has(scheme) && mailbox.created;
+  // Who let the system choose a port must be told which.
+  if (scheme === 'tcp' && listens && (port === 0 || port === undefined))
+    note(`naru: listening on ${mailbox.address}`);
+  const dies = stated.owner === 'users' || stated.owner === 'process';
+  return { mailbox, livesHere: listens || (OWNED.has(scheme) && dies) };
+}
+
+/**
+ * What a command sends must outlive it, so a mailbox that it creates belongs to the system. One that exists belongs to
+ * whom its creator said, and saying otherwise would be NARU_EXISTS: so it is attached to first, and created second.
+ */
+async function openAsSystem(
+  url: string,
+  options: OpenOptions,
+  create: OpenOptions['create'],
+): Promise<ByteMailbox> {
+  const asSystem: OpenOptions = { ...options, owner: 'system' };
+  if (create === 'never') return openOne(url, options);
+  if (create === 'new') return openOne(url, asSystem);
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await openOne(url, { ...options, create: 'never' });
+    } catch (error) {
+      if (!isNaruError(error, 'NARU_NOT_FOUND')) throw error;
+    }
+    try {
+      return await openOne(url, asSystem);
+    } catch (error) {
+      // Somebody else created it in between: attach to theirs. More than a few times in a row is no coincidence.
+      if (!isNaruError(error, 'NARU_EXISTS') || attempt === 3) throw error;
+    }
+  }
+}
+
+/** The URL is known at run time only, so what it can do is checked at run time: the type promises everything. */
+async function openOne(url: string, options: OpenOptions): Promise<ByteMailbox> {
+  return (await open(url, options)) as unknown as ByteMailbox;
+}
+
+function readUrl(target: Target): { scheme: string; port: number | undefined; stated: OpenOptions } {
+  try {
+    const { parts, stated } = parseUrl(target.url);
+    return { scheme: parts.scheme, port: parts.port, stated };
+  } catch (error) {
+    if (target.from === 'argument' || !isNaruError(error)) throw error;
+    const where = target.from === 'file' ? 'the URL in the --url-file' : 'the URL in NARU_URL';
+    throw new ConfigError(`${error.code}: ${where} is wrong: ${error.message}`, { cause: error });
+  }
+}
+
+/** Messages in the mailbox: waiting, and in somebody's hands. -1 = the place cannot know. */
+export async function messagesLeft(mailbox: ByteMailbox): Promise<number> {
+  const { place } = await mailbox.stats();
+  if (place.depth < 0) return -1;
+  return place.depth + Math.max(0, place.unsettled);
+}
+
+/** How often a leaving host looks whether its messages were taken, in milliseconds. */
+const LOOK_MS = 20;
+
+/**
+ * Waits until everything in a mailbox that lives here was taken and settled.
+ *
+ * @param patienceMs  how long to wait while no consumer is attached
+ * @returns how many messages are left: 0, unless the patience ended or the command was stopped
+ */
+export async function waitUntilTaken(
+  mailbox: ByteMailbox,
+  patienceMs: number,
+  ending: Ending,
+  onLook: (left: number) => void,
+): Promise<number> {
+  let aloneSince = performance.now();
+  for (;;) {
+    const left = await messagesLeft(mailbox);
+    if (left <= 0) return Math.max(0, left);
+    onLook(left);
+    if (mailbox.peers.consumers > 0) aloneSince = performance.now();
+    if (ending.stopped !== undefined || performance.now() - aloneSince > patienceMs) return left;
+    await pause(LOOK_MS, ending.signal);
+  }
+}
+
+/** Resolves after `ms`, or at once when the signal fires. */
+export function pause(ms: number, signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => {
+    const timer = setTimeout(done, ms);
+    function done(): void {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', done);
+      resolve();
+    }
+    signal.addEventListener('abort', done, { once: true });
+  });
+}
+
+/** The error of a command that leaves messages behind that nobody can receive any more. */
+export function lostError(count: number, mailbox: ByteMailbox): NaruError {
+  const text = `${count} message${count === 1 ? ' was' : 's were'} not delivered: nobody received, and the mailbox lived in this process`;
+  return new NaruError('NARU_NO_CONSUMER', `${mailbox.address}: ${text}`, { mailbox: mailbox.address });
+}

@@ -1,0 +1,206 @@
+// naru send: arguments or standard input to messages, byte for byte. How standard input becomes messages is in source.ts.
+
+import {
+  atMostOne,
+  command,
+  DURATION_MS_MAX,
+  oneOf,
+  wholeNumber,
+  type Command,
+  type Invocation,
+} from './command.ts';
+import { EXIT, UsageError, type Ending } from './exit.ts';
+import { readHeaders } from './headers.ts';
+import { formatBytes, formatCount, note, Progress } from './output.ts';
+import { findTarget, URL_ARGUMENT, URL_FILE_FLAG } from './url.ts';
+import type { SendOptions } from '../mailbox/lacks.ts';
+import type { ByteMailbox, Connection } from './connect.ts';
+import type { Batch } from './source.ts';
+
+const ARGS = {
+  url: URL_ARGUMENT,
+  body: {
+    type: 'positional',
+    required: false,
+    description: 'one message an argument (default: standard input)',
+  },
+  lines: { type: 'boolean', description: 'standard input: one message a line (the default)' },
+  bytes: { type: 'boolean', description: 'standard input: all of it is one message' },
+  'json-lines': {
+    type: 'boolean',
+    description: 'standard input: one JSON value a line, checked; empty lines are skipped',
+  },
+  priority: { type: 'string', valueHint: 'n', description: 'higher is more urgent' },
+  header: {
+    type: 'string',
+    valueHint: 'key=value',
+    description: 'a header of every message; may be repeated',
+  },
+  ttl: { type: 'string', valueHint: 'ms', description: 'the messages expire after so many milliseconds' },
+  type: { type: 'string', valueHint: 'n', description: 'type of every message' },
+  confirm: oneOf(
+    ['accepted', 'placed', 'durable', 'received'],
+    'how far each message must get before the command goes on',
+  ),
+  rate: { type: 'string', valueHint: 'n', description: 'send at most so many messages a second' },
+  timeout: {
+    type: 'string',
+    valueHint: 'ms',
+    description: 'longest wait for the mailbox, and then for room in it',
+  },
+  end: {
+    type: 'boolean',
+    description: 'end the mailbox after the last message, so that its receivers finish',
+  },
+  'url-file': URL_FILE_FLAG,
+} as const;
+
+const NOTES = `
+Bytes in are bytes out: "naru receive" writes the lines that --lines read, whatever bytes they hold. A line is sent without
+its line feed. When the input does not end in one, the last message carries the header naru.eol=none and "naru receive" writes
+no line feed after it; where the place has no headers (format=raw) that is not possible, and the receiver adds one.
+
+A mailbox that this command creates in shared memory stays until it is received and removed (owner=system), unless the URL
+says otherwise. A mailbox on unix:// or tcp://…?listen lives in the process that opened it first: when that is this command, it
+waits until somebody has received everything.`;
+
+export const send: Command = command({
+  name: 'send',
+  description: 'Sends each argument, or standard input, as messages',
+  args: ARGS,
+  positionalsMax: Number.POSITIVE_INFINITY,
+  notes: NOTES,
+  examples: [
+    'naru send shm://jobs "first" "second"',
+    'naru send unix:///tmp/log.sock < /var/log/syslog',
+    'printf \'{"id":1}\\n{"id":2}\\n\' | naru send --json-lines tcp://127.0.0.1:5000 --header tenant=a',
+  ],
+  run,
+});
+
+async function run({ args, positionals, all, ending }: Invocation<typeof ARGS>): Promise<number> {
+  atMostOne(args, 'lines', 'bytes', 'json-lines');
+  const options = sendOptions(args, all('header'));
+  const rate = wholeNumber(args.rate, 'rate', 1, 1e9);
+  const target = await findTarget(positionals, args['url-file']);
+  const stdinMode = args.bytes ? 'bytes' : args['json-lines'] ? 'json-lines' : 'lines';
+  if (target.rest.length > 0 && (args.lines || args.bytes || args['json-lines'])) {
+    throw new UsageError(
+      '--lines, --bytes and --json-lines are about standard input; there are arguments to send',
+    );
+  }
+  const [{ connect }, source] = await Promise.all([import('./connect.ts'), import('./source.ts')]);
+  const connection = await connect(
+    target,
+    {
+      role: 'producer',
+      ...(args.end ? { needs: ['end'] } : {}),
+      ...(options.timeoutMs === undefined ? {} : { timeoutMs: Math.max(1, options.timeoutMs) }),
+    },
+    ending,
+  );
+  const { mailbox } = connection;
+  const batches =
+    target.rest.length > 0
+      ? source.fromArguments(target.rest)
+      : source.fromStdin(stdinMode, mailbox.maxMessageBytes, ending.signal);
+  const sender = new Sender(mailbox, options, ending);
+  try {
+    await sender.sendAll(rate === undefined ? batches : source.paced(batches, rate, ending.signal));
+    if (args.end) await mailbox.end();
+    await sender.waitForReceivers(connection);
+  } finally {
+    sender.finish();
+    const { undelivered } = await mailbox.close();
+    if (undelivered > 0) note(`naru: ${formatCount(undelivered)} messages were not delivered`);
+  }
+  return EXIT.done;
+}
+
+/** Sends batches and counts. */
+class Sender {
+  readonly #mailbox: ByteMailbox;
+  readonly #options: SendOptions;
+  readonly #ending: Ending;
+  readonly #progress = new Progress();
+  readonly #startedAt = performance.now();
+  #sent = 0;
+  #bytes = 0;
+
+  constructor(mailbox: ByteMailbox, options: SendOptions, ending: Ending) {
+    this.#mailbox = mailbox;
+    this.#options = options;
+    this.#ending = ending;
+  }
+
+  async sendAll(batches: AsyncIterable<Batch>): Promise<void> {
+    try {
+      for await (const batch of batches) await this.#send(batch);
+    } catch (error) {
+      this.#sent += (error as { partial?: { sent?: number } }).partial?.sent ?? 0;
+      if (this.#ending.stopped !== undefined) note(`naru: stopped after ${formatCount(this.#sent)} messages`);
+      throw error;
+    }
+  }
+
+  /** A mailbox that lives in this process is gone with it: everything must be taken first. */
+  async waitForReceivers({ mailbox, livesHere }: Connection): Promise<void> {
+    if (!livesHere) return;
+    const { waitUntilTaken, lostError } = await import('./connect.ts');
+    const left = await waitUntilTaken(mailbox, Number.POSITIVE_INFINITY, this.#ending, (count) => {
+      this.#progress.update(
+        () =>
+          `${this.#summary()}; waiting for a receiver of ${formatCount(count)} (the mailbox lives in this process)`,
+      );
+    });
+    if (left === 0) return;
+    this.#progress.clear();
+    const error = lostError(left, mailbox);
+    if (this.#ending.stopped?.reason !== 'SIGINT') throw error;
+    note(`naru: ${error.code}: ${error.message}`);
+    throw this.#ending.stopped;
+  }
+
+  finish(): void {
+    this.#progress.clear();
+    if (this.#progress.active) note(this.#summary());
+  }
+
+  async #send({ bodies, unterminated }: Batch): Promise<void> {
+    const options = unterminated ? this.#withoutLineFeed() : this.#options;
+    const { sent } = await this.#mailbox.sendMany(bodies, { ...options, signal: this.#ending.signal });
+    this.#sent += sent;
+    for (const body of bodies) this.#bytes += body.byteLength;
+    this.#progress.update(() => this.#summary());
+  }
+
+  /** The mark that makes `naru receive` leave out the line feed. */
+  #withoutLineFeed(): SendOptions {
+    if (this.#mailbox.capabilities.features.headers === 'none') {
+      note(
+        `naru: the last line has no line feed, and this place has no headers to say so: receivers will add one`,
+      );
+      return this.#options;
+    }
+    return { ...this.#options, headers: { ...this.#options.headers, 'naru.eol': 'none' } };
+  }
+
+  #summary(): string {
+    const seconds = (performance.now() - this.#startedAt) / 1000;
+    const rate = formatCount(this.#sent / Math.max(seconds, 0.001));
+    return `sent ${formatCount(this.#sent)} messages, ${formatBytes(this.#bytes)}, ${rate} a second`;
+  }
+}
+
+function sendOptions(args: Invocation<typeof ARGS>['args'], headers: readonly string[]): SendOptions {
+  const options = {
+    priority: wholeNumber(args.priority, 'priority', Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER),
+    ttlMs: wholeNumber(args.ttl, 'ttl', 0, DURATION_MS_MAX),
+    timeoutMs: wholeNumber(args.timeout, 'timeout', 0, DURATION_MS_MAX),
+    type: args.type,
+    confirm: args.confirm,
+    ...readHeaders(headers),
+  };
+  const stated = Object.entries(options).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(stated) as SendOptions;
+}
