@@ -1,0 +1,169 @@
+// naru doctor: is this machine fit, and did dead processes leave anything behind? Looks at the system itself, not at messages.
+
+import { lstatSync, readFileSync, statfsSync } from 'node:fs';
+import { command, type Command, type Invocation } from './command.ts';
+import { EXIT } from './exit.ts';
+import { formatBytes, formatCount, paint, print, printJson, table, type Colour } from './output.ts';
+
+const ARGS = {
+  clean: { type: 'boolean', description: 'remove what dead processes left behind' },
+  json: { type: 'boolean', description: 'the findings as one JSON document' },
+} as const;
+
+export const doctor: Command = command({
+  name: 'doctor',
+  description: 'Checks Node, the addon, limits, permissions, and leftovers of dead processes',
+  args: ARGS,
+  notes: `
+Exit code 1 when something does not work ("fail"); a "warn" is something that works only in part. Leftovers are mailboxes in
+shared memory that nobody can use any more; mailboxes with owner=system stay, whoever died.`,
+  examples: ['naru doctor', 'naru doctor --clean --json'],
+  run,
+});
+
+type Verdict = 'ok' | 'warn' | 'fail';
+
+/** What was looked at, and what was found. */
+interface Finding {
+  readonly what: string;
+  readonly verdict: Verdict;
+  readonly text: string;
+}
+
+const MARKS: Readonly<Record<Verdict, Colour>> = { ok: 'green', warn: 'yellow', fail: 'red' };
+/** The default capacity of a lane; less free memory than a few of them is soon used up. */
+const SHM_FREE_MIN = 16 * 1024 ** 2;
+const FILES_MIN = 1024;
+
+async function run({ args }: Invocation<typeof ARGS>): Promise<number> {
+  const findings = [nodeVersion(), platform(), await addon(), sharedMemory(), openFiles(), await runtime()];
+  const { mailboxes, removed, finding } = await leftovers(args.clean === true);
+  findings.push(finding);
+  const ok = findings.every(({ verdict }) => verdict !== 'fail');
+  if (args.json) {
+    await printJson({ ok, checks: findings, mailboxes, removed });
+  } else {
+    const rows = findings.map(({ what, verdict, text }) => [verdict, what, text]);
+    const text = table([{ title: '' }, { title: 'check' }, { title: 'found' }], rows, process.stdout);
+    const painted = text.replace(/^(ok|warn|fail)/gm, (word) =>
+      paint(MARKS[word as Verdict], word, process.stdout),
+    );
+    await print(painted + removed.map((name) => `removed ${name}\n`).join(''));
+  }
+  return ok ? EXIT.done : EXIT.failed;
+}
+
+function nodeVersion(): Finding {
+  const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
+  const fits = major > 20 || (major === 20 && minor >= 19);
+  return {
+    what: 'Node',
+    verdict: fits ? 'ok' : 'fail',
+    text: `${process.version}${fits ? '' : '; needs 20.19 or newer'}`,
+  };
+}
+
+function platform(): Finding {
+  const full = process.platform === 'linux' && ['x64', 'arm64'].includes(process.arch);
+  const text = `${process.platform} ${process.arch}`;
+  return {
+    what: 'platform',
+    verdict: full ? 'ok' : 'warn',
+    text: full ? text : `${text}: everything but shared memory works; in full on Linux x64 and arm64`,
+  };
+}
+
+async function addon(): Promise<Finding> {
+  const { nativeProblem } = await import('../native/index.ts');
+  const problem = nativeProblem();
+  if (problem === undefined) return { what: 'addon', verdict: 'ok', text: 'loaded' };
+  return {
+    what: 'addon',
+    verdict: 'warn',
+    text: `not loaded, so there is no shm:// (${problem.replace(/\s*\n\s*/g, ' ')})`,
+  };
+}
+
+function sharedMemory(): Finding {
+  const what = '/dev/shm';
+  try {
+    const { bsize, blocks, bavail } = statfsSync('/dev/shm');
+    const free = bavail * bsize;
+    const text = `${formatBytes(free)} free of ${formatBytes(blocks * bsize)}`;
+    return free >= SHM_FREE_MIN
+      ? { what, verdict: 'ok', text }
+      : { what, verdict: 'warn', text: `${text}; give it more (docker run --shm-size)` };
+  } catch (error) {
+    return { what, verdict: 'warn', text: `not there (${(error as NodeJS.ErrnoException).code})` };
+  }
+}
+
+function openFiles(): Finding {
+  const what = 'open files';
+  let limits: string;
+  try {
+    limits = readFileSync('/proc/self/limits', 'latin1');
+  } catch {
+    return { what, verdict: 'ok', text: 'limit unknown: there is no /proc here' };
+  }
+  const [, soft = '', hard = ''] = /^Max open files\s+(\S+)\s+(\S+)/m.exec(limits) ?? [];
+  const count = soft === 'unlimited' ? Number.POSITIVE_INFINITY : Number(soft);
+  const text = `at most ${soft} (could be ${hard})`;
+  return count >= FILES_MIN
+    ? { what, verdict: 'ok', text }
+    : { what, verdict: 'warn', text: `${text}; raise it: ulimit -n ${FILES_MIN}` };
+}
+
+/** The folder of the shared objects must be the user's own and closed to others: whoever can write there owns the messages. */
+async function runtime(): Promise<Finding> {
+  const what = 'runtime folder';
+  const { runtimeFolder } = await import('../places/shm/index.ts');
+  const folder = runtimeFolder();
+  const stat = lstatSync(folder, { throwIfNoEntry: false });
+  if (stat === undefined) return { what, verdict: 'ok', text: `${folder}: made at first use` };
+  const mode = (stat.mode & 0o777).toString(8).padStart(3, '0');
+  const uid = process.getuid?.() ?? stat.uid;
+  const problem = !stat.isDirectory()
+    ? 'is not a folder'
+    : stat.uid !== uid
+      ? `belongs to uid ${stat.uid}, not ${uid}`
+      : (stat.mode & 0o077) !== 0
+        ? `has mode ${mode}, needs 700: chmod 700 ${folder}`
+        : undefined;
+  if (problem === undefined) return { what, verdict: 'ok', text: `${folder}: uid ${stat.uid}, mode ${mode}` };
+  return { what, verdict: 'fail', text: `${folder} ${problem}` };
+}
+
+/** What doctor shows of a mailbox. */
+interface FoundMailbox {
+  readonly name: string;
+  readonly state: string;
+  readonly depth: number;
+  readonly problem?: string;
+}
+
+async function leftovers(
+  clean: boolean,
+): Promise<{ mailboxes: FoundMailbox[]; removed: string[]; finding: Finding }> {
+  const what = 'shm mailboxes';
+  const { nativeProblem } = await import('../native/index.ts');
+  if (nativeProblem() !== undefined) {
+    return { mailboxes: [], removed: [], finding: { what, verdict: 'ok', text: 'none: no addon' } };
+  }
+  const { cleanLeftovers, listMailboxes } = await import('../places/shm/index.ts');
+  const removed = clean ? cleanLeftovers() : [];
+  const mailboxes = listMailboxes().map(({ name, state, depth, problem }) => ({
+    name,
+    state,
+    depth,
+    ...(problem === undefined ? {} : { problem }),
+  }));
+  const count = (state: string): number => mailboxes.filter((mailbox) => mailbox.state === state).length;
+  const [left, damaged] = [count('leftover') + count('unfinished'), count('damaged')];
+  const parts = [`${formatCount(count('live'))} in use or kept`];
+  if (left > 0) parts.push(`${formatCount(left)} left by dead processes: naru doctor --clean`);
+  if (damaged > 0) parts.push(`${formatCount(damaged)} damaged: see --json`);
+  if (clean) parts.push(`${formatCount(removed.length)} removed`);
+  const verdict = damaged > 0 ? 'fail' : left > 0 ? 'warn' : 'ok';
+  return { mailboxes, removed, finding: { what, verdict, text: parts.join('; ') } };
+}
