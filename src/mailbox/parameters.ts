@@ -64,14 +64,39 @@ export function relationOf(producers: string | undefined, consumers: string | un
   return `${producers === '1' ? '1' : 'N'}:${consumers === '1' ? '1' : 'N'}`;
 }
 
+/** Options that have no URL form: objects, and what is about the call of open(). */
+const OBJECT_OPTIONS: readonly string[] = [
+  'needs',
+  'emulate',
+  'retry',
+  'wait',
+  'tls',
+  'schema',
+  'signal',
+  'timeoutMs',
+];
+const VALIDATE: Parameter = { option: 'validate', read: word('both', 'send', 'receive', 'off') };
+const OPTIONS = new Set([...Object.values(PARAMETERS).map(({ option }) => option), ...OBJECT_OPTIONS]);
+
 /**
- * Checks that an option given as a value (not as text) is one that the table allows, by reading its text form.
+ * Checks that an option given as a value (not as text) exists and is one that the table allows, by reading its text form.
  * @throws NARU_INVALID_ARGUMENT
  */
-export function checkOption(name: string, value: unknown): void {
-  const parameter = Object.hasOwn(PARAMETERS, name) ? PARAMETERS[name] : undefined;
-  if (parameter === undefined || typeof value === 'object') return;
-  readParameter(name, parameter, `${value as string | number}`, 'option');
+export function checkOption(name: string, value: unknown, mailbox: string): void {
+  const parameter =
+    name === 'validate' ? VALIDATE : Object.hasOwn(PARAMETERS, name) ? PARAMETERS[name] : undefined;
+  if (parameter !== VALIDATE && !OPTIONS.has(name)) {
+    throw new NaruError('NARU_INVALID_ARGUMENT', `${mailbox}: open() has no option "${name.slice(0, 80)}"`);
+  }
+  // A codec may be an object of the program; options without a parameter are objects that their users check.
+  if (parameter === undefined || (name === 'codec' && typeof value === 'object' && value !== null)) return;
+  if (typeof value !== 'string' && typeof value !== 'number') {
+    throw new NaruError(
+      'NARU_INVALID_ARGUMENT',
+      `${mailbox}: option ${name} is a text or a number, not ${value === null ? 'null' : typeof value}`,
+    );
+  }
+  readParameter(name, parameter, String(value), 'option');
 }
 
 /** @throws NARU_INVALID_ARGUMENT  naming the parameter, its text and what is allowed */

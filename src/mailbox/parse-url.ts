@@ -55,7 +55,7 @@ export function mergeOptions(stated: Stated, options: OpenOptions, url: string):
   const merged: Record<string, unknown> = { ...stated };
   for (const [name, value] of Object.entries(options)) {
     if (value === undefined) continue;
-    checkOption(name, value);
+    checkOption(name, value, redactUrl(url));
     merged[name] = value;
   }
   if (merged['capacityBytes'] === 0 || merged['capacityMessages'] === 0) {
@@ -148,7 +148,8 @@ function parseAuthority(
 
 function parseQuery(query: string, url: string): { stated: Stated; extra: Record<string, string> } {
   const stated: Record<string, unknown> = {};
-  const extra: Record<string, string> = {};
+  // Without a prototype: a parameter named __proto__ is unknown like any other.
+  const extra = Object.create(null) as Record<string, string>;
   for (const [name, text] of new URLSearchParams(query)) {
     const parameter = Object.hasOwn(PARAMETERS, name) ? PARAMETERS[name] : undefined;
     if (parameter === undefined) extra[name] = text;

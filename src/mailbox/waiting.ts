@@ -80,10 +80,11 @@ export function checkLimits(limits: WaitLimits | undefined, mailbox: string): vo
   if (limits === undefined) return;
   limits.signal?.throwIfAborted();
   const { timeoutMs } = limits;
-  if (timeoutMs !== undefined && !(timeoutMs >= 0 && timeoutMs <= 2 ** 31 - 1)) {
+  const isDuration = typeof timeoutMs === 'number' && timeoutMs >= 0 && timeoutMs <= 2 ** 31 - 1;
+  if (timeoutMs !== undefined && !isDuration) {
     throw new NaruError(
       'NARU_INVALID_ARGUMENT',
-      `${mailbox}: timeoutMs must be from 0 to 2147483647, got ${timeoutMs}`,
+      `${mailbox}: timeoutMs must be from 0 to 2147483647, got ${String(timeoutMs)}`,
     );
   }
 }
