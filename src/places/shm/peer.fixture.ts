@@ -1,0 +1,141 @@
+// A peer of the crash tests, in a process of its own: opens a mailbox, sends or receives numbered messages, and kills itself
+// with SIGKILL at the n-th call of a failpoint. Its orders are the JSON in argv[2]; its log is standard output, written before
+// the next step.
+
+import { writeSync } from 'node:fs';
+import type { Delivery, DriverHooks, Outgoing } from '../../mailbox/driver.ts';
+import { defaultEdges } from './edges.ts';
+import { openShm } from './index.ts';
+import type { ShmOptions } from './options.ts';
+
+/** What a peer is told to do. */
+export interface PeerOrders {
+  readonly name: string;
+  readonly role: 'producer' | 'consumer' | 'opener';
+  readonly id?: number;
+  readonly count?: number;
+  readonly batch?: number;
+  readonly owner?: 'users' | 'process' | 'system';
+  readonly create?: 'if-missing' | 'new' | 'never';
+  readonly laneBytes?: number;
+  readonly failpoint?: string;
+  readonly nth?: number;
+  /** Consumer: settle the messages of each take in reverse order. */
+  readonly reverse?: boolean;
+  /** Consumer: receive but never settle. Opener: stay until killed. */
+  readonly hold?: boolean;
+}
+
+export function shmOptions(orders: PeerOrders): ShmOptions {
+  const laneBytes = orders.laneBytes ?? 65_536;
+  return {
+    name: orders.name,
+    text: `shm://${orders.name}`,
+    create: orders.create ?? 'if-missing',
+    isOwned: false,
+    stated: {},
+    shape: {
+      relation: 'N:1',
+      owner: orders.owner ?? 'users',
+      laneBytes,
+      slotBytes: 0,
+      maxMessageBytes: laneBytes / 8,
+    },
+  };
+}
+
+/** Message `sequence` of producer `id`: 8 bytes that say so, and 0 to 39 more. */
+export function numbered(id: number, sequence: number): Outgoing {
+  const body = new Uint8Array(8 + ((sequence * 7) % 40)).fill(sequence & 0xff);
+  new DataView(body.buffer).setUint32(0, id, true);
+  new DataView(body.buffer).setUint32(4, sequence, true);
+  return { body, sequence: sequence + 1, time: 1, fields: undefined, confirm: undefined, done: undefined };
+}
+
+/** The reverse; throws when the filling is not what was sent. */
+export function readNumbered(delivery: Pick<Delivery, 'body'>): { id: number; sequence: number } {
+  const { body } = delivery;
+  const view = new DataView(body.buffer, body.byteOffset, body.byteLength);
+  const sequence = view.getUint32(4, true);
+  if (body.length !== 8 + ((sequence * 7) % 40)) throw new Error(`message ${sequence} has ${body.length} bytes`);
+  for (const byte of body.subarray(8)) if (byte !== (sequence & 0xff)) throw new Error(`message ${sequence} is damaged`);
+  return { id: view.getUint32(0, true), sequence };
+}
+
+const log = (text: string): void => {
+  writeSync(1, `${text}\n`);
+};
+
+async function run(orders: PeerOrders): Promise<void> {
+  let left = orders.nth ?? 1;
+  let onReadable = (): void => undefined;
+  let onWritable = (): void => undefined;
+  const hooks: DriverHooks = {
+    readable: () => onReadable(),
+    writable: () => onWritable(),
+    peers: () => undefined,
+    reply: () => undefined,
+    event: (type) => log(`event ${type}`),
+    failed: (error) => {
+      log(`failed ${(error as { code?: string }).code}`);
+      process.exit(3);
+    },
+  };
+  const edges = {
+    ...defaultEdges(),
+    failpoint: (name: string): void => {
+      if (name !== orders.failpoint) return;
+      left -= 1;
+      if (left === 0) process.kill(process.pid, 'SIGKILL');
+    },
+  };
+  const driver = await openShm(shmOptions(orders), {}, undefined, hooks, edges);
+  log('open');
+  if (orders.role === 'opener') {
+    if (orders.hold === true) setInterval(() => undefined, 1000);
+    else await driver.close();
+    return;
+  }
+  if (orders.role === 'producer') {
+    const sender = await driver.attachSender();
+    const count = orders.count ?? 100;
+    let sent = 0;
+    let batch: Outgoing[] = [];
+    onWritable = (): void => {
+      while (sent < count) {
+        if (batch.length === 0)
+          for (let i = 0; i < (orders.batch ?? 3) && sent + i < count; i += 1)
+            batch.push(numbered(orders.id ?? 0, sent + i));
+        const taken = sender.offer(batch, 0);
+        sent += taken;
+        batch = batch.slice(taken);
+        if (batch.length > 0) return;
+      }
+      log('sent');
+      driver.close().catch(() => undefined);
+    };
+    onWritable();
+    return;
+  }
+  const receiver = await driver.attachReceiver();
+  onReadable = (): void => {
+    const out: Delivery[] = [];
+    receiver.take(16, out);
+    for (const delivery of out) {
+      const { id, sequence } = readNumbered(delivery);
+      log(`got ${id} ${sequence} ${delivery.deliveries}`);
+    }
+    if (orders.reverse === true) out.reverse();
+    if (orders.hold !== true) {
+      for (const delivery of out) {
+        receiver.settle(delivery, 'ack', 0);
+        const { id, sequence } = readNumbered(delivery);
+        log(`acked ${id} ${sequence}`);
+      }
+    }
+    receiver.want(16);
+  };
+  receiver.want(16);
+}
+
+if (process.argv[2]?.startsWith('{') === true) await run(JSON.parse(process.argv[2]) as PeerOrders);

@@ -1,0 +1,170 @@
+// The scene of the process tests: a runtime folder of its own, children that are always reaped, a driver-level peer in this
+// process, and waiting on conditions instead of sleeping.
+
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import type { Delivery, Driver, DriverHooks, Receiver, Sender } from '../../mailbox/driver.ts';
+import { defaultEdges, type ShmEdges } from './edges.ts';
+import { openShm } from './index.ts';
+import { numbered, type PeerOrders, readNumbered, shmOptions } from './peer.fixture.ts';
+
+const PEER = fileURLToPath(new URL('./peer.fixture.js', import.meta.url));
+
+/** A child that plays a peer. */
+export interface PeerProcess {
+  readonly child: ChildProcess;
+  readonly lines: string[];
+  /** Exit code or signal. */
+  readonly exit: Promise<number | string>;
+}
+
+export class Scene {
+  readonly folder: string;
+  readonly #children = new Set<ChildProcess>();
+  readonly #peers: LocalPeer[] = [];
+  readonly #before: string | undefined;
+
+  constructor() {
+    this.folder = mkdtempSync('/dev/shm/naru-test-');
+    this.#before = process.env['NARU_RUNTIME_DIR'];
+    process.env['NARU_RUNTIME_DIR'] = this.folder;
+  }
+
+  /** Names of the mailboxes that lie in the folder. */
+  get mailboxes(): string[] {
+    return readdirSync(this.folder);
+  }
+
+  start(orders: PeerOrders): PeerProcess {
+    const child = spawn(process.execPath, [PEER, JSON.stringify(orders)], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    this.#children.add(child);
+    const lines: string[] = [];
+    let rest = '';
+    child.stdout.setEncoding('latin1').on('data', (text: string) => {
+      const parts = (rest + text).split('\n');
+      rest = parts.pop() ?? '';
+      lines.push(...parts);
+    });
+    const exit = new Promise<number | string>((resolve) => {
+      child.on('close', (code, signal) => {
+        this.#children.delete(child);
+        resolve(signal ?? code ?? -1);
+      });
+    });
+    return { child, lines, exit };
+  }
+
+  async peer(orders: Omit<PeerOrders, 'role'>, edges: ShmEdges = defaultEdges()): Promise<LocalPeer> {
+    const peer = new LocalPeer();
+    await peer.open(orders, edges);
+    this.#peers.push(peer);
+    return peer;
+  }
+
+  async end(): Promise<void> {
+    for (const child of this.#children) child.kill('SIGKILL');
+    for (const peer of this.#peers) await peer.driver.close();
+    if (this.#before === undefined) delete process.env['NARU_RUNTIME_DIR'];
+    else process.env['NARU_RUNTIME_DIR'] = this.#before;
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}
+
+/** A handle in this process, at the level of its driver. */
+export class LocalPeer {
+  readonly events: string[] = [];
+  readonly got: { id: number; sequence: number; deliveries: number; sender: string }[] = [];
+  #driver: Driver | undefined;
+  #receiver: Receiver | undefined;
+  #sender: Sender | undefined;
+  #writable = (): void => undefined;
+  failure: Error | undefined;
+
+  get driver(): Driver {
+    if (this.#driver === undefined) throw new Error('not open');
+    return this.#driver;
+  }
+
+  async open(orders: Omit<PeerOrders, 'role'>, edges: ShmEdges): Promise<void> {
+    const hooks: DriverHooks = {
+      readable: () => this.drain(),
+      writable: () => this.#writable(),
+      peers: () => undefined,
+      reply: () => undefined,
+      event: (type) => this.events.push(type),
+      failed: (error) => {
+        this.failure = error;
+        this.#writable();
+      },
+    };
+    this.#driver = await openShm(shmOptions({ ...orders, role: 'opener' }), {}, undefined, hooks, edges);
+  }
+
+  /** Receives and settles from now on. */
+  async consume(): Promise<Receiver> {
+    this.#receiver = await this.driver.attachReceiver();
+    this.#receiver.want(64);
+    return this.#receiver;
+  }
+
+  drain(): void {
+    const receiver = this.#receiver;
+    if (receiver === undefined) return;
+    const out: Delivery[] = [];
+    while (receiver.take(64, out) > 0) {
+      for (const delivery of out)
+        this.got.push({
+          ...readNumbered(delivery),
+          deliveries: delivery.deliveries,
+          sender: delivery.sender,
+        });
+      receiver.ackAll(out);
+      out.length = 0;
+    }
+    receiver.want(64);
+  }
+
+  /** Sends messages `from` to `to - 1` of producer `id`, waiting for room. */
+  async send(id: number, from: number, to: number): Promise<void> {
+    this.#sender ??= await this.driver.attachSender();
+    const sender = this.#sender;
+    const batch = Array.from({ length: to - from }, (_, i) => numbered(id, from + i));
+    let at = 0;
+    await new Promise<void>((resolve, reject) => {
+      this.#writable = (): void => {
+        try {
+          if (this.failure !== undefined) throw this.failure;
+          at += sender.offer(batch, at);
+          if (at === batch.length) resolve();
+        } catch (error) {
+          reject(error as Error);
+        }
+      };
+      this.#writable();
+    });
+  }
+
+  /** Sequences received from producer `id`, in order. */
+  sequences(id: number): number[] {
+    return this.got.filter((one) => one.id === id).map((one) => one.sequence);
+  }
+}
+
+/** Waits for a condition; fails after `ms`. */
+export async function until(condition: () => boolean, what: string, ms = 10_000): Promise<void> {
+  const end = performance.now() + ms;
+  while (!condition()) {
+    if (performance.now() > end) throw new Error(`${what}: did not happen within ${ms} ms`);
+    await new Promise((resolve) => {
+      setTimeout(resolve, 2);
+    });
+  }
+}
+
+/** 0, 1, … count - 1 */
+export function upTo(count: number): number[] {
+  return Array.from({ length: count }, (_, i) => i);
+}
