@@ -1,0 +1,35 @@
+// The other side of the waiting tests: receives from one mailbox and sends every message on to another, waiting as it is
+// told: parked in its event loop, or as a blocked thread. Runs as a process (orders in argv[2]) or as a worker (workerData).
+
+import { parentPort, workerData } from 'node:worker_threads';
+import { open } from '../../open.ts';
+
+/** How the echo is to wait. */
+export interface EchoOrders {
+  readonly from: string;
+  readonly to: string;
+  readonly count: number;
+  readonly mode: 'loop' | 'thread';
+  /** Turns or yields before parking. */
+  readonly yields: number;
+}
+
+/** Passes `count` messages on. @returns safety wake-ups it needed */
+export async function echo({ from, to, count, mode, yields }: EchoOrders): Promise<number> {
+  const wait = { yields, spinMicros: 0 };
+  await using source = await open(from, { codec: 'bytes', role: 'consumer', wait });
+  await using target = await open(to, { codec: 'bytes', role: 'producer', wait });
+  for (let i = 0; i < count; i += 1) {
+    if (mode === 'thread') target.trySend(source.receiveSync().data);
+    else await target.send((await source.receive()).data);
+  }
+  const stats = await source.stats();
+  return stats.place.extra['safetyWakeups'] ?? -1;
+}
+
+const orders = process.argv[2]?.startsWith('{') === true ? (JSON.parse(process.argv[2]) as EchoOrders) : undefined;
+if (orders !== undefined) {
+  process.stdout.write(`${await echo(orders)}\n`);
+} else if (parentPort !== null && (workerData as EchoOrders | null)?.mode !== undefined) {
+  parentPort.postMessage(await echo(workerData as EchoOrders));
+}
