@@ -3,6 +3,7 @@
 #include "naru.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/file.h>
 
@@ -36,4 +37,16 @@ napi_value naru_unlock(napi_env env, napi_callback_info info) {
   int fd;
   if (!args_read(env, info, 1, &value) || !arg_fd(env, value, &fd)) return NULL;
   return flock_again(fd, LOCK_UN) == 0 ? NULL : throw_errno(env, errno, "flock");
+}
+
+// Another descriptor of the same open file description, and so of its lock. One for libuv to own and close, one for node:fs,
+// which counts what it opened in a worker and would otherwise close a number that is somebody else's by then.
+napi_value naru_duplicate(napi_env env, napi_callback_info info) {
+  napi_value value, result;
+  int fd;
+  if (!args_read(env, info, 1, &value) || !arg_fd(env, value, &fd)) return NULL;
+  const int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+  if (copy < 0) return throw_errno(env, errno, "fcntl");
+  napi_create_int32(env, copy, &result);
+  return result;
 }

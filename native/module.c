@@ -55,6 +55,7 @@ NAPI_MODULE_INIT() {
       METHOD("yieldThread", naru_yield_thread),
       METHOD("tryLock", naru_try_lock),
       METHOD("unlock", naru_unlock),
+      METHOD("duplicate", naru_duplicate),
       METHOD("makeFifo", naru_make_fifo),
       METHOD("peerCredentials", naru_peer_credentials),
   };

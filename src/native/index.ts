@@ -51,6 +51,11 @@ export interface NativeAddon {
   tryLock(fd: number, mode: 'exclusive' | 'shared'): boolean;
   /** flock(2) LOCK_UN */
   unlock(fd: number): void;
+  /**
+   * Another descriptor of the same open file, sharing its lock: fcntl(2) F_DUPFD_CLOEXEC. Give this one to whoever closes
+   * descriptors behind node:fs's back (a net.Socket): in a worker node:fs counts what it opened and closes it at the end.
+   */
+  duplicate(fd: number): number;
   /** mkfifo(3) with exactly this mode, whatever the umask. @throws EEXIST */
   makeFifo(path: string, mode: number): void;
   /** SO_PEERCRED of a connected Unix socket. @see unix(7) */
@@ -58,7 +63,7 @@ export interface NativeAddon {
 }
 
 /** The version of `NativeAddon` this file was written for. */
-const INTERFACE_VERSION = 1;
+const INTERFACE_VERSION = 2;
 
 let loaded: NativeAddon | undefined;
 let failure: string | undefined;

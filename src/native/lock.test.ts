@@ -1,6 +1,6 @@
 // tryLock and unlock: a held lock is the proof that its holder lives.
 
-import { constants, readFileSync } from 'node:fs';
+import { closeSync, constants, readFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { processStart } from './identity.ts';
 import { nativeProblem, tryNative } from './index.ts';
@@ -30,6 +30,19 @@ describe.skipIf(tryNative() === undefined)(`locks (${nativeProblem() ?? 'addon l
     expect(addon.tryLock(fd, 'shared')).toBe(true);
     expect(addon.tryLock(fd, 'exclusive')).toBe(true);
     expect(addon.tryLock(fd, 'exclusive')).toBe(true);
+  });
+
+  test('a duplicate shares the lock, which goes with the last of them', () => {
+    const [one, other] = [stage.open('a'), stage.open('a')];
+    const copy = addon.duplicate(one);
+    expect(addon.tryLock(one, 'exclusive')).toBe(true);
+    expect(addon.tryLock(copy, 'exclusive')).toBe(true);
+    expect(addon.tryLock(other, 'shared')).toBe(false);
+    closeSync(copy);
+    expect(addon.tryLock(other, 'shared')).toBe(false);
+    addon.unlock(one);
+    expect(addon.tryLock(other, 'shared')).toBe(true);
+    expect(() => addon.duplicate(copy)).toThrow(expect.objectContaining({ code: 'EBADF' }));
   });
 
   test.each(['a file', 'a FIFO'])('%s is locked by a process until SIGKILL', async (what) => {

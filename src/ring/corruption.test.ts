@@ -12,7 +12,10 @@ import { laneData, laneWord, readHeader } from './memory.ts';
 const UNITS = LANE_BYTES_MIN / 8;
 
 test('random bytes anywhere in a lane end in messages or in one error', () => {
-  const damage = fc.record({ at: fc.nat(LANE_BYTES_MIN - 1), bytes: fc.uint8Array({ minLength: 1, maxLength: 24 }) });
+  const damage = fc.record({
+    at: fc.nat(LANE_BYTES_MIN - 1),
+    bytes: fc.uint8Array({ minLength: 1, maxLength: 24 }),
+  });
   fc.assert(
     fc.property(
       fc.array(fc.nat(300), { minLength: 1, maxLength: 20 }),
@@ -21,7 +24,9 @@ test('random bytes anywhere in a lane end in messages or in one error', () => {
       (lengths, damages, slotBytes) => {
         const memory = bareRing({ slotBytes });
         const writer = writerOf(memory);
-        lengths.forEach((length, number) => put(memory, writer, bodyNumber(number, slotBytes === 0 ? length : 9)));
+        lengths.forEach((length, number) =>
+          put(memory, writer, bodyNumber(number, slotBytes === 0 ? length : 9)),
+        );
         const data = laneData(memory.geometry, 0);
         for (const { at, bytes } of damages)
           memory.bytes.set(bytes.subarray(0, LANE_BYTES_MIN - at), data + at);
@@ -74,7 +79,9 @@ test('the error of a damaged lane names position and bytes, and marks the lane f
   memory.words[(at - RECORD.payload) >>> 2] = -5;
   const faults: Error[] = [];
   expect(drain(readerOf(memory, 0, faults))).toHaveLength(2);
-  expect(faults[0]?.message).toMatch(/Lane 0 .* position \d+: its length is impossible\. First bytes: fbffffff/);
+  expect(faults[0]?.message).toMatch(
+    /Lane 0 .* position \d+: its length is impossible\. First bytes: fbffffff/,
+  );
   expect(memory.words[laneWord(0, LANE.fault)]).toBe(1);
 });
 

@@ -149,7 +149,7 @@ describe('the words', () => {
     const { words } = bareRing();
     const rings: string[] = [];
     const bells: Bells = {
-      ringLoop: (slot) => rings.push(`loop ${slot}`),
+      ringLoop: (slot) => rings.push(`loop ${slot}`) > 0,
       ringThread: () => rings.push('thread'),
       failpoint: () => undefined,
     };
@@ -187,10 +187,18 @@ describe('the words', () => {
       ringLoop: () => {
         bell.wake();
         bell.park(BELL.parkedLoop, WANT.messages);
+        return true;
       },
     };
     expect(ring(words, 3, WANT.messages, late)).toBe(true);
     expect((words[bellWord] as number) & 3).toBe(BELL.parkedLoop);
+  });
+
+  test('a bell that could not be rung is not marked as rung', () => {
+    const { words, bell, bells } = setUp();
+    bell.park(BELL.parkedLoop, WANT.messages);
+    expect(ring(words, 3, WANT.messages, { ...bells, ringLoop: () => false })).toBe(false);
+    expect(ring(words, 3, WANT.messages, bells)).toBe(true);
   });
 
   test('a new owner of a slot goes on with the epochs of the last one', () => {

@@ -41,6 +41,11 @@ export class Doorbell {
     return this.#parked;
   }
 
+  /** Counts the sleeps. */
+  get epoch(): number {
+    return this.#epoch;
+  }
+
   /** Byte offset of the word that a blocked thread sleeps on. */
   get threadOffset(): number {
     return this.#threadWord * 4;
@@ -80,10 +85,10 @@ export function sleepsFor(words: Int32Array, slot: number, want: number): boolea
   return state === BELL.parkedLoop || state === BELL.parkedThread;
 }
 
-/** The two ways to make a sleeper get up. Failures are nobody's business here: a dead sleeper needs no bell. */
+/** The two ways to make a sleeper get up. */
 export interface Bells {
-  /** Puts a byte into the participant's FIFO. */
-  ringLoop(slot: number): void;
+  /** Puts a byte into the participant's FIFO. @returns false when that could not be done */
+  ringLoop(slot: number): boolean;
   /** futex wake on the participant's thread word, at this byte offset. */
   ringThread(byteOffset: number): void;
   readonly failpoint: (name: string) => void;
@@ -102,8 +107,10 @@ export function ring(words: Int32Array, slot: number, want: number, bells: Bells
   const word = Atomics.load(words, bellWord);
   const state = word & STATE_MASK;
   if (state === BELL.awake || state === BELL.rung) return false;
-  if (state === BELL.parkedLoop) bells.ringLoop(slot);
-  else {
+  if (state === BELL.parkedLoop) {
+    // Not marked when it did not ring: somebody else may be able to.
+    if (!bells.ringLoop(slot)) return false;
+  } else {
     // The sleeper compares this word when it goes to sleep: a ring between its last look and its sleep counts.
     const threadWord = participantWord(slot, PARTICIPANT.threadBell);
     Atomics.add(words, threadWord, 1);

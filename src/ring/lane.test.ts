@@ -50,7 +50,8 @@ test('a lane does what a list does, with any sizes, any order of settling and an
           }
         } else if (one.kind === 'take') {
           for (let i = 0; i < one.count; i += 1) {
-            const expected = again.shift() ?? (next < written ? { number: next++, deliveries: 1 } : undefined);
+            const expected =
+              again.shift() ?? (next < written ? { number: next++, deliveries: 1 } : undefined);
             expect(reader.next()).toBe(expected !== undefined);
             if (expected === undefined) break;
             expect(bodyOf(reader)).toEqual(bodyNumber(expected.number, lengths[expected.number] as number));

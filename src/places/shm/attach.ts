@@ -147,6 +147,7 @@ function takeSlot(
     text: options.text,
     folder,
     identity,
+    isBackground: options.isBackground,
     object,
     memory,
     slot,

@@ -133,7 +133,13 @@ describe('whoever cleans up after the dead and dies itself', () => {
     await rounds(async (number) => {
       const name = `m${number}`;
       const orders = { name, owner: 'system' } as const;
-      const dead = scene.start({ ...orders, role: 'producer', failpoint: 'offer:after-tail', nth: 2, batch: 4 });
+      const dead = scene.start({
+        ...orders,
+        role: 'producer',
+        failpoint: 'offer:after-tail',
+        nth: 2,
+        batch: 4,
+      });
       expect(await dead.exit).toBe('SIGKILL');
       const cleaner = scene.start({ ...orders, role: 'opener', failpoint });
       expect(await cleaner.exit).toBe('SIGKILL');
@@ -265,7 +271,12 @@ test('the owner’s death reaches everybody as PEER_GONE within a second, and th
 
 test('what the last SIGKILL left is gone as soon as anybody makes a mailbox in the folder', async () => {
   const children = upTo(4).map((number) =>
-    scene.start({ name: `left${number}`, role: 'opener', hold: true, owner: number % 2 === 0 ? 'users' : 'process' }),
+    scene.start({
+      name: `left${number}`,
+      role: 'opener',
+      hold: true,
+      owner: number % 2 === 0 ? 'users' : 'process',
+    }),
   );
   const kept = scene.start({ name: 'kept', role: 'opener', hold: true, owner: 'system' });
   for (const { lines } of [...children, kept]) await until(() => lines.includes('open'), 'it is open');
@@ -274,13 +285,11 @@ test('what the last SIGKILL left is gone as soon as anybody makes a mailbox in t
     await exit;
   }
   expect(scene.mailboxes).toHaveLength(5);
-  expect(listMailboxes(scene.folder).map(({ name, state }) => `${name} ${state}`).sort()).toEqual([
-    'kept live',
-    'left0 leftover',
-    'left1 leftover',
-    'left2 leftover',
-    'left3 leftover',
-  ]);
+  expect(
+    listMailboxes(scene.folder)
+      .map(({ name, state }) => `${name} ${state}`)
+      .sort(),
+  ).toEqual(['kept live', 'left0 leftover', 'left1 leftover', 'left2 leftover', 'left3 leftover']);
   await scene.peer({ name: 'new' });
   expect(scene.mailboxes.sort()).toEqual(['kept', 'new']);
 });

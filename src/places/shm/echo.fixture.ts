@@ -17,8 +17,9 @@ export interface EchoOrders {
 /** Passes `count` messages on. @returns safety wake-ups it needed */
 export async function echo({ from, to, count, mode, yields }: EchoOrders): Promise<number> {
   const wait = { yields, spinMicros: 0 };
-  await using source = await open(from, { codec: 'bytes', role: 'consumer', wait });
-  await using target = await open(to, { codec: 'bytes', role: 'producer', wait });
+  const needs = ['trySync', 'waitSync'] as const;
+  await using source = await open(from, { codec: 'bytes', role: 'consumer', wait, needs });
+  await using target = await open(to, { codec: 'bytes', role: 'producer', wait, needs });
   for (let i = 0; i < count; i += 1) {
     if (mode === 'thread') target.trySend(source.receiveSync().data);
     else await target.send((await source.receive()).data);
@@ -27,7 +28,8 @@ export async function echo({ from, to, count, mode, yields }: EchoOrders): Promi
   return stats.place.extra['safetyWakeups'] ?? -1;
 }
 
-const orders = process.argv[2]?.startsWith('{') === true ? (JSON.parse(process.argv[2]) as EchoOrders) : undefined;
+const orders =
+  process.argv[2]?.startsWith('{') === true ? (JSON.parse(process.argv[2]) as EchoOrders) : undefined;
 if (orders !== undefined) {
   process.stdout.write(`${await echo(orders)}\n`);
 } else if (parentPort !== null && (workerData as EchoOrders | null)?.mode !== undefined) {

@@ -82,17 +82,20 @@ export class PeerBells implements Bells {
     this.failpoint = edges.failpoint;
   }
 
-  ringLoop(slot: number): void {
+  ringLoop(slot: number): boolean {
     this.#edges.failpoint('ring:before-bell');
     const fd = this.#writeEnd(slot);
-    if (fd === undefined) return;
+    if (fd === undefined) return false;
     this.rings += 1;
     try {
       fs.writeSync(fd, ONE_BYTE);
     } catch (error) {
       // EAGAIN: a full FIFO wakes as well as one byte. Anything else: nobody is there any more.
-      if (errnoOf(error) !== 'EAGAIN') this.#drop(slot);
+      if (errnoOf(error) === 'EAGAIN') return true;
+      this.#drop(slot);
+      return false;
     }
+    return true;
   }
 
   ringThread(byteOffset: number): void {

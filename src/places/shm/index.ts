@@ -50,6 +50,7 @@ function portOptions(name: string, create: 'new' | 'never'): ShmOptions {
     text: `shm://${name}`,
     create,
     isOwned: true,
+    isBackground: true,
     stated: {},
     shape: {
       relation: 'N:1',

@@ -17,11 +17,15 @@ const index = new URL('../../index.js', import.meta.url).href;
 /** Runs a module that has `open`, under a shell command that prepares its limits. @returns what it printed */
 function run(prepare: string, body: string): Promise<{ out: string; exit: number | string }> {
   const code = `import { open } from '${index}'; ${body}`;
-  const child = spawn('sh', ['-c', `${prepare} exec "$0" --input-type=module -e "$1"`, process.execPath, code], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-    timeout: 20_000,
-    killSignal: 'SIGKILL',
-  });
+  const child = spawn(
+    'sh',
+    ['-c', `${prepare} exec "$0" --input-type=module -e "$1"`, process.execPath, code],
+    {
+      stdio: ['ignore', 'pipe', 'inherit'],
+      timeout: 20_000,
+      killSignal: 'SIGKILL',
+    },
+  );
   let out = '';
   child.stdout.on('data', (data: Buffer) => {
     out += data.toString();
@@ -31,7 +35,8 @@ function run(prepare: string, body: string): Promise<{ out: string; exit: number
   });
 }
 
-const canMount = spawnSync('unshare', ['-rm', 'mount', '-t', 'tmpfs', '-o', 'size=1m', 'none', '/mnt']).status === 0;
+const canMount =
+  spawnSync('unshare', ['-rm', 'mount', '-t', 'tmpfs', '-o', 'size=1m', 'none', '/mnt']).status === 0;
 
 test.skipIf(!canMount)('a full file system is NARU_LIMIT, at creation and at a producer’s seat', async () => {
   const { out, exit } = await run(

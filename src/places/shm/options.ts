@@ -16,6 +16,8 @@ export interface ShmOptions {
   readonly create: Create;
   /** Inboxes and ports: their absence means that their owner is gone. */
   readonly isOwned: boolean;
+  /** A port: what waits for answers keeps the process, not the port itself. */
+  readonly isBackground: boolean;
   /** What a new mailbox gets. */
   readonly shape: RingShape;
   /** What was said in so many words, and must agree with what exists. */
@@ -50,6 +52,7 @@ export function resolveOptions(url: PlaceUrl, options: PlaceOptions): ShmOptions
     text: url.text,
     create: isOwned && options.create !== 'new' ? 'never' : (options.create ?? 'if-missing'),
     isOwned,
+    isBackground: false,
     stated,
     shape: {
       relation: stated.relation ?? 'N:1',

@@ -24,6 +24,7 @@ export interface Participation {
   /** The mailbox's folder. */
   readonly folder: string;
   readonly identity: string;
+  readonly isBackground: boolean;
   readonly object: RingObject;
   readonly memory: RingMemory;
   readonly slot: number;

@@ -33,6 +33,7 @@ export function shmOptions(orders: PeerOrders): ShmOptions {
     text: `shm://${orders.name}`,
     create: orders.create ?? 'if-missing',
     isOwned: false,
+    isBackground: false,
     stated: {},
     shape: {
       relation: 'N:1',
@@ -57,8 +58,10 @@ export function readNumbered(delivery: Pick<Delivery, 'body'>): { id: number; se
   const { body } = delivery;
   const view = new DataView(body.buffer, body.byteOffset, body.byteLength);
   const sequence = view.getUint32(4, true);
-  if (body.length !== 8 + ((sequence * 7) % 40)) throw new Error(`message ${sequence} has ${body.length} bytes`);
-  for (const byte of body.subarray(8)) if (byte !== (sequence & 0xff)) throw new Error(`message ${sequence} is damaged`);
+  if (body.length !== 8 + ((sequence * 7) % 40))
+    throw new Error(`message ${sequence} has ${body.length} bytes`);
+  for (const byte of body.subarray(8))
+    if (byte !== (sequence & 0xff)) throw new Error(`message ${sequence} is damaged`);
   return { id: view.getUint32(0, true), sequence };
 }
 

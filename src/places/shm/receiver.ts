@@ -146,7 +146,7 @@ export class ShmReceiver implements Receiver, WaitingEnd {
   }
 
   holdsProcess(): boolean {
-    return this.#wanted > 0;
+    return this.#wanted > 0 && !this.#part.isBackground;
   }
 
   isReady(): boolean {

@@ -27,7 +27,9 @@ const text = (body: string, more: Partial<Outgoing> = {}): Outgoing => ({
 
 describe('creating and adopting', () => {
   test('new makes, if-missing adopts, new again and never without one are refused', async () => {
-    await expect(scene.peer({ name: 'm', create: 'never' })).rejects.toMatchObject({ code: 'NARU_NOT_FOUND' });
+    await expect(scene.peer({ name: 'm', create: 'never' })).rejects.toMatchObject({
+      code: 'NARU_NOT_FOUND',
+    });
     const first = await scene.peer({ name: 'm', create: 'new' });
     expect(first.driver.facts).toMatchObject({ created: true, address: 'shm://m', offered: 'placed' });
     expect((await scene.peer({ name: 'm' })).driver.facts.created).toBe(false);
@@ -57,7 +59,14 @@ describe('creating and adopting', () => {
     for (const url of ['shm://m?deliver=all', 'shm://m?depth=10'])
       await expect(open(url)).rejects.toMatchObject({ code: 'NARU_UNSUPPORTED' });
     await expect(open('shm://m', { relation: 'N:N' })).rejects.toMatchObject({ code: 'NARU_UNSUPPORTED' });
-    for (const url of ['shm://../x', 'shm://', 'shm://a/b', 'shm://.', 'shm://..', `shm://${'x'.repeat(129)}`])
+    for (const url of [
+      'shm://../x',
+      'shm://',
+      'shm://a/b',
+      'shm://.',
+      'shm://..',
+      `shm://${'x'.repeat(129)}`,
+    ])
       await expect(open(url), url).rejects.toMatchObject({ code: 'NARU_INVALID_ARGUMENT' });
     await expect(open('shm://m', { capacityBytes: 8192, maxMessageBytes: 8192 })).rejects.toMatchObject({
       code: 'NARU_INVALID_ARGUMENT',
@@ -186,7 +195,10 @@ describe('seats', () => {
     for (const id of upTo(40)) {
       const peer = await scene.peer({ name: 'm' });
       const sender = await peer.driver.attachSender();
-      written += sender.offer(upTo(20).map((sequence) => numbered(id, sequence)), 0);
+      written += sender.offer(
+        upTo(20).map((sequence) => numbered(id, sequence)),
+        0,
+      );
       await peer.driver.close();
     }
     await keeper.consume();
@@ -264,7 +276,9 @@ describe('settling', () => {
       receiver.ackAll(out);
       kept.push(out[0] as Delivery);
     }
-    kept.forEach((delivery, sequence) => expect(Buffer.from(delivery.body)).toEqual(Buffer.from(numbered(1, sequence).body)));
+    kept.forEach((delivery, sequence) =>
+      expect(Buffer.from(delivery.body)).toEqual(Buffer.from(numbered(1, sequence).body)),
+    );
   });
 });
 
@@ -352,7 +366,8 @@ describe('sizes', () => {
   test('slots take bodies up to their length, and say what is too long', async () => {
     await using mailbox = await open('shm://m?slot=64', { codec: 'bytes' });
     for (const length of [0, 1, 63, 64]) await mailbox.send(new Uint8Array(length).fill(length));
-    for (const length of [0, 1, 63, 64]) expect((await mailbox.receive()).data).toEqual(new Uint8Array(length).fill(length));
+    for (const length of [0, 1, 63, 64])
+      expect((await mailbox.receive()).data).toEqual(new Uint8Array(length).fill(length));
     await expect(mailbox.send(new Uint8Array(65))).rejects.toMatchObject({ code: 'NARU_TOO_LARGE' });
   });
 
@@ -408,7 +423,10 @@ describe('what lies in the way', () => {
       chmodSync(join(path, 'ring'), mode);
     };
     const expectCode = (code: string): Promise<void> =>
-      expect(scene.peer({ name: 'm' })).rejects.toMatchObject({ code, message: expect.stringContaining('ring') });
+      expect(scene.peer({ name: 'm' })).rejects.toMatchObject({
+        code,
+        message: expect.stringContaining('ring'),
+      });
     lay(Buffer.alloc(100));
     await expectCode('NARU_CORRUPT');
     lay(Buffer.alloc(8192, 0xee));

@@ -1,6 +1,7 @@
 // How a handle waits: a few turns of the event loop, then parked on its FIFO; or a blocked thread, parked on a futex. Decides
 // when to sleep and what to check before; what is worth waking for is told by the ends (sender.ts, receiver.ts).
 
+import { closeSync } from 'node:fs';
 import { Socket, type SocketConstructorOpts } from 'node:net';
 import type { WaitOptions } from '../../mailbox/options.ts';
 import { Doorbell } from '../../ring/doorbell.ts';
@@ -21,6 +22,8 @@ export interface WaitingEnd {
 
 /** How often a parked handle looks for itself: it finds what a peer published and died before ringing. */
 export const SAFETY_MS = 500;
+/** How long a ring may be on its way. */
+const GRACE_MS = 100;
 const LOOP_YIELDS = 2;
 const THREAD_SPIN_MICROS = 20;
 const THREAD_YIELDS = 10;
@@ -36,6 +39,7 @@ export class Waiter {
   readonly counters: WaitCounters = { parks: 0, wakeups: 0, safetyWakeups: 0 };
   readonly #doorbell: Doorbell;
   readonly #buffer: ArrayBufferLike;
+  readonly #fd: number;
   readonly #socket: Socket;
   readonly #ends = new Set<WaitingEnd>();
   readonly #edges: ShmEdges;
@@ -52,8 +56,10 @@ export class Waiter {
     this.#buffer = words.buffer;
     this.#edges = edges;
     this.#options = options;
+    this.#fd = fd;
+    // A copy, because the socket closes its descriptor itself; the lock belongs to both.
     this.#socket = new Socket({
-      fd,
+      fd: edges.native.duplicate(fd),
       readable: true,
       writable: false,
       // One small buffer for ever: what the bytes are does not matter.
@@ -94,12 +100,20 @@ export class Waiter {
     this.#hold(this.#mustHold());
   }
 
-  /** Looks without having been rung. @returns whether something was there while parked, which only a death explains */
-  lookForSafety(): boolean {
-    if (!this.#doorbell.isParked || !this.#anyReady(true)) return false;
-    this.counters.safetyWakeups += 1;
-    this.#fire();
-    return true;
+  /**
+   * Looks without having been rung. News of a moment ago may have their ring on the way: only what is still there a little
+   * later, in the same sleep, was never announced, which only a death explains.
+   */
+  lookForSafety(): void {
+    if (!this.#doorbell.isParked || !this.#anyReady(true)) return;
+    const { epoch } = this.#doorbell;
+    const again = setTimeout(() => {
+      if (this.#isClosed || !this.#doorbell.isParked || this.#doorbell.epoch !== epoch) return;
+      if (!this.#anyReady(true)) return;
+      this.counters.safetyWakeups += 1;
+      this.#fire();
+    }, GRACE_MS);
+    again.unref();
   }
 
   /** Wakes every end whatever it waits for: the mailbox has changed for good. */
@@ -141,6 +155,7 @@ export class Waiter {
     if (this.#immediate !== undefined) clearImmediate(this.#immediate);
     this.#doorbell.wake();
     this.#socket.destroy();
+    closeSync(this.#fd);
   }
 
   #spin(isReady: () => boolean, started: number, timeoutMs: number): boolean {
@@ -165,13 +180,18 @@ export class Waiter {
     this.#edges.failpoint('park:before-look');
     const value = bell.threadValue;
     if (isReady()) return 'ready';
-    const outcome = this.#edges.native.futexWait(this.#buffer, bell.threadOffset, value, sliceMs);
+    const { native } = this.#edges;
+    let outcome = native.futexWait(this.#buffer, bell.threadOffset, value, sliceMs);
+    if (outcome === 'timeout' && sliceMs === SAFETY_MS && isReady()) {
+      // As in lookForSafety(): the ring may be on its way.
+      outcome = native.futexWait(this.#buffer, bell.threadOffset, value, GRACE_MS);
+      if (outcome === 'timeout') this.counters.safetyWakeups += 1;
+    }
     bell.wake();
     if (outcome === 'interrupted') return 'interrupted';
     if (outcome !== 'timeout') this.counters.wakeups += 1;
-    if (!isReady()) return outcome === 'timeout' ? 'timeout' : 'again';
-    if (outcome === 'timeout' && sliceMs === SAFETY_MS) this.counters.safetyWakeups += 1;
-    return 'ready';
+    if (isReady()) return 'ready';
+    return outcome === 'timeout' ? 'timeout' : 'again';
   }
 
   #lingered(): void {
