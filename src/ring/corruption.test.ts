@@ -1,7 +1,7 @@
 // A hostile or broken producer: whatever stands in a lane, the reader ends with messages or with one clear error, never hangs,
 // never throws, never reads outside of the lane. And headers that somebody else wrote are refused in plain words.
 
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { isNaruError } from '../errors/index.ts';
 import { bareRing, bodyNumber, drain, put, readerOf, writerOf } from './bare-ring.fixture.ts';

@@ -1,7 +1,7 @@
 // A lane against a model: whatever is written comes out in order, byte for byte, at every alignment, across the end of the
 // lane and across the end of the positions; and what is settled is settled, also for a successor.
 
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { bareRing, bodyNumber, bodyOf, drain, put, readerOf, writerOf } from './bare-ring.fixture.ts';
 import { identityAt, LaneReader } from './lane-reader.ts';

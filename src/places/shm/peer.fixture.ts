@@ -3,7 +3,7 @@
 // the next step.
 
 import { writeSync } from 'node:fs';
-import type { Delivery, DriverHooks, Outgoing } from '../../mailbox/driver.ts';
+import type { Delivery, Driver, DriverHooks, Outgoing } from '../../mailbox/driver.ts';
 import { defaultEdges } from './edges.ts';
 import { openShm } from './index.ts';
 import type { ShmOptions } from './options.ts';
@@ -69,13 +69,18 @@ const log = (text: string): void => {
   writeSync(1, `${text}\n`);
 };
 
-async function run(orders: PeerOrders): Promise<void> {
-  let left = orders.nth ?? 1;
-  let onReadable = (): void => undefined;
-  let onWritable = (): void => undefined;
-  const hooks: DriverHooks = {
-    readable: () => onReadable(),
-    writable: () => onWritable(),
+/** What the driver calls; the roles put their own functions in. */
+interface PeerHooks extends DriverHooks {
+  onReadable: () => void;
+  onWritable: () => void;
+}
+
+function peerHooks(): PeerHooks {
+  const hooks: PeerHooks = {
+    onReadable: () => undefined,
+    onWritable: () => undefined,
+    readable: () => hooks.onReadable(),
+    writable: () => hooks.onWritable(),
     peers: () => undefined,
     reply: () => undefined,
     event: (type) => log(`event ${type}`),
@@ -84,6 +89,12 @@ async function run(orders: PeerOrders): Promise<void> {
       process.exit(3);
     },
   };
+  return hooks;
+}
+
+async function run(orders: PeerOrders): Promise<void> {
+  let left = orders.nth ?? 1;
+  const hooks = peerHooks();
   const edges = {
     ...defaultEdges(),
     failpoint: (name: string): void => {
@@ -94,34 +105,35 @@ async function run(orders: PeerOrders): Promise<void> {
   };
   const driver = await openShm(shmOptions(orders), {}, undefined, hooks, edges);
   log('open');
-  if (orders.role === 'opener') {
-    if (orders.hold === true) setInterval(() => undefined, 1000);
-    else await driver.close();
-    return;
-  }
-  if (orders.role === 'producer') {
-    const sender = await driver.attachSender();
-    const count = orders.count ?? 100;
-    let sent = 0;
-    let batch: Outgoing[] = [];
-    onWritable = (): void => {
-      while (sent < count) {
-        if (batch.length === 0)
-          for (let i = 0; i < (orders.batch ?? 3) && sent + i < count; i += 1)
-            batch.push(numbered(orders.id ?? 0, sent + i));
-        const taken = sender.offer(batch, 0);
-        sent += taken;
-        batch = batch.slice(taken);
-        if (batch.length > 0) return;
-      }
-      log('sent');
-      driver.close().catch(() => undefined);
-    };
-    onWritable();
-    return;
-  }
+  if (orders.role === 'producer') await produce(driver, hooks, orders);
+  else if (orders.role === 'consumer') await consume(driver, hooks, orders);
+  else if (orders.hold === true) setInterval(() => undefined, 1000);
+  else await driver.close();
+}
+
+async function produce(driver: Driver, hooks: PeerHooks, orders: PeerOrders): Promise<void> {
+  const sender = await driver.attachSender();
+  const { id = 0, count = 100, batch: batchSize = 3 } = orders;
+  let sent = 0;
+  let batch: Outgoing[] = [];
+  hooks.onWritable = (): void => {
+    while (sent < count) {
+      if (batch.length === 0)
+        for (let i = 0; i < batchSize && sent + i < count; i += 1) batch.push(numbered(id, sent + i));
+      const taken = sender.offer(batch, 0);
+      sent += taken;
+      batch = batch.slice(taken);
+      if (batch.length > 0) return;
+    }
+    log('sent');
+    driver.close().catch(() => undefined);
+  };
+  hooks.onWritable();
+}
+
+async function consume(driver: Driver, hooks: PeerHooks, orders: PeerOrders): Promise<void> {
   const receiver = await driver.attachReceiver();
-  onReadable = (): void => {
+  hooks.onReadable = (): void => {
     const out: Delivery[] = [];
     receiver.take(16, out);
     for (const delivery of out) {

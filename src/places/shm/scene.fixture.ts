@@ -140,7 +140,7 @@ export class LocalPeer {
           at += sender.offer(batch, at);
           if (at === batch.length) resolve();
         } catch (error) {
-          reject(error as Error);
+          reject(error);
         }
       };
       this.#writable();
