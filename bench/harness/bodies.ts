@@ -8,16 +8,17 @@ export const BODY_BYTES = 64;
 const POOL = 2048;
 
 /** The producer's bodies: the number of the message in the first four bytes, anything in the rest. */
-export class Bodies {
-  readonly #pool: readonly Uint8Array[];
+export class Bodies<B extends Uint8Array = Uint8Array> {
+  readonly #pool: readonly B[];
 
-  constructor() {
-    this.#pool = Array.from({ length: POOL }, () => new Uint8Array(BODY_BYTES).fill(1));
+  /** @param allocate  for contestants whose interface wants bytes of a special class */
+  constructor(allocate: (sizeBytes: number) => B = (sizeBytes) => new Uint8Array(sizeBytes) as B) {
+    this.#pool = Array.from({ length: POOL }, () => allocate(BODY_BYTES).fill(1));
   }
 
   /** The body of message `sequence`; it may be overwritten 2,048 messages later. */
-  make(sequence: number): Uint8Array {
-    const body = this.#pool[sequence % POOL] as Uint8Array;
+  make(sequence: number): B {
+    const body = this.#pool[sequence % POOL] as B;
     body[0] = sequence;
     body[1] = sequence >>> 8;
     body[2] = sequence >>> 16;
@@ -26,7 +27,7 @@ export class Bodies {
   }
 
   /** Messages 0 to `count` - 1. */
-  *first(count: number): Generator<Uint8Array, undefined> {
+  *first(count: number): Generator<B, undefined> {
     for (let sequence = 0; sequence < count; sequence += 1) yield this.make(sequence);
     return undefined;
   }

@@ -1,30 +1,64 @@
-// process.send() between a parent and its child, with both serializations. JSON has no bytes, so there the body travels as a
-// text of 64 characters, which suits it better than anything else that carries 64 bytes.
+// process.send() between a parent and its child. JSON has no bytes: once the body travels as base64 and is bytes again at the
+// consumer, as with all others; and once as a text of 64 characters, for those who have no bytes to send.
 
 import type { ChildProcess } from 'node:child_process';
-import { Bodies, BODY_BYTES, Check, pingPong, sequenceOf } from '../harness/bodies.ts';
+import { Bodies, BODY_BYTES, Check, pingPong } from '../harness/bodies.ts';
 import type { Duel, FarEnd, NearContext, NearEnd } from '../harness/duel.ts';
 
-type Serialization = 'json' | 'advanced';
+/** One way to carry a body. */
+interface Form {
+  readonly id: string;
+  readonly label: string;
+  readonly serialization: 'json' | 'advanced';
+  /** @returns what gives process.send() message `sequence` */
+  readonly maker: () => (sequence: number) => string | Uint8Array;
+  readonly touch: (check: Check, data: unknown) => void;
+}
 
-/** Sequence numbers as characters that JSON leaves as they are, 6 bits each. */
+/** In a text, sequence numbers are characters of 6 bits each that JSON leaves as they are. */
+const FIRST_CHARACTER = 48;
 const FILLER = 'x'.repeat(BODY_BYTES - 4);
-const BASE = 48;
 
-function textOf(body: Uint8Array): string {
-  const sequence = sequenceOf(body);
-  const first = BASE + (sequence & 63);
-  const second = BASE + ((sequence >>> 6) & 63);
-  const third = BASE + ((sequence >>> 12) & 63);
-  const fourth = BASE + ((sequence >>> 18) & 63);
-  return String.fromCharCode(first, second, third, fourth) + FILLER;
+function makeText(sequence: number): string {
+  const character = (shift: number): number => FIRST_CHARACTER + ((sequence >>> shift) & 63);
+  return String.fromCharCode(character(0), character(6), character(12), character(18)) + FILLER;
 }
 
 function touchText(check: Check, text: string): void {
-  const code = (index: number): number => text.charCodeAt(index) - BASE;
-  const sequence = code(0) | (code(1) << 6) | (code(2) << 12) | (code(3) << 18);
+  const bits = (index: number): number => text.charCodeAt(index) - FIRST_CHARACTER;
+  const sequence = bits(0) | (bits(1) << 6) | (bits(2) << 12) | (bits(3) << 18);
   check.touchFields(sequence, text.length === BODY_BYTES ? 1 : 0);
 }
+
+const FORMS: readonly Form[] = [
+  {
+    id: 'process.send-json-text',
+    label: 'process.send json, 64 characters',
+    serialization: 'json',
+    maker: () => makeText,
+    touch: (check, data) => touchText(check, data as string),
+  },
+  {
+    id: 'process.send-json-base64',
+    label: 'process.send json, base64',
+    serialization: 'json',
+    maker: () => {
+      const bodies = new Bodies((sizeBytes) => Buffer.alloc(sizeBytes));
+      return (sequence) => bodies.make(sequence).toString('base64');
+    },
+    touch: (check, data) => check.touch(Buffer.from(data as string, 'base64')),
+  },
+  {
+    id: 'process.send-advanced',
+    label: 'process.send advanced, bytes',
+    serialization: 'advanced',
+    maker: () => {
+      const bodies = new Bodies();
+      return (sequence) => bodies.make(sequence);
+    },
+    touch: (check, data) => check.touch(data as Uint8Array),
+  },
+];
 
 /** Node's channel answers false when much is waiting; then a good sender waits until its next message is written. */
 async function sendAll(count: number, make: (sequence: number) => unknown): Promise<void> {
@@ -40,29 +74,20 @@ async function sendAll(count: number, make: (sequence: number) => unknown): Prom
   }
 }
 
-function openConsumer(context: NearContext, serialization: Serialization): NearEnd {
+function openConsumer(context: NearContext, { touch }: Form): NearEnd {
   const check = new Check();
-  context.onData(
-    serialization === 'json'
-      ? (data) => touchText(check, data as string)
-      : (data) => check.touch(data as Uint8Array),
-  );
+  context.onData((data) => touch(check, data));
   return { address: '', run: (count) => check.expect(count), close: () => Promise.resolve() };
 }
 
-function openProducer(serialization: Serialization): FarEnd {
-  const bodies = new Bodies();
-  const make =
-    serialization === 'json'
-      ? (sequence: number) => textOf(bodies.make(sequence))
-      : (sequence: number) => bodies.make(sequence);
+function openProducer({ maker }: Form): FarEnd {
+  const make = maker();
   return { run: (count) => sendAll(count, make), close: () => Promise.resolve() };
 }
 
-function openPing(context: NearContext, serialization: Serialization): NearEnd {
+function openPing(context: NearContext, { maker }: Form): NearEnd {
   const child = context.far as ChildProcess;
-  const body = new Bodies().make(0);
-  const ball = serialization === 'json' ? textOf(body) : body;
+  const ball = maker()(0);
   let back = (): void => undefined;
   context.onData(() => back());
   const roundTrip = (): Promise<void> =>
@@ -80,25 +105,25 @@ function openEcho(): FarEnd {
   return { run: () => Promise.resolve(), close: () => Promise.resolve() };
 }
 
-const common = { isNaru: false, far: 'process' } as const;
+function duels(form: Form): Duel[] {
+  const { id, label, serialization } = form;
+  const common = { label, serialization, isNaru: false, far: 'process' } as const;
+  return [
+    {
+      ...common,
+      id,
+      kind: 'throughput',
+      openNear: (context) => Promise.resolve(openConsumer(context, form)),
+      openFar: () => Promise.resolve(openProducer(form)),
+    },
+    {
+      ...common,
+      id: `${id}-ping`,
+      kind: 'latency',
+      openNear: (context) => Promise.resolve(openPing(context, form)),
+      openFar: () => Promise.resolve(openEcho()),
+    },
+  ];
+}
 
-export const processSend: readonly Duel[] = (['json', 'advanced'] as const).flatMap((serialization) => [
-  {
-    ...common,
-    id: `process.send-${serialization}`,
-    kind: 'throughput',
-    label: `process.send, serialization '${serialization}'`,
-    serialization,
-    openNear: (context) => Promise.resolve(openConsumer(context, serialization)),
-    openFar: () => Promise.resolve(openProducer(serialization)),
-  } satisfies Duel,
-  {
-    ...common,
-    id: `process.send-${serialization}-ping`,
-    kind: 'latency',
-    label: `process.send, serialization '${serialization}'`,
-    serialization,
-    openNear: (context) => Promise.resolve(openPing(context, serialization)),
-    openFar: () => Promise.resolve(openEcho()),
-  } satisfies Duel,
-]);
+export const processSend: readonly Duel[] = FORMS.flatMap(duels);

@@ -79,7 +79,8 @@ class Progress {
     return this.#add(checked);
   }
 
-  async flush(): Promise<void> {
+  /** @param isMore  the list goes on: then the event loop turns first */
+  async flush(isMore: boolean): Promise<void> {
     const chunk = this.#chunk;
     this.#chunk = [];
     if (chunk.length === 0) return;
@@ -93,7 +94,9 @@ class Progress {
       this.taken += counted;
     }
     if (diagnostics.heard('send')) diagnostics.publish('send', 'sendMany', chunk.length);
-    if (turnIsOver()) await nextTurn();
+    // After each chunk of a long list, not when it is high time: a consumer in this thread would otherwise find tens of
+    // thousands waiting, which all have survived the young generation. It costs nothing that can be measured elsewhere.
+    if (isMore || turnIsOver()) await nextTurn();
     this.#time = Date.now();
   }
 
@@ -101,7 +104,7 @@ class Progress {
     const { encoder, confirm } = this.#source;
     this.#chunk.push(encoder.encode(data, this.#time, this.#options, confirm, this.confirmations?.done));
     this.read += 1;
-    return this.#chunk.length < CHUNK ? undefined : this.flush();
+    return this.#chunk.length < CHUNK ? undefined : this.flush(true);
   }
 }
 
@@ -123,7 +126,7 @@ export async function sendMany(
         if (wait !== undefined) await wait;
       }
     }
-    await progress.flush();
+    await progress.flush(false);
     await progress.confirmations?.all(progress.taken, options ?? {}, source.mailbox);
     return { sent: progress.taken, reached };
   } catch (error) {
