@@ -11,7 +11,7 @@ export class Keys<T> {
   of(name: string): KeyState<T> {
     let state = this.#states.get(name);
     if (state === undefined) {
-      state = { name, current: undefined, parked: new Heap<Slot<T>>(comesBefore, setOrderIndex) };
+      state = { name, current: undefined, parked: undefined };
       this.#states.set(name, state);
     }
     return state;
@@ -20,18 +20,19 @@ export class Keys<T> {
   /** Parks a slot; it must have `more`. */
   park(state: KeyState<T>, slot: Slot<T>): void {
     slot.state = SlotState.parked;
+    state.parked ??= new Heap<Slot<T>>(comesBefore, setOrderIndex);
     state.parked.push(slot);
   }
 
   /** The key is free: its best parked slot becomes current and is returned, to be made ready. */
   next(state: KeyState<T>): Slot<T> | undefined {
-    state.current = state.parked.pop();
+    state.current = state.parked?.pop();
     if (state.current === undefined) this.#states.delete(state.name);
     return state.current;
   }
 
   /** Calls `see` with every parked slot. */
   visit(see: (slot: Slot<T>) => void): void {
-    for (const state of this.#states.values()) state.parked.items.forEach(see);
+    for (const state of this.#states.values()) state.parked?.items.forEach(see);
   }
 }

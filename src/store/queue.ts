@@ -23,6 +23,8 @@ export interface Home<T> {
   now(): number;
   /** Handles every deadline that is reached. */
   runDue(): void;
+  /** deliver all: the first copy of an item is in flight, or no copy is any more. */
+  pinned(slot: Slot<T>, isPinned: boolean): void;
   /** One copy of an item is gone for good; `reason` = not by an ack. */
   freed(slot: Slot<T>, reason: string | undefined): void;
   dropped(reason: string, count: number): void;
@@ -162,7 +164,7 @@ export class Queue<T> {
       this.#flying += 1;
       slot.state = SlotState.flying;
       seat.flights.add(slot);
-      if (slot.held !== undefined) slot.held.accounted = true;
+      if (slot.held !== undefined) this.#pin(slot, slot.held);
       if (slot.more !== undefined || home.leaseMs > 0) this.#takeOff(slot, seat);
       out.push(slot);
       count += 1;
@@ -210,7 +212,12 @@ export class Queue<T> {
       if (slot.held !== undefined) slot.held.accounted = true;
       this.#home.dropped('expired', 1);
     } else if (slot.state === SlotState.delayed) {
-      this.#admit(slot, false);
+      const { key } = more;
+      if (key?.current === slot) {
+        // It kept its key while it was away; now the best of the key goes first, which may be another.
+        this.#keys.park(key, slot);
+        this.#freeKey(key);
+      } else this.#admit(slot, false);
       this.#home.deadlines.set(slot, more, more.expiresAt);
     }
   }
@@ -220,7 +227,7 @@ export class Queue<T> {
     const { more } = slot;
     const key = more?.key;
     if (slot.state === SlotState.ready) this.#levels.remove(slot);
-    else if (slot.state === SlotState.parked && more !== undefined) key?.parked.remove(more.orderIndex);
+    else if (slot.state === SlotState.parked && more !== undefined) key?.parked?.remove(more.orderIndex);
     slot.state = SlotState.gone;
     if (key !== undefined && key.current === slot) this.#freeKey(key);
     this.#home.deadlines.clear(slot);
@@ -262,6 +269,15 @@ export class Queue<T> {
   #land(slot: Slot<T>): void {
     this.#flying -= 1;
     this.#home.deadlines.clear(slot);
+    if (slot.held === undefined) return;
+    slot.held.flying -= 1;
+    if (slot.held.flying === 0) this.#home.pinned(slot, false);
+  }
+
+  #pin(slot: Slot<T>, held: Held): void {
+    held.accounted = true;
+    held.flying += 1;
+    if (held.flying === 1) this.#home.pinned(slot, true);
   }
 
   /** Back to its old place, as a new slot: the consumer keeps the old one. A key stays taken during a delay. */
@@ -301,9 +317,9 @@ export class Queue<T> {
     const name = slot.meta.key;
     if (name !== undefined) {
       const more = moreOf(slot, this);
-      const key = more.key ?? this.#keys.of(name);
+      const key = this.#keys.of(name);
       more.key = key;
-      if (key.current !== undefined && key.current !== slot) {
+      if (key.current !== undefined) {
         if (key.current.state !== SlotState.ready || !comesBefore(slot, key.current)) {
           this.#keys.park(key, slot);
           return;

@@ -15,6 +15,8 @@ export type SlotState = (typeof SlotState)[keyof typeof SlotState];
 export interface Held {
   /** Copies that are not settled yet. */
   copies: number;
+  /** Those of them that are in flight. */
+  flying: number;
   /** A consumer took it at least once, or its loss was told: nobody need count it as lost any more. */
   accounted: boolean;
   /** It is kept for late subscribers. */
@@ -45,7 +47,8 @@ export interface KeyState<T> {
   readonly name: string;
   /** The one that is ready, is flying, or comes back after a delay. */
   current: Slot<T> | undefined;
-  readonly parked: Heap<Slot<T>>;
+  /** Made when two items meet; most keys never need it. */
+  parked: Heap<Slot<T>> | undefined;
 }
 
 /** An item in one queue. A slot that comes back is a new slot: the old entry stays what the consumer saw. */

@@ -1,7 +1,8 @@
 // Each feature of the store on its own. Random sequences of operations against a naive model are in model.test.ts.
 
 import { describe, expect, test } from 'vitest';
-import { makeBench } from './clock.fixture.ts';
+import { makeBench, PLAIN } from './clock.fixture.ts';
+import { Store } from './store.ts';
 import type { Entry } from './types.ts';
 
 describe('order', () => {
@@ -245,6 +246,28 @@ describe('capacity', () => {
     guest.sub.settle(flying[0]?.token ?? 0, 'ack', 0);
     expect(send('d')).toBe('taken');
     expect(store.stats().dropped).toEqual({ full: 1 });
+  });
+
+  test('room is never told before the answer `full` that it belongs to', () => {
+    let now = 0;
+    const log: string[] = [];
+    const clock = { now: () => now, schedule: () => () => undefined };
+    const events = { room: () => void log.push('room'), drop: () => undefined };
+    const store = new Store<string>({ ...PLAIN, capacityBytes: 100 }, clock, events);
+    const offer = (sizeBytes: number, ttlMs?: number): void => {
+      log.push(`${sizeBytes} ${store.offer('x', { sizeBytes, ttlMs })}`);
+    };
+    const sub = store.subscribe(() => undefined);
+    offer(70);
+    offer(30, 10);
+    offer(5);
+    now = 20;
+    offer(40);
+    expect(log).toEqual(['70 taken', '30 taken', '5 full', 'room', '40 full']);
+    const out: Entry<string>[] = [];
+    sub.take(1, out);
+    sub.settle(out[0]?.token ?? 0, 'ack', 0);
+    expect(log.at(-1)).toBe('room');
   });
 
   test('rendezvous: an item is taken only while a consumer wants one', () => {

@@ -45,6 +45,9 @@ export class Store<T> implements ItemStore<T> {
   #sequence = 0;
   #held = 0;
   #heldBytes = 0;
+  /** deliver all: items that at least one consumer has in flight. */
+  #pinned = 0;
+  #pinnedBytes = 0;
   #ended = false;
   /** Size of the smallest item that found no room since room() was last called; -1 = none did. */
   #refusedBytes = -1;
@@ -86,7 +89,11 @@ export class Store<T> implements ItemStore<T> {
     if (this.#deadlines.size > 0) this.#runDue();
     const result = this.#admit(item, meta, priority);
     if (this.#changed.length > 0 || this.#untold !== undefined) this.#tell();
-    return result;
+    if (result !== 'full') return result;
+    // Only now, after telling: room() must never come before the answer `full` that it belongs to.
+    if (this.#hasRoom(meta.sizeBytes)) return this.offer(item, meta);
+    if (this.#refusedBytes < 0 || meta.sizeBytes < this.#refusedBytes) this.#refusedBytes = meta.sizeBytes;
+    return 'full';
   }
 
   /**
@@ -178,6 +185,10 @@ export class Store<T> implements ItemStore<T> {
       isEnded: () => this.#ended,
       now: () => this.#clock.now(),
       runDue: () => this.#runDue(),
+      pinned: (slot, isPinned) => {
+        this.#pinned += isPinned ? 1 : -1;
+        this.#pinnedBytes += isPinned ? slot.meta.sizeBytes : -slot.meta.sizeBytes;
+      },
       freed: (slot, reason) => this.#freed(slot, reason),
       dropped: (reason, count) => this.#drop(reason, count),
       changed: (queue) => {
@@ -206,10 +217,7 @@ export class Store<T> implements ItemStore<T> {
       return 'dropped';
     }
     if (this.#queues.length === 0) return this.#offerToNobody(item, meta, priority);
-    if (!this.#hasRoom(sizeBytes) && !this.#makeRoom(sizeBytes)) {
-      if (this.#refusedBytes < 0 || sizeBytes < this.#refusedBytes) this.#refusedBytes = sizeBytes;
-      return 'full';
-    }
+    if (!this.#hasRoom(sizeBytes) && !this.#makeRoom(sizeBytes)) return 'full';
     if (this.#ids !== undefined && id !== undefined) this.#ids.add(id);
     const now = this.#clock.now();
     const since = Math.floor(now - this.#startedAt);
@@ -246,7 +254,7 @@ export class Store<T> implements ItemStore<T> {
 
   /** What the copies of an item share; keeps the item for late subscribers. */
   #hold(item: T, meta: ItemMeta, now: number, since: number, copies: number): Held {
-    const held: Held = { copies, accounted: false, retained: this.#history !== undefined };
+    const held: Held = { copies, flying: 0, accounted: false, retained: this.#history !== undefined };
     if (this.#history !== undefined) {
       const expiresAt = now + (meta.ttlMs ?? Number.POSITIVE_INFINITY);
       const lost = this.#history.add({ item, meta, sequence: this.#sequence, since, expiresAt, held });
@@ -266,8 +274,7 @@ export class Store<T> implements ItemStore<T> {
 
   /** Drops what waits longest until an item of this size fits, if that is the policy and can be done. */
   #makeRoom(sizeBytes: number): boolean {
-    if (!this.#options.dropOldest || this.#isRendezvous || sizeBytes > this.#options.capacityBytes)
-      return false;
+    if (!this.#options.dropOldest || this.#isRendezvous || !this.#canMakeRoom(sizeBytes)) return false;
     while (!this.#hasRoom(sizeBytes)) {
       let oldest = Number.POSITIVE_INFINITY;
       for (const queue of this.#queues)
@@ -282,6 +289,16 @@ export class Store<T> implements ItemStore<T> {
       }
     }
     return true;
+  }
+
+  /** What is in flight cannot be dropped; without this check, waiting items would be dropped for nothing. */
+  #canMakeRoom(sizeBytes: number): boolean {
+    const { capacityMessages, capacityBytes, deliver } = this.#options;
+    const [only] = this.#queues;
+    const isOne = deliver === 'one' && only !== undefined;
+    const flying = isOne ? this.#held - only.waiting : this.#pinned;
+    const flyingBytes = isOne ? this.#heldBytes - only.waitingBytes : this.#pinnedBytes;
+    return flying < capacityMessages && flyingBytes + sizeBytes <= capacityBytes;
   }
 
   #queueFor(group: string | undefined, from: 'now' | 'start'): Queue<T> {
