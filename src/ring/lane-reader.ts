@@ -17,7 +17,7 @@ const DUMP_BYTES = 32;
 /** What a reader is given from outside. */
 export interface ReaderEdges {
   /** Called once when the lane turns out to be damaged. */
-  readonly fault: (error: NaruError) => void;
+  readonly fault: (error: NaruError, lane: number) => void;
   readonly failpoint: (name: string) => void;
 }
 
@@ -266,6 +266,7 @@ export class LaneReader {
           `First bytes: ${dump}. The lane is out of use, the others go on; find out who wrote into it.`,
         { place: 'shm' },
       ),
+      this.lane,
     );
     return false;
   }

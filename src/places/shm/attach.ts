@@ -1,6 +1,7 @@
 // From a name to a part in a mailbox: finding it or making it, checking it, taking a slot. Everything here happens under the
 // lock of the mailbox's folder. Seats of ends (lanes, the consumer's) are seats.ts's.
 
+import { closeSync } from 'node:fs';
 import { join } from 'node:path';
 import { NaruError } from '../../errors/index.ts';
 import type { WaitOptions } from '../../mailbox/options.ts';
@@ -20,6 +21,7 @@ import {
   RING_FILE,
   runtimeFolder,
 } from './folder.ts';
+import { ioError } from './io-error.ts';
 import { createObject, markReady, openObject, releaseObject, type RingObject } from './object.ts';
 import { compareWithExisting, type ShmOptions } from './options.ts';
 import { type Participation, ringAll } from './participation.ts';
@@ -139,6 +141,7 @@ function takeSlot(
     );
   }
   const fd = makeOwnFifo(folder, slot, edges);
+  const waiter = waiterOn(fd, memory, slot, wait, edges);
   const identity = newHandleIdentity();
   const handle = Number(identity.slice(identity.indexOf('/') + 1));
   const generation = fillSlot(memory, slot, { ...ownIdentity(), handle });
@@ -153,10 +156,19 @@ function takeSlot(
     slot,
     generation,
     bells: new PeerBells(folder, memory, edges),
-    waiter: new Waiter(memory.words, slot, fd, wait, edges),
+    waiter,
     edges,
     health: { error: undefined },
   };
+}
+
+function waiterOn(fd: number, memory: RingMemory, slot: number, wait: WaitOptions, edges: ShmEdges): Waiter {
+  try {
+    return new Waiter(memory.words, slot, fd, wait, edges);
+  } catch (error) {
+    closeSync(fd);
+    throw ioError(error, 'waiting on', `p${slot}`);
+  }
 }
 
 function absent(options: ShmOptions): NaruError {

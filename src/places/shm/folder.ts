@@ -2,7 +2,7 @@
 // removed. What lies in a mailbox's folder is object.ts's and fifo.ts's business.
 
 import * as fs from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { NaruError } from '../../errors/index.ts';
 import type { ShmEdges } from './edges.ts';
@@ -20,7 +20,7 @@ export const FIFO_NAME: RegExp = /^p\d{1,3}$/;
 /** Where this user's mailboxes are: `$NARU_RUNTIME_DIR` or `/dev/shm/naru-<uid>`. */
 export function runtimeFolder(): string {
   const chosen = process.env['NARU_RUNTIME_DIR'];
-  if (chosen !== undefined && chosen !== '') return chosen;
+  if (chosen !== undefined && chosen !== '') return resolve(chosen);
   return `/dev/shm/naru-${ownUid()}`;
 }
 

@@ -13,7 +13,13 @@ import { sweepSome } from './leftovers.ts';
 import { checkOptions, resolveOptions, type ShmOptions } from './options.ts';
 import { openReplies, type PortOpener } from './replies.ts';
 
-export { cleanLeftovers, type ListedMailbox, type ListedParticipant, listMailboxes } from './leftovers.ts';
+export {
+  cleanLeftovers,
+  type ListedMailbox,
+  type ListedParticipant,
+  listMailboxes,
+  removeMailbox,
+} from './leftovers.ts';
 export { runtimeFolder } from './folder.ts';
 
 /** How many other mailboxes a creation looks at, for what the dead left. */

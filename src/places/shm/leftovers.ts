@@ -2,6 +2,7 @@
 
 import * as fs from 'node:fs';
 import { join } from 'node:path';
+import { checkName } from '../../mailbox/parse-url.ts';
 import { takeCensus } from '../../ring/census.ts';
 import { CLOSED, HEADER } from '../../ring/layout.ts';
 import { headerWord } from '../../ring/memory.ts';
@@ -13,10 +14,15 @@ import {
   type Participant,
   seatMark,
 } from '../../ring/participants.ts';
+import { closeFor } from '../../ring/recovery.ts';
 import { defaultEdges, type ShmEdges } from './edges.ts';
-import { isDead } from './fifo.ts';
-import { removeFolder, runtimeFolder, tryLockFolder } from './folder.ts';
+import { isDead, PeerBells } from './fifo.ts';
+import { lockFolder, removeFolder, runtimeFolder, tryLockFolder } from './folder.ts';
 import { openObject, releaseObject, type RingObject } from './object.ts';
+import { ringAll } from './participation.ts';
+
+/** The lock is only ever held for a few system calls. */
+const LOCK_WAIT_MS = 5_000;
 
 /** A participant as a listing shows it. */
 export interface ListedParticipant {
@@ -61,6 +67,42 @@ export function listMailboxes(folder: string = runtimeFolder()): ListedMailbox[]
 export function cleanLeftovers(folder: string = runtimeFolder()): string[] {
   const edges = defaultEdges();
   return mailboxNames(folder).filter((name) => removeIfDead(join(folder, name), edges));
+}
+
+/**
+ * Removes a mailbox by name, whatever state it is in: also one too damaged to be opened. Those who use it get NARU_CLOSED.
+ *
+ * @returns false when there is none
+ * @throws NARU_DENIED, NARU_TIMEOUT (its lock is held by a stopped process)
+ */
+export async function removeMailbox(name: string, folder: string = runtimeFolder()): Promise<boolean> {
+  const edges = defaultEdges();
+  const path = join(folder, checkName(name, `shm://${name}`));
+  const lock = await lockFolder(path, false, AbortSignal.timeout(LOCK_WAIT_MS), edges);
+  if (lock === 'absent') return removeEmpty(path);
+  try {
+    tellClosed(path, edges);
+    removeFolder(path, edges.failpoint);
+    return true;
+  } finally {
+    lock.release();
+  }
+}
+
+function tellClosed(path: string, edges: ShmEdges): void {
+  let object: ReturnType<typeof openObject>;
+  try {
+    object = openObject(path, edges);
+  } catch {
+    // Too damaged to be told through it: its users see that the file is gone.
+    return;
+  }
+  if (typeof object === 'string') return;
+  closeFor(object.memory, CLOSED.closed);
+  const bells = new PeerBells(path, object.memory, edges);
+  ringAll({ memory: object.memory, bells }, -1);
+  bells.close();
+  releaseObject(object, edges);
 }
 
 /** The same for a few mailboxes, chosen by chance: what every creation does on its way. */

@@ -111,6 +111,8 @@ export class ReceivedLane {
   #drop(token: number, flags: number, reason: 'expired' | 'undecodable', error?: Error): void {
     // Its producer may be waiting for a receipt, which must not say that somebody received it.
     if ((flags & RECORD_FLAG.receipt) !== 0) this.ledger.drop(token);
+    // `taken` never falls behind the head.
+    this.ledger.publishTaken();
     this.ledger.settle(token);
     this.ledger.commit();
     const told =

@@ -41,7 +41,11 @@ export class ShmReceiver implements Receiver, WaitingEnd {
     this.#memory = part.memory;
     this.#events = events;
     this.#laneEvents = {
-      fault: (error) => events.error(error),
+      fault: (error, lane) => {
+        events.error(error);
+        // Its producer may be waiting for room that will never be made.
+        ringProducer(part, lane, WANT.room);
+      },
       failpoint: (name) => part.edges.failpoint(name),
       dropped: (reason, error) => {
         events.dropped(reason);

@@ -1,7 +1,7 @@
 // Taking the seats of a handle's ends and leaving the mailbox, all under its lock; and recovering the seats of the dead.
 
 import { NaruError } from '../../errors/index.ts';
-import { CLOSED, HEADER } from '../../ring/layout.ts';
+import { CLOSED, HEADER, SEAT } from '../../ring/layout.ts';
 import { takeCensus } from '../../ring/census.ts';
 import { headerWord } from '../../ring/memory.ts';
 import {
@@ -12,6 +12,7 @@ import {
   participantAt,
   setConsumerSeat,
   setLaneOwner,
+  stateOf,
 } from '../../ring/participants.ts';
 import {
   closeFor,
@@ -73,6 +74,8 @@ export async function takeConsumerSeat(part: Participation): Promise<SeatTaken> 
 export function hasDead(part: Participation, slots: Iterable<number>): boolean {
   for (const slot of slots) {
     if (slot === part.slot) continue;
+    // Leaving takes an instant: who is seen at it died there.
+    if (stateOf(part.memory, slot) === SEAT.leaving) return true;
     if (isDead(part.folder, participantAt(part.memory, slot), part.edges)) return true;
   }
   return false;

@@ -93,7 +93,8 @@ export class ShmSender implements Sender, WaitingEnd {
   isReady(last: boolean): boolean {
     if (this.#receipts.count > 0 && this.#receipts.hasNews()) return true;
     if (!this.#isWaiting) return false;
-    return this.#isOversized || (last ? this.#writer.hasRoom() : this.#writer.hasMuchRoom());
+    if (this.#isOversized || this.#isDamaged()) return true;
+    return last ? this.#writer.hasRoom() : this.#writer.hasMuchRoom();
   }
 
   wake(): void {
@@ -165,7 +166,11 @@ export class ShmSender implements Sender, WaitingEnd {
         mailbox: text,
       });
     }
-    if (Atomics.load(memory.words, laneWord(this.#writer.lane, LANE.fault)) !== 0) throw this.#damaged();
+    if (this.#isDamaged()) throw this.#damaged();
+  }
+
+  #isDamaged(): boolean {
+    return Atomics.load(this.#memory.words, laneWord(this.#writer.lane, LANE.fault)) !== 0;
   }
 
   #isOver(): boolean {

@@ -1,11 +1,23 @@
 // What a mailbox in shared memory does: creation and adoption, lives and seats, settling, receipts, expiry, waiting.
 
-import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  closeSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  symlinkSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Delivery, Outgoing } from '../../mailbox/driver.ts';
 import { open } from '../../open.ts';
-import { listMailboxes } from './leftovers.ts';
+import { recordBytes } from '../../ring/lane-writer.ts';
+import { HEADER, LANE } from '../../ring/layout.ts';
+import { laneWord } from '../../ring/memory.ts';
+import { listMailboxes, removeMailbox } from './leftovers.ts';
 import { numbered } from './peer.fixture.ts';
 import { Scene, until, upTo } from './scene.fixture.ts';
 
@@ -415,6 +427,28 @@ describe('what lies in the way', () => {
     await expect(scene.peer({ name: 'n' })).rejects.toMatchObject({ code: 'NARU_DENIED' });
   });
 
+  test('a record that somebody damaged stops its lane and its producer, not the others', async () => {
+    const peer = await scene.peer({ name: 'm', laneBytes: 4096 });
+    const bad = await scene.peer({ name: 'm' });
+    const sending = bad.send(2, 0, 1000);
+    const refused = expect(sending).rejects.toMatchObject({ code: 'NARU_CORRUPT' });
+    const ring = join(scene.folder, 'm', 'ring');
+    await until(() => readFileSync(ring).readUInt32LE(laneWord(0, LANE.tail) * 4) > 400, 'the lane is full');
+    const fd = openSync(ring, 'r+');
+    // Its second record: the first is its identity.
+    const second = recordBytes(bad.driver.facts.identity.length);
+    writeSync(fd, Buffer.alloc(64, 0xee), 0, 64, readFileSync(ring).readUInt32LE(HEADER.dataOffset) + second);
+    closeSync(fd);
+    const good = await scene.peer({ name: 'm' });
+    await good.send(3, 0, 5);
+    await peer.consume();
+    await refused;
+    await until(() => peer.sequences(3).length === 5, 'the others go on');
+    expect(peer.sequences(2)).toEqual([]);
+    expect(peer.events).toContain('error');
+    expect((await bad.driver.stats()).extra['safetyWakeups']).toBe(0);
+  });
+
   test('an object of another kind, size, mode or version is refused and left alone', async () => {
     const path = join(scene.folder, 'm');
     const lay = (bytes: Buffer, mode = 0o600): void => {
@@ -434,5 +468,8 @@ describe('what lies in the way', () => {
     lay(Buffer.alloc(8192), 0o644);
     await expectCode('NARU_DENIED');
     expect(listMailboxes(scene.folder)).toMatchObject([{ name: 'm', state: 'damaged' }]);
+    expect(await removeMailbox('m')).toBe(true);
+    expect(await removeMailbox('m')).toBe(false);
+    expect(scene.mailboxes).toEqual([]);
   });
 });
