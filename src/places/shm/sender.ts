@@ -52,7 +52,8 @@ export class ShmSender implements Sender, WaitingEnd {
     // Nothing was taken of a message that can never fit: say so now. After others: at the next call, which is asked for at once.
     if (this.#isOversized && index === from) throw this.#tooLarge(batch[index] as Outgoing);
     this.#isWaiting = index < batch.length;
-    if (this.#isWaiting) this.#part.waiter.arm();
+    // Who sleeps already must say that it wants receipts too, or nobody rings for them.
+    if (this.#isWaiting || this.#receipts.count > 0) this.#part.waiter.arm();
     return index - from;
   }
 
