@@ -1,7 +1,7 @@
 // Request and reply: many in flight, errors brought home, and nobody who waits for ever.
 
 import type { Rule } from '../rule.ts';
-import { eventually, within } from '../waiting.ts';
+import { eventually, pause, within } from '../waiting.ts';
 
 export const requests: readonly Rule[] = [
   {
@@ -147,6 +147,25 @@ export const requests: readonly Rule[] = [
       const answer = await far.request('headers?', { headers: { tenant: 'blue' } });
       t.equal(answer.data, { tenant: 'blue' }, 'what the handler saw');
       t.ok(typeof answer.correlationId === 'string', 'the answer has a correlation id');
+    },
+  },
+  {
+    id: 'requests.10',
+    text: 'server and requester that sleep are woken, neither looks now and then: 20 requests, with pauses, take less than 3 s',
+    needs: ['reply'],
+    covers: ['R3', 'R4'],
+    async run(t) {
+      const near = await t.open();
+      const far = await t.far();
+      await far.serve('echo');
+      await near.request(0);
+      const started = performance.now();
+      for (let n = 1; n <= 20; n += 1) {
+        await pause(5);
+        t.equal((await near.request(n)).data, n, 'the answer');
+      }
+      const took = performance.now() - started;
+      t.ok(took < 3_000, `20 requests took ${took.toFixed(0)} ms`);
     },
   },
 ];

@@ -200,6 +200,51 @@ const waiting: readonly Rule[] = [
       );
     },
   },
+  {
+    id: 'sync.26',
+    text: 'a receive that sleeps is woken by a send, not by looking now and then: 20 times take less than 3 s',
+    covers: ['R4'],
+    async run(t) {
+      const near = await t.open();
+      const far = await t.far();
+      await far.connect('producer');
+      const started = performance.now();
+      for (let n = 1; n <= 20; n += 1) {
+        const receiving = near.receive();
+        await isSettled(receiving, 5);
+        await far.send(n);
+        t.equal((await receiving).data, n, 'the message');
+      }
+      const took = performance.now() - started;
+      t.ok(took < 3_000, `20 rounds took ${took.toFixed(0)} ms`);
+    },
+  },
+  {
+    id: 'sync.27',
+    text: 'a send that sleeps is woken when room is made, not by looking now and then: 20 times take less than 5 s',
+    covers: ['R3'],
+    async run(t) {
+      const near = await t.open(t.small);
+      const far = await t.far();
+      await far.connect('consumer');
+      let sent = await t.fill(near);
+      let received = 0;
+      const started = performance.now();
+      for (let round = 1; round <= 20; round += 1) {
+        sent += 1;
+        const sending = near.send(t.filler(sent));
+        await isSettled(sending, 5);
+        // Some places make room for several at a time: take until this one went in.
+        while (!(await isSettled(sending, 1)) && received < sent) {
+          received += (await far.receiveMany(4, { timeoutMs: 8_000 })).length;
+        }
+        await within(sending, 8_000, 'the send for which room was made');
+        sent += await t.fill(near);
+      }
+      const took = performance.now() - started;
+      t.ok(took < 5_000, `20 rounds took ${took.toFixed(0)} ms`);
+    },
+  },
 ];
 
 function numbers(count: number): number[] {
