@@ -75,7 +75,7 @@ async function openMailbox(url: string, options: OpenOptions): Promise<Mailbox> 
   const stated = mergeOptions(fromUrl, options, url);
   const place = await loadPlace(parts);
   checkParameters(parts, place);
-  const capabilities = modeOf(place, parts, stated);
+  const capabilities = await capabilitiesFor(place, parts, stated);
   await checkRequirements(stated, capabilities, parts.text, allCapabilities);
   const timeout = openTimeout(options, parts.text);
   try {
@@ -140,6 +140,18 @@ function checkParameters(parts: PlaceUrl, place: Place): void {
   throw new NaruError(
     'NARU_INVALID_ARGUMENT',
     `${parts.text}: unknown parameter ${unknown.join(', ')}${own}`,
+  );
+}
+
+/** Before anything is created: also what a twin of another place lacks must be refused by then. */
+async function capabilitiesFor(place: Place, parts: PlaceUrl, stated: Stated): Promise<Capabilities> {
+  const mode = modeOf(place, parts, stated);
+  if (stated.as === undefined) return mode;
+  if (place.twin !== undefined) return place.twin(await capabilitiesOf(stated.as));
+  throw new NaruError(
+    'NARU_UNSUPPORTED',
+    `${parts.text}: ${parts.scheme}:// cannot stand in for another place; as=${stated.as} works with memory://`,
+    { place: parts.scheme, mailbox: parts.text },
   );
 }
 

@@ -81,5 +81,7 @@ export interface Place {
   readonly parameters: readonly string[];
   /** Option values that are refused or differ here, checked before open(): throws NARU_UNSUPPORTED or NARU_INVALID_ARGUMENT. */
   check?(url: PlaceUrl, options: PlaceOptions): void;
+  /** What a mailbox here can do when it stands in for another place (`as`). Absent: `as` is refused. */
+  twin?(other: Capabilities): Capabilities;
   open(url: PlaceUrl, options: PlaceOptions, context: PlaceContext): Promise<Driver>;
 }

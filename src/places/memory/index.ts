@@ -9,10 +9,12 @@ import { memory } from './capabilities.ts';
 import { MemoryDriver } from './driver.ts';
 import { checkOptions, checkSame, checkTopic, type MemorySettings, nameOf, settingsOf } from './options.ts';
 import { registry } from './registry.ts';
+import { twinOf } from './twin.ts';
 
 export const place: Place = {
   modes: [memory],
   parameters: [],
+  twin: twinOf,
   check(url, options) {
     nameOf(url);
     checkOptions(url, options);
