@@ -2,6 +2,7 @@
 // to cases, so that not every case pays for the start of a process.
 
 import { fork, type ChildProcess } from 'node:child_process';
+import { Socket } from 'node:net';
 import { Worker } from 'node:worker_threads';
 import { NaruError, type NaruErrorJson } from '../errors/index.ts';
 import type { Shape } from '../mailbox/capabilities.ts';
@@ -41,6 +42,8 @@ export interface Peer {
   readonly pid: number;
   /** False once it has exited or was killed. */
   readonly alive: boolean;
+  /** What it wrote to standard output and standard error. */
+  readonly output: string;
   call<C extends Command>(command: C, ...args: ArgsOf<C>): Promise<AnswerOf<C>>;
   /** Ends it at once: SIGKILL for a process, terminate() for a thread. Resolves when it is gone. */
   kill(): Promise<void>;
@@ -52,6 +55,8 @@ export interface Peer {
 
 /** Longest time a command may take; a case has its own, shorter limits where it matters. */
 const CALL_MS = 15_000;
+/** So much of a peer's output is kept. */
+const OUTPUT_LENGTH = 4_000;
 const PROGRAM = new URL('./peer.js', import.meta.url);
 
 /** A peer in the same thread: its handles are separate, its event loop is not. */
@@ -59,6 +64,8 @@ class LocalPeer implements Peer {
   readonly shape = 'process';
   readonly pid: number = process.pid;
   readonly alive = true;
+  /** Not known apart from what the test itself writes. */
+  readonly output = '';
   readonly exited: Promise<number | null> = new Promise(() => undefined);
   readonly #session = new PeerSession();
 
@@ -95,6 +102,7 @@ class RemotePeer implements Peer {
   #onExit: (code: number | null) => void = () => undefined;
   #count = 0;
   #alive = true;
+  #output = '';
 
   constructor(line: Line) {
     this.shape = line.shape;
@@ -107,6 +115,14 @@ class RemotePeer implements Peer {
 
   get alive(): boolean {
     return this.#alive;
+  }
+
+  get output(): string {
+    return this.#output;
+  }
+
+  onOutput(text: string): void {
+    this.#output = (this.#output + text).slice(-OUTPUT_LENGTH);
   }
 
   onAnswer(answer: PeerAnswer): void {
@@ -153,7 +169,7 @@ class RemotePeer implements Peer {
 }
 
 async function startWorker(): Promise<Peer> {
-  const worker = new Worker(PROGRAM, { execArgv: [] });
+  const worker = new Worker(PROGRAM, { execArgv: [], stdout: true, stderr: true });
   const peer = new RemotePeer({
     shape: 'worker',
     pid: process.pid,
@@ -163,8 +179,10 @@ async function startWorker(): Promise<Peer> {
     },
   });
   worker.on('message', (answer: PeerAnswer) => peer.onAnswer(answer));
+  for (const stream of [worker.stdout, worker.stderr])
+    stream.on('data', (chunk) => peer.onOutput(`${chunk}`));
   // An error that nothing caught ends the thread; `exit` follows and tells the calls that wait.
-  worker.on('error', (error) => process.emitWarning(`peer thread: ${String(error)}`, 'NaruWarning'));
+  worker.on('error', (error) => peer.onOutput(`uncaught: ${error.stack ?? error.message}`));
   worker.on('exit', (code) => peer.onExit(code));
   worker.unref();
   await new Promise((resolve) => {
@@ -177,7 +195,7 @@ async function startChild(): Promise<Peer> {
   const child: ChildProcess = fork(PROGRAM, {
     execArgv: [],
     serialization: 'advanced',
-    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
   });
   const peer = new RemotePeer({
     shape: 'child',
@@ -186,7 +204,11 @@ async function startChild(): Promise<Peer> {
     kill: () => child.kill('SIGKILL'),
   });
   child.on('message', (answer) => peer.onAnswer(answer as PeerAnswer));
-  child.on('error', (error) => process.emitWarning(`peer process: ${String(error)}`, 'NaruWarning'));
+  for (const stream of [child.stdout, child.stderr]) {
+    stream?.on('data', (chunk) => peer.onOutput(`${chunk}`));
+    if (stream instanceof Socket) stream.unref();
+  }
+  child.on('error', (error) => peer.onOutput(error.message));
   child.on('exit', (code) => peer.onExit(code));
   await new Promise((resolve) => {
     child.once('spawn', () => resolve(undefined));

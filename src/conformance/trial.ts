@@ -29,7 +29,13 @@ const CLEANUP_MS = 5_000;
 export class Site {
   readonly #trial: Trial;
   readonly #url: string;
-  #first: { readonly address: string; readonly unlink: () => Promise<void> } | undefined;
+  #first:
+    | {
+        readonly handle: Mailbox | FarMailbox;
+        readonly address: string;
+        readonly close: () => unknown;
+      }
+    | undefined;
 
   constructor(trial: Trial, url: string) {
     this.#trial = trial;
@@ -43,8 +49,8 @@ export class Site {
 
   /** Opens a handle here. */
   async open(options: OpenOptions = {}): Promise<Mailbox> {
-    const mailbox = await this.#trial.openUrl(this.url, options);
-    this.#first ??= { address: mailbox.address, unlink: () => mailbox.unlink() };
+    const mailbox = await open(this.url, { ...this.#trial.settings.open, ...options });
+    this.#keep(mailbox, () => mailbox.close({ flushMs: 0 }));
     return mailbox;
   }
 
@@ -53,14 +59,21 @@ export class Site {
     const peer = at ?? (await this.#trial.peer());
     const opened = await peer.call('open', this.url, { ...this.#trial.settings.open, ...options });
     const far = new FarMailbox(peer, opened);
-    this.#first ??= { address: far.address, unlink: () => far.unlink() };
-    this.#trial.defer(() => (peer.alive ? far.close({ flushMs: 0 }) : undefined));
+    this.#keep(far, () => (peer.alive ? far.close({ flushMs: 0 }) : undefined));
     return far;
   }
 
-  /** @internal */
-  async unlink(): Promise<void> {
-    await this.#first?.unlink();
+  /** Unlinks the mailbox through the handle that made it, and closes that one. @internal */
+  async remove(): Promise<void> {
+    // The creator may have closed, died or unlinked already; then cleanup() of the harness removes what is left.
+    await this.#first?.handle.unlink().catch(() => undefined);
+    await this.#first?.close();
+  }
+
+  /** The creator is closed last of all, with remove(): others would take its end for an accident. */
+  #keep(handle: Mailbox | FarMailbox, close: () => unknown): void {
+    if (this.#first === undefined) this.#first = { handle, address: handle.address, close };
+    else this.#trial.defer(close);
   }
 }
 
@@ -193,24 +206,18 @@ export class Trial {
         failures.push(error);
       }
     };
-    for (const site of this.#sites.values()) await attempt(() => unlinkQuietly(site), 'unlink()');
     for (const act of this.#cleanup.toReversed()) await attempt(act, 'the clean-up after the case');
+    for (const site of this.#sites.values()) await attempt(() => site.remove(), 'unlink()');
+    for (const { output } of this.#peers) {
+      if (output !== '') failures.push(new Error(`R10: the peer wrote to its output: ${output}`));
+    }
     for (const peer of this.#peers) {
       await attempt(() => this.#setup.pool.giveBack(peer, unharmed && failures.length === 0), 'the peer');
     }
     const urls = [...this.#sites.values()].map((site) => site.url);
     await attempt(() => this.settings.cleanup?.(urls), 'cleanup()');
     if (failures.length > 0 && unharmed) {
-      throw new Error('the case passed but cleaning up failed', { cause: failures[0] });
+      throw new Error('the case passed, but not what came after it', { cause: failures[0] });
     }
-  }
-}
-
-/** The creator may have closed, died or unlinked already: then there is nothing left to unlink through it. */
-async function unlinkQuietly(site: Site): Promise<void> {
-  try {
-    await site.unlink();
-  } catch {
-    // cleanup() of the harness removes what is left
   }
 }

@@ -46,6 +46,6 @@ export class EventHub {
 
   #warn(error: unknown): void {
     const text = error instanceof Error ? error.message : String(error);
-    process.emitWarning(`${this.#mailbox}: ${text}`, 'NaruWarning');
+    process.emitWarning(text.startsWith(this.#mailbox) ? text : `${this.#mailbox}: ${text}`, 'NaruWarning');
   }
 }

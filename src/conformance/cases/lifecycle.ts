@@ -266,6 +266,20 @@ export const lifecycle: readonly Rule[] = [
     },
   },
   {
+    id: 'life.18',
+    text: 'a place writes nothing to standard output and standard error (in every case, this one included)',
+    covers: ['R10'],
+    async run(t) {
+      const near = await t.open();
+      const far = await t.far();
+      await far.send(1);
+      await near.receive({ timeoutMs: 8_000 });
+      await near.unlink();
+      await t.rejects(far.send(1, { timeoutMs: 2_000 }), 'NARU_CLOSED');
+      t.equal(far.peer.output, '', 'the output of the peer');
+    },
+  },
+  {
     id: 'life.17',
     text: "an aborted open() rejects with the signal's reason and leaves nothing",
     shapes: 'once',
