@@ -11,6 +11,7 @@ export class Deadlines<T> {
   readonly #heap = new Heap<Slot<T>>(earlier, setAtIndex);
   #armedAt = Number.POSITIVE_INFINITY;
   #cancel: (() => void) | undefined;
+  #stopped = false;
 
   /** @param fire  called by the timer when a slot may be due; it must call due() until that gives nothing */
   constructor(clock: Clock, fire: () => void) {
@@ -47,16 +48,16 @@ export class Deadlines<T> {
     return top !== undefined && timeOf(top) <= now ? this.#heap.pop() : undefined;
   }
 
-  /** Cancels the timer; slots stay. */
+  /** Cancels the timer for good; slots stay. */
   stop(): void {
+    this.#stopped = true;
     this.#cancel?.();
     this.#cancel = undefined;
-    this.#armedAt = Number.POSITIVE_INFINITY;
   }
 
   #arm(): void {
     const top = this.#heap.top();
-    if (top === undefined || timeOf(top) >= this.#armedAt) return;
+    if (top === undefined || this.#stopped || timeOf(top) >= this.#armedAt) return;
     this.#cancel?.();
     this.#armedAt = timeOf(top);
     this.#cancel = this.#clock.schedule(this.#armedAt, () => {

@@ -7,7 +7,16 @@ import { Keys } from './keys.ts';
 import { type Level, Levels } from './levels.ts';
 import { Roster } from './roster.ts';
 import { FLIGHTS_MAX, Flights, type Seat } from './seat.ts';
-import { comesBefore, type Held, type KeyState, moreOf, newSlot, type Slot, SlotState } from './slot.ts';
+import {
+  comesBefore,
+  forget,
+  type Held,
+  type KeyState,
+  moreOf,
+  newSlot,
+  type Slot,
+  SlotState,
+} from './slot.ts';
 import type { Entry, ItemMeta, SettleOutcome } from './types.ts';
 
 /** More than anybody can have in flight. */
@@ -235,6 +244,7 @@ export class Queue<T> {
     this.#waiting -= 1;
     this.#waitingBytes -= slot.meta.sizeBytes;
     this.#home.freed(slot, reason);
+    forget(slot);
   }
 
   /** Up to `max` ready slots of each level, and all that are parked, delayed or came back; in no order. */
@@ -345,6 +355,7 @@ export class Queue<T> {
     this.#keys.park(key, parked);
     this.#home.deadlines.set(parked, rest, rest.expiresAt);
     this.#ages?.push(parked);
+    forget(slot);
   }
 
   #freeKey(key: KeyState<T>): void {

@@ -9,6 +9,9 @@ const INDEX_BITS = 24;
 const INDEX_MASK = 2 ** INDEX_BITS - 1;
 const SERIAL_END = 2 ** (53 - INDEX_BITS);
 
+/** A table that has grown beyond this is given back when nothing is in flight. */
+const TABLE_KEPT = 1024;
+
 /** What a seat may have in flight at most. */
 export const FLIGHTS_MAX: number = INDEX_MASK + 1;
 
@@ -45,6 +48,10 @@ export class Flights<T> {
     this.#slots[index] = undefined;
     this.#free.push(index);
     this.#size -= 1;
+    if (this.#size === 0 && this.#slots.length > TABLE_KEPT) {
+      this.#slots.length = 0;
+      this.#free.length = 0;
+    }
     return slot;
   }
 

@@ -53,6 +53,8 @@ export interface KeyState<T> {
 
 /** An item in one queue. A slot that comes back is a new slot: the old entry stays what the consumer saw. */
 export interface Slot<T> extends Entry<T> {
+  item: T;
+  meta: ItemMeta;
   token: number;
   /** The store's own count of offers: the order of first deliveries. */
   readonly sequence: number;
@@ -86,6 +88,14 @@ export function newSlot<T>(
     state: SlotState.ready,
     more: undefined,
   };
+}
+
+const NO_META: ItemMeta = { sizeBytes: 0 };
+
+/** A slot that was removed may stay in its ring for a while: what it held must not. */
+export function forget<T>(slot: Slot<T>): void {
+  slot.item = undefined as T;
+  slot.meta = NO_META;
 }
 
 /** The rare part of a slot, made at first need. */

@@ -310,6 +310,35 @@ describe('time', () => {
     expect(store.peek(10).map((entry) => entry.item)).toEqual(['stays']);
   });
 
+  test('what an expired item held is let go at once, also behind items that stay', () => {
+    const { send, store, clock } = makeBench();
+    const lost: string[] = [];
+    const watched = new Store<{ text: string }>(PLAIN, clock, {
+      room: () => undefined,
+      drop: () => undefined,
+      lost: (item, reason) => lost.push(`${item.text} ${reason}`),
+    });
+    watched.offer({ text: 'stays' }, { sizeBytes: 1 });
+    watched.offer({ text: 'goes' }, { sizeBytes: 1, ttlMs: 5 });
+    clock.advance(5);
+    expect(lost).toEqual(['goes expired']);
+    send('x', { ttlMs: 5 });
+    const [seen] = store.peek(1);
+    clock.advance(5);
+    expect(seen?.item).toBe('x');
+  });
+
+  test('nothing arms a timer again after dispose', () => {
+    const { send, join, clock, store } = makeBench({ leaseMs: 10 });
+    send('a');
+    const { sub, entries } = join();
+    const [entry] = entries();
+    store.dispose();
+    expect(sub.settle(entry?.token ?? 0, 'requeue', 50)).toBe(true);
+    expect(clock.timers).toBe(0);
+    expect(send('b')).toBe('ended');
+  });
+
   test('a delayed item comes when its time is there, before what was offered after it', () => {
     const { send, clock, join, store } = makeBench();
     const guest = join();

@@ -127,7 +127,8 @@ export class Store<T> implements ItemStore<T> {
     const found = new Map<number, Slot<T>>();
     for (const queue of this.#queues) queue.visit(max, (slot) => found.set(slot.sequence, slot));
     if (this.#changed.length > 0) this.#tell();
-    return [...found.values()].sort((a, b) => a.sequence - b.sequence).slice(0, Math.max(0, max));
+    const oldest = [...found.values()].sort((a, b) => a.sequence - b.sequence).slice(0, Math.max(0, max));
+    return oldest.map(({ item, meta, deliveries }) => ({ item, meta, deliveries, token: 0 }));
   }
 
   purge(): number {
