@@ -1,0 +1,168 @@
+// Who may send how much: the room of a mailbox, lent to its producers as credit. What is lent is reserved, so that a message
+// sent on credit always finds its place; what others leave unused is called back when somebody has none. Pure: the owner
+// says when to balance.
+
+/** A producer, as the ledger sees it. */
+export interface Borrower {
+  /** May send so many messages and bytes more. Where both are 0: there is room for what it needs (it borrows nothing). */
+  grant(messages: number, bytes: number): void;
+  /** Others need room: give back what is unused. The answer comes by `returned()`, later or at once. */
+  recall(): void;
+}
+
+/** The room of a mailbox, without what is lent. */
+export interface Room {
+  readonly messages: number;
+  readonly bytes: number;
+}
+
+/** One borrower's account. */
+export interface Account {
+  readonly borrower: Borrower;
+  /** False for a producer in the host's own process: it takes room at once and borrows nothing. */
+  readonly borrows: boolean;
+  messages: number;
+  bytes: number;
+  /** Bytes it needs for its next message; -1 = it needs nothing. */
+  need: number;
+  recalled: boolean;
+}
+
+export class Ledger {
+  readonly #room: () => Room;
+  readonly #accounts = new Set<Account>();
+  /** Accounts in need, in the order in which they said so. */
+  readonly #line = new Set<Account>();
+  #lentMessages = 0;
+  #lentBytes = 0;
+
+  /** @param room  what the mailbox could take now if nothing were lent */
+  constructor(room: () => Room) {
+    this.#room = room;
+  }
+
+  /** Whether somebody waits for room, or has less than its share for want of room. */
+  get isShort(): boolean {
+    if (this.#line.size > 0) return true;
+    const share = this.#share();
+    for (const account of this.#accounts) if (isLow(account, share)) return true;
+    return false;
+  }
+
+  /** Room that nobody has a claim to. */
+  free(): Room {
+    const { messages, bytes } = this.#room();
+    return { messages: messages - this.#lentMessages, bytes: bytes - this.#lentBytes };
+  }
+
+  open(borrower: Borrower, borrows: boolean): Account {
+    const account: Account = { borrower, borrows, messages: 0, bytes: 0, need: -1, recalled: false };
+    this.#accounts.add(account);
+    return account;
+  }
+
+  close(account: Account): void {
+    this.#lend(account, -account.messages, -account.bytes);
+    this.#accounts.delete(account);
+    this.#line.delete(account);
+  }
+
+  /** A message of so many bytes came in on credit. @returns false when it exceeds what was lent */
+  used(account: Account, bytes: number): boolean {
+    if (account.messages < 1 || account.bytes < bytes) return false;
+    this.#lend(account, -1, -bytes);
+    return true;
+  }
+
+  /** It waits for room for a message of so many bytes. */
+  needs(account: Account, bytes: number): void {
+    account.need = bytes;
+    this.#line.add(account);
+  }
+
+  /** It gave back all but so much. */
+  returned(account: Account, messages: number, bytes: number): void {
+    account.recalled = false;
+    this.#lend(
+      account,
+      Math.min(0, messages - account.messages),
+      Math.min(0, bytes - account.bytes),
+    );
+  }
+
+  /** Lends what is free: first to those in need, in turn; then everybody gets its share again. */
+  balance(): void {
+    for (const account of this.#line) {
+      if (!this.#serve(account)) return;
+    }
+    const share = this.#share();
+    for (const account of this.#accounts) {
+      if (!isLow(account, share)) continue;
+      const free = this.free();
+      const messages = Math.min(share.messages - account.messages, free.messages);
+      const bytes = Math.min(share.bytes - account.bytes, free.bytes);
+      if (messages < 1 && bytes < 1) continue;
+      this.#grant(account, Math.max(0, messages), Math.max(0, bytes));
+    }
+  }
+
+  /** @returns false when it must wait on; those behind it must too */
+  #serve(account: Account): boolean {
+    const free = this.free();
+    const messages = Math.max(0, 1 - account.messages);
+    const bytes = Math.max(0, account.need - account.bytes);
+    if (free.messages < messages || free.bytes < bytes) {
+      this.#recallFrom(account);
+      return false;
+    }
+    account.need = -1;
+    this.#line.delete(account);
+    if (!account.borrows) {
+      account.borrower.grant(0, 0);
+      return true;
+    }
+    const share = this.#share();
+    this.#grant(
+      account,
+      Math.max(messages, Math.min(share.messages - account.messages, free.messages)),
+      Math.max(bytes, Math.min(share.bytes - account.bytes, free.bytes)),
+    );
+    return true;
+  }
+
+  #recallFrom(inNeed: Account): void {
+    for (const account of this.#accounts) {
+      if (account === inNeed || account.recalled || (account.messages === 0 && account.bytes === 0)) continue;
+      account.recalled = true;
+      account.borrower.recall();
+    }
+  }
+
+  /** What each would have if all room were divided. */
+  #share(): Room {
+    const { messages, bytes } = this.#room();
+    const count = Math.max(1, this.#accounts.size);
+    return { messages: Math.floor(messages / count), bytes: Math.floor(bytes / count) };
+  }
+
+  #grant(account: Account, messages: number, bytes: number): void {
+    this.#lend(account, messages, bytes);
+    account.borrower.grant(messages, bytes);
+  }
+
+  #lend(account: Account, messages: number, bytes: number): void {
+    account.messages += messages;
+    account.bytes += bytes;
+    this.#lentMessages += messages;
+    this.#lentBytes += bytes;
+  }
+}
+
+/** Less than half its share, and something to be had. Not while it is asked to give back. */
+function isLow(account: Account, share: Room): boolean {
+  if (!account.borrows || account.recalled) return false;
+  return (
+    (share.messages > 0 && account.messages * 2 < share.messages) ||
+    (share.bytes > 0 && account.bytes * 2 < share.bytes)
+  );
+}

@@ -1,0 +1,286 @@
+// The frames of the link protocol: their numbers, their fixed layouts, and the writer that puts them one behind the other
+// into buffers. Meaning and order of frames: docs/internals/link-protocol.md. Cutting a stream into frames: splitter.ts.
+
+import { NaruError } from '../errors/index.ts';
+import { type Encodable, encodeEnvelope } from './envelope.ts';
+import type { Chunk } from './splitter.ts';
+import { LENGTH_BYTES } from './splitter.ts';
+import { readText, writeText } from './text.ts';
+
+/** Version of the protocol: another major version is refused, a higher minor one only adds. */
+export const PROTOCOL = { major: 1, minor: 0 } as const;
+
+/** Numbers of the frames. */
+export const FrameType = {
+  // Both ways.
+  hello: 0x01,
+  bye: 0x02,
+  ping: 0x03,
+  pong: 0x04,
+  // To the host.
+  send: 0x10,
+  need: 0x11,
+  return: 0x12,
+  want: 0x13,
+  ack: 0x14,
+  settle: 0x15,
+  received: 0x16,
+  extend: 0x17,
+  request: 0x18,
+  reply: 0x19,
+  // From the host.
+  placed: 0x20,
+  refused: 0x21,
+  confirmed: 0x22,
+  credit: 0x23,
+  recall: 0x24,
+  sender: 0x25,
+  deliver: 0x26,
+  ended: 0x27,
+  response: 0x28,
+  answer: 0x29,
+  peeked: 0x2a,
+  peers: 0x2b,
+  dropped: 0x2c,
+} as const;
+
+/** Bytes of a frame beside the message it carries: what the frame limit adds to the largest message. */
+export const FRAME_OVERHEAD_BYTES = 1024;
+
+/** deliver: flags, index of the sender, deliveries, token; then the envelope. */
+export const DELIVER_PREFIX_BYTES = 15;
+
+/** Bit 0 of the flags of send and deliver: the sender waits until the message was received. */
+export const WANTS_RECEIPT = 1;
+
+const SLAB_BYTES = 65_536;
+/** Below this a loop over words beats the call of Buffer.copy. */
+const WORDS_BYTES_MAX = 200;
+
+/** What a writer hands its buffers to. */
+export interface WriterEvents {
+  /** Bytes to send now; they are not changed afterwards. */
+  emit(bytes: Buffer): void;
+  /** There is something to flush() where there was nothing. */
+  wake(): void;
+}
+
+/** Puts frames together, many in one buffer. Whoever owns it calls flush() once a turn. */
+export class FrameWriter {
+  readonly #events: WriterEvents;
+  #bytes: Buffer = Buffer.alloc(0);
+  #view: DataView = new DataView(new ArrayBuffer(0));
+  #from = 0;
+  #to = 0;
+
+  constructor(events: WriterEvents) {
+    this.#events = events;
+  }
+
+  get pendingBytes(): number {
+    return this.#to - this.#from;
+  }
+
+  flush(): void {
+    if (this.#to === this.#from) return;
+    const bytes = this.#bytes.subarray(this.#from, this.#to);
+    this.#from = this.#to;
+    this.#events.emit(bytes);
+  }
+
+  /** @param size  encodedSize() of the message */
+  send(message: Encodable, size: number, receipt: boolean): void {
+    const at = this.#begin(FrameType.send, 1 + size);
+    this.#view.setUint8(at, receipt ? WANTS_RECEIPT : 0);
+    encodeEnvelope(message, this.#bytes, this.#view, at + 1);
+  }
+
+  /** A message that is encoded already: `length` bytes at `offset` of a chunk. */
+  deliver(
+    chunk: Chunk,
+    offset: number,
+    length: number,
+    head: { sender: number; deliveries: number; token: number; receipt: boolean },
+  ): void {
+    const at = this.#begin(FrameType.deliver, DELIVER_PREFIX_BYTES + length);
+    const view = this.#view;
+    view.setUint8(at, head.receipt ? WANTS_RECEIPT : 0);
+    view.setUint16(at + 1, head.sender, true);
+    view.setUint32(at + 3, head.deliveries, true);
+    view.setFloat64(at + 7, head.token, true);
+    this.#copy(chunk, offset, length, at + DELIVER_PREFIX_BYTES);
+  }
+
+  /** A frame without payload. */
+  bare(type: number): void {
+    this.#begin(type, 0);
+  }
+
+  /** A frame of one number. */
+  count(type: number, count: number): void {
+    const at = this.#begin(type, 4);
+    this.#view.setUint32(at, count, true);
+  }
+
+  /** A frame of two counts. */
+  counts(type: number, first: number, second: number): void {
+    const at = this.#begin(type, 8);
+    this.#view.setUint32(at, first, true);
+    this.#view.setUint32(at + 4, second, true);
+  }
+
+  /** need, return, want, credit, recall: a number of messages and one of bytes. */
+  amounts(type: number, messages: number, bytes: number): void {
+    const at = this.#begin(type, 12);
+    this.#view.setUint32(at, messages, true);
+    this.#view.setFloat64(at + 4, bytes, true);
+  }
+
+  /** ack, received, confirmed: tokens or indices. */
+  list(type: number, numbers: readonly number[]): void {
+    const at = this.#begin(type, numbers.length * 8);
+    for (let i = 0; i < numbers.length; i += 1)
+      this.#view.setFloat64(at + i * 8, numbers[i] as number, true);
+  }
+
+  /** settle: a token, an outcome's number and a delay. extend: the same with outcome 0. */
+  tokenAndMs(type: number, token: number, outcome: number, ms: number): void {
+    const at = this.#begin(type, 17);
+    this.#view.setFloat64(at, token, true);
+    this.#view.setUint8(at + 8, outcome);
+    this.#view.setFloat64(at + 9, ms, true);
+  }
+
+  /** A number, a small code and a text: sender, request, response, refused, dropped. */
+  coded(type: number, id: number, code: number, text: string): void {
+    const size = Buffer.byteLength(text);
+    const at = this.#begin(type, 5 + size);
+    this.#view.setUint32(at, id, true);
+    this.#view.setUint8(at + 4, code);
+    writeText(text, this.#bytes, at + 5);
+  }
+
+  /** hello, bye: one text. */
+  text(type: number, text: string): void {
+    const at = this.#begin(type, Buffer.byteLength(text));
+    writeText(text, this.#bytes, at);
+  }
+
+  /** reply, answer, peeked: two numbers, a text and a message. @param size  encodedSize() of the message */
+  addressed(type: number, id: number, extra: number, text: string, message: Encodable, size: number): void {
+    const length = Buffer.byteLength(text);
+    const at = this.#begin(type, 10 + length + size);
+    this.#view.setUint32(at, id, true);
+    this.#view.setUint32(at + 4, extra, true);
+    this.#view.setUint16(at + 8, length, true);
+    writeText(text, this.#bytes, at + 10);
+    encodeEnvelope(message, this.#bytes, this.#view, at + 10 + length);
+  }
+
+  /** Writes length and type. @returns where the payload goes */
+  #begin(type: number, payload: number): number {
+    const size = LENGTH_BYTES + 1 + payload;
+    if (this.#to + size > this.#bytes.length) this.#grow(size);
+    else if (this.#to === this.#from) this.#events.wake();
+    const at = this.#to;
+    this.#view.setUint32(at, payload + 1, true);
+    this.#view.setUint8(at + LENGTH_BYTES, type);
+    this.#to = at + size;
+    return at + LENGTH_BYTES + 1;
+  }
+
+  #grow(size: number): void {
+    const had = this.#to > this.#from;
+    this.flush();
+    const bytes = Buffer.allocUnsafeSlow(Math.max(SLAB_BYTES, size));
+    this.#bytes = bytes;
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.#from = 0;
+    this.#to = 0;
+    if (!had) this.#events.wake();
+  }
+
+  #copy(chunk: Chunk, offset: number, length: number, at: number): void {
+    if (length > WORDS_BYTES_MAX) {
+      chunk.bytes.copy(this.#bytes, at, offset, offset + length);
+      return;
+    }
+    const from = chunk.view;
+    const to = this.#view;
+    const words = length & ~3;
+    for (let i = 0; i < words; i += 4) to.setUint32(at + i, from.getUint32(offset + i, true), true);
+    for (let i = words; i < length; i += 1) to.setUint8(at + i, from.getUint8(offset + i));
+  }
+}
+
+/** @throws NARU_CORRUPT  the payload has another size than its frame needs */
+export function expectSize(type: number, start: number, end: number, size: number): void {
+  if (end - start !== size) throw cut(type, end - start);
+}
+
+/** The numbers of an ack, received or confirmed frame. @throws NARU_CORRUPT */
+export function readList(type: number, chunk: Chunk, start: number, end: number): number[] {
+  if ((end - start) % 8 !== 0) throw cut(type, end - start);
+  const numbers: number[] = [];
+  for (let at = start; at < end; at += 8) numbers.push(chunk.view.getFloat64(at, true));
+  return numbers;
+}
+
+/** A frame that FrameWriter.coded() wrote. @throws NARU_CORRUPT, NARU_INVALID_MESSAGE */
+export function readCoded(
+  type: number,
+  chunk: Chunk,
+  start: number,
+  end: number,
+): { id: number; code: number; text: string } {
+  if (end - start < 5) throw cut(type, end - start);
+  return {
+    id: chunk.view.getUint32(start, true),
+    code: chunk.view.getUint8(start + 4),
+    text: readText(chunk.bytes, start + 5, end - start - 5),
+  };
+}
+
+/** A frame that FrameWriter.addressed() wrote; the message lies from `offset` to the end. @throws NARU_CORRUPT, NARU_INVALID_MESSAGE */
+export function readAddressed(
+  type: number,
+  chunk: Chunk,
+  start: number,
+  end: number,
+): { id: number; extra: number; text: string; offset: number } {
+  if (end - start < 10) throw cut(type, end - start);
+  const length = chunk.view.getUint16(start + 8, true);
+  if (length > end - start - 10) throw cut(type, end - start);
+  return {
+    id: chunk.view.getUint32(start, true),
+    extra: chunk.view.getUint32(start + 4, true),
+    text: readText(chunk.bytes, start + 10, length),
+    offset: start + 10 + length,
+  };
+}
+
+/** The text of a hello or bye frame. @throws NARU_INVALID_MESSAGE */
+export function readFrameText(chunk: Chunk, start: number, end: number): string {
+  return readText(chunk.bytes, start, end - start);
+}
+
+/**
+ * JSON from a peer: objects only, at most `bytesMax` of text (the frame limit has seen to that).
+ * @throws NARU_CORRUPT  it is no JSON object
+ */
+export function parseJson(text: string): Record<string, unknown> {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    value = undefined;
+  }
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
+    return value as Record<string, unknown>;
+  }
+  throw new NaruError('NARU_CORRUPT', 'the peer sent something that is not a JSON object');
+}
+
+function cut(type: number, size: number): NaruError {
+  return new NaruError('NARU_CORRUPT', `a frame of type 0x${type.toString(16)} cannot have ${size} bytes`);
+}
