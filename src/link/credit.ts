@@ -28,6 +28,10 @@ export interface Account {
   recalled: boolean;
 }
 
+/** Shares up to this size are kept whole: in a small mailbox every place counts. */
+const SMALL_MESSAGES = 256;
+const SMALL_BYTES = 65_536;
+
 export class Ledger {
   readonly #room: () => Room;
   readonly #accounts = new Set<Account>();
@@ -45,7 +49,10 @@ export class Ledger {
   get isShort(): boolean {
     if (this.#line.size > 0) return true;
     const share = this.#share();
-    for (const account of this.#accounts) if (isLow(account, share)) return true;
+    for (const account of this.#accounts) {
+      // Where nothing is to be shared nobody is low, and whoever has nothing must hear when there is.
+      if (account.borrows && (account.messages === 0 || isLow(account, share))) return true;
+    }
     return false;
   }
 
@@ -158,11 +165,14 @@ export class Ledger {
   }
 }
 
-/** Less than half its share, and something to be had. Not while it is asked to give back. */
+/** Clearly less than its share: enough less, in a large mailbox, to be worth a frame. */
 function isLow(account: Account, share: Room): boolean {
   if (!account.borrows || account.recalled) return false;
   return (
-    (share.messages > 0 && account.messages * 2 < share.messages) ||
-    (share.bytes > 0 && account.bytes * 2 < share.bytes)
+    isBelow(account.messages, share.messages, SMALL_MESSAGES) || isBelow(account.bytes, share.bytes, SMALL_BYTES)
   );
+}
+
+function isBelow(has: number, share: number, small: number): boolean {
+  return share <= small ? has < share : has < share * 0.75;
 }

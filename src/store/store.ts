@@ -121,6 +121,14 @@ export class Store<T> implements ItemStore<T> {
     return this.#ended;
   }
 
+  get held(): number {
+    return this.#held;
+  }
+
+  get heldBytes(): number {
+    return this.#heldBytes;
+  }
+
   /** Waiting items, also those that are delayed or behind their key, oldest first. O(what came back, is parked or delayed + max log max). */
   peek(max: number): Entry<T>[] {
     if (this.#deadlines.size > 0) this.#runDue();

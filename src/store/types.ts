@@ -111,6 +111,10 @@ export interface ItemStore<T> {
   /** No more offers; subscriptions end when they are empty. */
   end(): void;
   readonly isEnded: boolean;
+  /** Items that count against capacityMessages: waiting and in flight. */
+  readonly held: number;
+  /** Their bytes, which count against capacityBytes. */
+  readonly heldBytes: number;
   peek(max: number): Entry<T>[];
   /** @returns how many waiting items were removed */
   purge(): number;

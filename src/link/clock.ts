@@ -1,0 +1,18 @@
+// The real clock, as the store wants it.
+
+import type { Clock } from '../store/types.ts';
+
+const TIMER_MS_MAX = 2 ** 31 - 1;
+
+export const systemClock: Clock = {
+  now: () => performance.now(),
+  schedule(atMs, fn) {
+    let timer: NodeJS.Timeout;
+    const arm = (): void => {
+      const leftMs = Math.ceil(atMs - performance.now());
+      timer = setTimeout(leftMs > TIMER_MS_MAX ? arm : fn, Math.min(Math.max(leftMs, 0), TIMER_MS_MAX)).unref();
+    };
+    arm();
+    return () => clearTimeout(timer);
+  },
+};

@@ -1,0 +1,400 @@
+// The way of a handle to a mailbox that its own process hosts: straight to the store, with the meaning of every call as over
+// a connection.
+
+import { NaruError } from '../errors/index.ts';
+import type { Confirm } from '../mailbox/capabilities.ts';
+import type { Delivery, Outcome, Outgoing, PlaceStats } from '../mailbox/driver.ts';
+import { encodedSize } from '../wire/envelope.ts';
+import type { Entry, Subscription } from '../store/types.ts';
+import type { Account } from './credit.ts';
+import type { Host, Participant } from './host.ts';
+import { costOf, type HostItem, itemOf, keep, LinkDelivery, type Origin } from './item.ts';
+import { KeepAlive } from './keep-alive.ts';
+import { Hold } from './session.ts';
+import type {
+  ConsumerOptions,
+  ConsumerSeat,
+  Peers,
+  ProducerSeat,
+  Session,
+  SessionEvents,
+  SessionReplies,
+} from './session.ts';
+import type { MailboxSettings } from './settings.ts';
+import { Slab } from './slab.ts';
+
+/** What a place gives its host's own handle. */
+export interface LocalInit {
+  readonly host: Host;
+  readonly identity: string;
+  readonly address: string;
+  readonly events: SessionEvents;
+  /** Closes the listener and its connections, after the host has stopped. */
+  readonly shutDown: () => Promise<void>;
+  /** How long close() waits for others to take what is left, in milliseconds. */
+  readonly flushMs: number;
+}
+
+export class LocalSession implements Session, Participant {
+  readonly created = true;
+  readonly offered: Confirm = 'placed';
+  readonly settings: MailboxSettings;
+  readonly address: string;
+  readonly identity: string;
+  readonly #init: LocalInit;
+  readonly #host: Host;
+  readonly #alive = new KeepAlive();
+  #producer: LocalProducer | undefined;
+  #replyAddress: string | undefined;
+  #consumed = false;
+  #closing = false;
+
+  constructor(init: LocalInit) {
+    this.#init = init;
+    this.#host = init.host;
+    this.settings = init.host.settings;
+    this.address = init.address;
+    this.identity = init.identity;
+    init.host.join(this);
+  }
+
+  get peers(): Peers {
+    return this.#host.peers;
+  }
+
+  hold(reason: number, on: boolean): void {
+    this.#alive.hold(reason, on);
+  }
+
+  attachProducer(): Promise<ProducerSeat> {
+    return attempt(() => {
+      this.#host.takeSeat('producers');
+      this.#producer = new LocalProducer(this.#host, this, this.#init.events);
+      return this.#producer;
+    });
+  }
+
+  attachConsumer(options: ConsumerOptions): Promise<ConsumerSeat> {
+    return attempt(() => {
+      this.#host.takeSeat('consumers');
+      this.#consumed = true;
+      return new LocalConsumer(this.#host, this.#init.events, options);
+    });
+  }
+
+  openReplies(): Promise<SessionReplies> {
+    const { events } = this.#init;
+    const address = this.#host.openReplies((item) => {
+      const delivery = new LinkDelivery(item.chunk, item.offset, item.length, item.sender, 1, false, 0, this);
+      process.nextTick(() => events.reply(delivery));
+    });
+    this.#replyAddress = address;
+    return Promise.resolve({
+      address,
+      send: (replyTo, message) =>
+        attempt(() => this.#host.answer(replyTo, this.#answer(message))),
+    });
+  }
+
+  stats(): Promise<PlaceStats> {
+    return attempt(() => this.#host.stats());
+  }
+
+  peek(max: number): Promise<Delivery[]> {
+    return attempt(() => this.#host.peek(max).map((entry) => deliveryOf(entry, this)));
+  }
+
+  purge(): Promise<number> {
+    return attempt(() => this.#host.purge());
+  }
+
+  async unlink(): Promise<void> {
+    this.#host.leave(this);
+    this.#host.stop(closedError(this.#host, 'the mailbox was unlinked'), true);
+    await this.#init.shutDown();
+  }
+
+  async close(): Promise<{ undelivered: number }> {
+    const host = this.#host;
+    if (this.#closing) return { undelivered: 0 };
+    this.#closing = true;
+    this.#alive.release();
+    if (this.#replyAddress !== undefined) host.closeReplies(this.#replyAddress);
+    // Who only sends gives consumers a chance to come; who received itself waits only for others that receive.
+    if (!host.isStopped && (!this.#consumed || host.peers.consumers > 0)) await this.#drain();
+    const undelivered = host.isStopped ? 0 : host.held;
+    host.leave(this);
+    host.stop(
+      new NaruError('NARU_PEER_GONE', `${host.mailbox}: the process that hosted the mailbox closed it`, host),
+      false,
+    );
+    await this.#init.shutDown();
+    return { undelivered };
+  }
+
+  peersChanged(): void {
+    this.#init.events.peers();
+  }
+
+  dropped(reason: string, count: number): void {
+    this.#init.events.event('drop', { reason, count });
+  }
+
+  orphaned(role: 'producer' | 'consumer', identity: string): void {
+    this.#init.events.event('orphan', { role, identity });
+  }
+
+  unpark(): void {
+    // What it holds back waits in the outbox of its handle.
+  }
+
+  stopped(error: NaruError, final: boolean): void {
+    this.#alive.release();
+    this.#producer?.lost();
+    void this.#init.shutDown();
+    this.#init.events.lost(error, final);
+  }
+
+  /** Waits until the others have taken and settled everything, at most flushMs. */
+  #drain(): Promise<void> {
+    const host = this.#host;
+    const until = performance.now() + this.#init.flushMs;
+    return new Promise((resolve) => {
+      const look = (): void => {
+        if (host.held === 0 || host.isStopped || performance.now() >= until) resolve();
+        else setTimeout(look, DRAIN_LOOK_MS);
+      };
+      look();
+    });
+  }
+
+  #answer(message: Outgoing): HostItem {
+    const length = encodedSize(message);
+    const { chunk, offset } = keep(message, length, new Slab());
+    const from = { sender: this.identity, origin: undefined, index: 0, ids: false };
+    return itemOf(chunk, offset, length, length, from);
+  }
+}
+
+/** How often a closing host looks whether everything was taken. */
+const DRAIN_LOOK_MS = 5;
+
+class LocalProducer implements ProducerSeat, Origin {
+  readonly #host: Host;
+  readonly #session: LocalSession;
+  readonly #account: Account;
+  readonly #slab = new Slab();
+  /** Who waits for a consumer to receive a message of theirs. */
+  readonly #receipts = new Map<number, (error?: Error) => void>();
+  #sent = 0;
+  #closed = false;
+
+  constructor(host: Host, session: LocalSession, events: SessionEvents) {
+    this.#host = host;
+    this.#session = session;
+    this.#account = host.ledger.open({ grant: () => events.writable(), recall: () => undefined }, false);
+  }
+
+  offer(batch: readonly Outgoing[], from: number): number {
+    const host = this.#host;
+    if (host.isEnded || host.isStopped) throw closedError(host, 'the mailbox has ended');
+    const { capacityBytes, dropOldest } = host.settings;
+    let at = from;
+    for (; at < batch.length; at += 1) {
+      const message = batch[at] as Outgoing;
+      const length = sizeOrRefusal(message);
+      if (length < 0) continue;
+      const cost = costOf(length, capacityBytes);
+      const free = host.ledger.free();
+      if (!dropOldest && (free.messages < 1 || free.bytes < cost)) {
+        host.ledger.needs(this.#account, cost);
+        host.balanceSoon();
+        break;
+      }
+      if (!this.#place(message, length, cost)) break;
+    }
+    return at - from;
+  }
+
+  end(): Promise<void> {
+    this.#host.end();
+    return Promise.resolve();
+  }
+
+  close(): Promise<void> {
+    if (this.#closed) return Promise.resolve();
+    this.#closed = true;
+    this.#host.ledger.close(this.#account);
+    this.#host.giveSeat('producers');
+    this.#host.balanceSoon();
+    this.#failReceipts();
+    return Promise.resolve();
+  }
+
+  confirmed(index: number): void {
+    const done = this.#receipts.get(index);
+    this.#receipts.delete(index);
+    if (this.#receipts.size === 0) this.#session.hold(Hold.done, false);
+    if (done !== undefined) process.nextTick(done);
+  }
+
+  lost(): void {
+    this.#failReceipts();
+  }
+
+  /** @returns false when there was no room after all */
+  #place(message: Outgoing, length: number, cost: number): boolean {
+    const host = this.#host;
+    const { done, confirm } = message;
+    const index = this.#sent + 1;
+    const origin = confirm === 'received' && done !== undefined ? this : undefined;
+    const { chunk, offset } = keep(message, length, this.#slab);
+    const from = { sender: this.#session.identity, origin, index, ids: host.settings.dedup > 0 };
+    const result = host.offer(itemOf(chunk, offset, length, cost, from));
+    if (result === 'full') {
+      host.ledger.needs(this.#account, cost);
+      return false;
+    }
+    this.#sent = index;
+    if (done === undefined) return true;
+    if (origin === undefined) process.nextTick(done);
+    else if (result === 'dropped') {
+      const error = new NaruError('NARU_NO_CONSUMER', `${host.mailbox}: nobody is there to receive`, host);
+      process.nextTick(() => done(error));
+    } else {
+      this.#receipts.set(index, done);
+      this.#session.hold(Hold.done, true);
+    }
+    return true;
+  }
+
+  #failReceipts(): void {
+    const receipts = [...this.#receipts.values()];
+    this.#receipts.clear();
+    this.#session.hold(Hold.done, false);
+    const host = this.#host;
+    for (const done of receipts) {
+      const text = `${host.mailbox}: the mailbox closed before the message was received`;
+      process.nextTick(() => done(new NaruError('NARU_OUTCOME_UNKNOWN', text, host)));
+    }
+  }
+}
+
+class LocalConsumer implements ConsumerSeat {
+  readonly #host: Host;
+  readonly #subscription: Subscription<HostItem>;
+  readonly #entries: Entry<HostItem>[] = [];
+  #closed = false;
+
+  constructor(host: Host, events: SessionEvents, options: ConsumerOptions) {
+    this.#host = host;
+    this.#subscription = host.subscribe(() => events.readable(), options);
+  }
+
+  get ended(): boolean {
+    return this.#subscription.ended;
+  }
+
+  take(max: number, out: Delivery[]): number {
+    const entries = this.#entries;
+    entries.length = 0;
+    const count = this.#subscription.take(max, entries);
+    for (let i = 0; i < count; i += 1) out.push(deliveryOf(entries[i] as Entry<HostItem>, this));
+    return count;
+  }
+
+  want(count: number): void {
+    this.#subscription.want(count);
+  }
+
+  poll(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  settle(delivery: Delivery, outcome: Outcome, delayMs: number, done?: (error?: Error) => void): void {
+    const settled = this.#owns(delivery) && this.#subscription.settle(delivery.token, outcome, delayMs);
+    if (settled && (outcome === 'ack' || outcome === 'reject')) this.#host.freed();
+    if (done === undefined) return;
+    process.nextTick(done, settled ? undefined : lateError(this.#host));
+  }
+
+  ackAll(deliveries: readonly Delivery[]): void {
+    for (const delivery of deliveries) {
+      if (this.#owns(delivery)) this.#subscription.settle(delivery.token, 'ack', 0);
+    }
+    this.#host.freed();
+  }
+
+  received(delivery: Delivery): void {
+    const { item } = delivery as LocalDelivery;
+    item.origin?.confirmed(item.index);
+  }
+
+  extend(delivery: Delivery, ms: number): void {
+    if (this.#owns(delivery)) this.#subscription.extend(delivery.token, ms);
+  }
+
+  close(): Promise<void> {
+    if (this.#closed) return Promise.resolve();
+    this.#closed = true;
+    this.#subscription.close();
+    this.#host.giveSeat('consumers');
+    this.#host.freed();
+    return Promise.resolve();
+  }
+
+  #owns(delivery: Delivery): boolean {
+    return (delivery as LocalDelivery).seat === this;
+  }
+}
+
+/** A delivery that came straight from the store. */
+class LocalDelivery extends LinkDelivery {
+  readonly item: HostItem;
+
+  constructor(entry: Entry<HostItem>, seat: object) {
+    const { item } = entry;
+    const { chunk, offset, length, sender, origin } = item;
+    super(chunk, offset, length, sender, entry.deliveries, origin !== undefined, entry.token, seat);
+    this.item = item;
+  }
+}
+
+function deliveryOf(entry: Entry<HostItem>, seat: object): Delivery {
+  return new LocalDelivery(entry, seat);
+}
+
+/**
+ * The encoded size; -1 when the message cannot be carried at all and its sender was told.
+ * @throws NARU_TOO_LARGE, NARU_INVALID_MESSAGE  the same, where the sender waits for no answer
+ */
+export function sizeOrRefusal(message: Outgoing): number {
+  try {
+    return encodedSize(message);
+  } catch (error) {
+    const { done } = message;
+    if (done === undefined || !(error instanceof Error)) throw error;
+    process.nextTick(() => done(error));
+    return -1;
+  }
+}
+
+/** Runs something that may throw, as a promise. */
+function attempt<T>(action: () => T): Promise<T> {
+  return new Promise((resolve) => {
+    resolve(action());
+  });
+}
+
+function closedError(host: Host, why: string): NaruError {
+  return new NaruError('NARU_CLOSED', `${host.mailbox}: ${why}`, host);
+}
+
+/** The message is no longer this consumer's. */
+export function lateError(at: { readonly mailbox: string; readonly place: string }): NaruError {
+  return new NaruError(
+    'NARU_DISCONNECTED',
+    `${at.mailbox}: too late to settle: the lease is over or the connection was lost; the message is delivered again`,
+    at,
+  );
+}

@@ -1,0 +1,273 @@
+// The receiving end over a connection: says how much it wants, keeps what came ahead, settles many at once.
+//
+// What came ahead belongs to the mailbox until take(): when nothing is wanted it goes back, but not before a short while
+// (LINK.lingerMs), so that a loop that comes back at once finds it, and finds more of it each time.
+
+import { NaruError } from '../errors/index.ts';
+import type { Delivery, Outcome } from '../mailbox/driver.ts';
+import { Deque } from '../store/deque.ts';
+import { DELIVER_PREFIX_BYTES, FrameType, readCoded, WANTS_RECEIPT } from '../wire/frames.ts';
+import type { Chunk } from '../wire/splitter.ts';
+import type { Connection } from './connection.ts';
+import { LinkDelivery } from './item.ts';
+import { LINK } from './limits.ts';
+import { lateError } from './local-session.ts';
+import { Operation, OUTCOMES } from './operation.ts';
+import type { RemoteInit, RemoteSession } from './remote-session.ts';
+import type { ConsumerSeat } from './session.ts';
+
+type Done = (error?: Error) => void;
+
+export class RemoteConsumer implements ConsumerSeat {
+  readonly #connection: Connection;
+  readonly #session: RemoteSession;
+  readonly #init: RemoteInit;
+  readonly #senders: string[] = [];
+  readonly #ahead = new Deque<LinkDelivery>();
+  #aheadBytes = 0;
+  /** Messages and bytes that came, in all. */
+  #arrived = 0;
+  #arrivedBytes = 0;
+  /** Totals that the host was last told. */
+  #told = 0;
+  #toldBytes = 0;
+  #wanted = 0;
+  /** How many may be here or on their way; grows while a loop keeps coming back. */
+  #window = 1;
+  #linger: NodeJS.Timeout | undefined;
+  #lingering = false;
+  #polling = 0;
+  #news = false;
+  #endHeard = false;
+  #acks: number[] = [];
+  #receipts: number[] = [];
+  #syncing: Done[] = [];
+  #flushing = false;
+  #closed = false;
+
+  constructor(connection: Connection, session: RemoteSession, init: RemoteInit) {
+    this.#connection = connection;
+    this.#session = session;
+    this.#init = init;
+  }
+
+  get ended(): boolean {
+    return this.#endHeard && this.#ahead.size === 0;
+  }
+
+  take(max: number, out: Delivery[]): number {
+    const ahead = this.#ahead;
+    const count = Math.min(max, ahead.size);
+    for (let i = 0; i < count; i += 1) {
+      const delivery = ahead.shift() as LinkDelivery;
+      this.#aheadBytes -= delivery.size;
+      out.push(delivery);
+    }
+    if (count > 0 && (this.#wanted > 0 || this.#lingering)) this.#order();
+    return count;
+  }
+
+  want(count: number): void {
+    if (this.#closed) return;
+    const before = this.#wanted;
+    this.#wanted = count;
+    if (count === 0) {
+      if (before > 0) this.#lingerOn();
+      return;
+    }
+    // It came back while what was fetched ahead was still here: fetch more at a time.
+    if (this.#lingering) this.#window = Math.min(this.#window * 2, Math.max(this.#init.prefetch, count));
+    this.#lingering = false;
+    this.#window = Math.max(this.#window, count);
+    this.#order();
+  }
+
+  async poll(): Promise<void> {
+    this.#polling += 1;
+    try {
+      await this.#session.request(Operation.poll, { count: this.#init.prefetch });
+    } finally {
+      this.#polling -= 1;
+      if (this.#wanted === 0) this.#lingerOn();
+    }
+  }
+
+  settle(delivery: Delivery, outcome: Outcome, delayMs: number, done?: Done): void {
+    if (!this.#owns(delivery)) {
+      if (done !== undefined) process.nextTick(done, lateError(this.#init));
+      return;
+    }
+    if (outcome === 'ack' && delayMs === 0) this.#acks.push(delivery.token);
+    else {
+      this.#flushAcks();
+      this.#connection.writer.tokenAndMs(FrameType.settle, delivery.token, OUTCOMES.indexOf(outcome), delayMs);
+    }
+    if (done !== undefined) this.#syncing.push(done);
+    this.#flushSoon();
+  }
+
+  ackAll(deliveries: readonly Delivery[]): void {
+    for (const delivery of deliveries) if (this.#owns(delivery)) this.#acks.push(delivery.token);
+    this.#flushSoon();
+  }
+
+  received(delivery: Delivery): void {
+    if (!this.#owns(delivery)) return;
+    this.#receipts.push(delivery.token);
+    this.#flushSoon();
+  }
+
+  extend(delivery: Delivery, ms: number): void {
+    if (this.#owns(delivery)) this.#connection.writer.tokenAndMs(FrameType.extend, delivery.token, 0, ms);
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#giveBack();
+    this.#flush();
+    this.#closed = true;
+    clearTimeout(this.#linger);
+    await this.#session.request(Operation.detachConsumer, {}).catch(() => undefined);
+  }
+
+  onSender(chunk: Chunk, start: number, end: number): void {
+    const { id, text } = readCoded(FrameType.sender, chunk, start, end);
+    if (id < LINK.sendersMax) this.#senders[id] = text;
+  }
+
+  onDeliver(chunk: Chunk, start: number, end: number): void {
+    if (end - start < DELIVER_PREFIX_BYTES) throw this.#corrupt('a delivery is cut off');
+    const { view } = chunk;
+    const sender = this.#senders[view.getUint16(start + 1, true)];
+    if (sender === undefined) throw this.#corrupt('a delivery names an unknown sender');
+    const receipt = (view.getUint8(start) & WANTS_RECEIPT) !== 0;
+    const deliveries = view.getUint32(start + 3, true);
+    const token = view.getFloat64(start + 7, true);
+    const offset = start + DELIVER_PREFIX_BYTES;
+    const delivery = new LinkDelivery(chunk, offset, end - offset, sender, deliveries, receipt, token, this);
+    this.#arrived += 1;
+    this.#arrivedBytes += delivery.size;
+    this.#ahead.push(delivery);
+    this.#aheadBytes += delivery.size;
+    this.#news = true;
+  }
+
+  onEnded(): void {
+    this.#endHeard = true;
+    this.#news = true;
+  }
+
+  /** Everything that came together is here. */
+  tell(): void {
+    if (!this.#news) return;
+    this.#news = false;
+    if (this.#wanted > 0) this.#init.events.readable();
+    else if (!this.#lingering && this.#polling === 0) this.#giveBack();
+  }
+
+  lost(): void {
+    this.#closed = true;
+    clearTimeout(this.#linger);
+    this.#ahead.clear();
+    const syncing = this.#syncing;
+    this.#syncing = [];
+    for (const done of syncing) done(lateError(this.#init));
+  }
+
+  /** Lets the host send as much as the window allows, once that is worth a frame. */
+  #order(): void {
+    const open = (this.#told - this.#arrived) | 0;
+    const room = this.#window - this.#ahead.size;
+    const bytes = this.#arrivedBytes + LINK.aheadBytes - this.#aheadBytes;
+    const isWorth = open < Math.min(room, Math.max(1, this.#window / 2));
+    if (!isWorth && bytes - this.#toldBytes < LINK.aheadBytes / 2) return;
+    this.#told = (this.#arrived + Math.max(open, room)) >>> 0;
+    this.#toldBytes = bytes;
+    this.#connection.writer.amounts(FrameType.want, this.#told, bytes);
+  }
+
+  #lingerOn(): void {
+    if (this.#closed) return;
+    this.#lingering = true;
+    if (this.#linger === undefined) {
+      this.#linger = setTimeout(() => this.#giveUp(), LINK.lingerMs);
+      this.#linger.unref();
+    } else this.#linger.refresh();
+  }
+
+  #giveUp(): void {
+    if (!this.#lingering || this.#wanted > 0 || this.#polling > 0 || this.#closed) return;
+    this.#giveBack();
+  }
+
+  /** Wants nothing more, and what is here goes back to its place as if it had never left. */
+  #giveBack(): void {
+    this.#lingering = false;
+    this.#window = 1;
+    const { writer } = this.#connection;
+    if (this.#told !== this.#arrived >>> 0) {
+      this.#told = this.#arrived >>> 0;
+      this.#toldBytes = this.#arrivedBytes;
+      writer.amounts(FrameType.want, this.#told, this.#toldBytes);
+    }
+    this.#aheadBytes = 0;
+    const release = OUTCOMES.indexOf('release');
+    for (let next = this.#ahead.shift(); next !== undefined; next = this.#ahead.shift()) {
+      writer.tokenAndMs(FrameType.settle, next.token, release, 0);
+    }
+  }
+
+  #owns(delivery: Delivery): boolean {
+    return (delivery as LinkDelivery).seat === this && !this.#closed;
+  }
+
+  #flushSoon(): void {
+    if (this.#flushing) return;
+    this.#flushing = true;
+    process.nextTick(() => {
+      this.#flushing = false;
+      this.#flush();
+    });
+  }
+
+  #flush(): void {
+    if (this.#closed) return;
+    if (this.#receipts.length > 0) {
+      this.#connection.writer.list(FrameType.received, this.#receipts);
+      this.#receipts = [];
+    }
+    this.#flushAcks();
+    const syncing = this.#syncing;
+    if (syncing.length === 0) return;
+    this.#syncing = [];
+    void this.#sync(syncing);
+  }
+
+  #flushAcks(): void {
+    if (this.#acks.length === 0) return;
+    const { writer } = this.#connection;
+    for (let from = 0; from < this.#acks.length; from += ACKS_MAX) {
+      writer.list(FrameType.ack, this.#acks.slice(from, from + ACKS_MAX));
+    }
+    this.#acks = [];
+  }
+
+  /** One answer for all settlements of a turn: frames are worked off in order. */
+  async #sync(dones: readonly Done[]): Promise<void> {
+    let error: Error | undefined;
+    try {
+      const { late } = await this.#session.request(Operation.sync, {});
+      if (Number(late) > 0) error = lateError(this.#init);
+    } catch {
+      error = lateError(this.#init);
+    }
+    for (const done of dones) done(error);
+  }
+
+  #corrupt(what: string): NaruError {
+    return new NaruError('NARU_CORRUPT', `${this.#init.mailbox}: ${what}`, this.#init);
+  }
+}
+
+/** Acks in one frame at most. */
+const ACKS_MAX = 1_000;

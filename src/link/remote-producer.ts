@@ -1,0 +1,174 @@
+// The sending end over a connection: sends on credit, keeps who waits for which receipt, gives credit back when asked.
+
+import { NaruError } from '../errors/index.ts';
+import type { Outgoing } from '../mailbox/driver.ts';
+import { Deque } from '../store/deque.ts';
+import { expectSize, FrameType, readCoded, readList, parseJson } from '../wire/frames.ts';
+import type { Chunk } from '../wire/splitter.ts';
+import type { Connection } from './connection.ts';
+import { costOf } from './item.ts';
+import { sizeOrRefusal } from './local-session.ts';
+import { Operation } from './operation.ts';
+import { Hold } from './session.ts';
+import type { ProducerSeat } from './session.ts';
+import type { RemoteInit, RemoteSession } from './remote-session.ts';
+
+type Done = (error?: Error) => void;
+
+export class RemoteProducer implements ProducerSeat {
+  readonly #connection: Connection;
+  readonly #session: RemoteSession;
+  readonly #init: RemoteInit;
+  /** For each message that is sent and not yet placed: who waits for that. */
+  readonly #unplaced = new Deque<Done | undefined>();
+  /** Who waits for more than that, by index. */
+  readonly #receipts = new Map<number, Done>();
+  readonly #refused = new Map<number, NaruError>();
+  #sent = 0;
+  #sentBytes = 0;
+  #placed = 0;
+  /** Totals up to which it may send. */
+  #credit = 0;
+  #creditBytes = 0;
+  #asked = false;
+  #ended = false;
+  #closing: (() => void) | undefined;
+  #lost = false;
+
+  constructor(connection: Connection, session: RemoteSession, init: RemoteInit) {
+    this.#connection = connection;
+    this.#session = session;
+    this.#init = init;
+  }
+
+  offer(batch: readonly Outgoing[], from: number): number {
+    if (this.#ended) throw new NaruError('NARU_CLOSED', `${this.#init.mailbox}: the mailbox has ended`, this.#init);
+    const connection = this.#connection;
+    const { capacityBytes } = this.#session.settings;
+    let at = from;
+    for (; at < batch.length; at += 1) {
+      if (this.#lost || connection.isCongested) break;
+      const message = batch[at] as Outgoing;
+      const size = sizeOrRefusal(message);
+      if (size < 0) continue;
+      const cost = costOf(size, capacityBytes);
+      if (((this.#credit - this.#sent) | 0) <= 0 || this.#creditBytes - this.#sentBytes < cost) {
+        this.#ask(cost);
+        break;
+      }
+      this.#send(message, size);
+      this.#sentBytes += cost;
+    }
+    return at - from;
+  }
+
+  async end(): Promise<void> {
+    await this.#session.request(Operation.end, {});
+  }
+
+  async close(): Promise<void> {
+    if (this.#lost) return;
+    if (this.#unplaced.size > 0 || this.#receipts.size > 0) {
+      await new Promise<void>((resolve) => {
+        this.#closing = resolve;
+        this.#checkClosed();
+      });
+    }
+    if (!this.#lost) await this.#session.request(Operation.detachProducer, {}).catch(() => undefined);
+  }
+
+  onFrame(type: number, chunk: Chunk, start: number, end: number): void {
+    const { view } = chunk;
+    switch (type) {
+      case FrameType.placed:
+        expectSize(type, start, end, 4);
+        this.#onPlaced(view.getUint32(start, true));
+        break;
+      case FrameType.credit:
+        expectSize(type, start, end, 12);
+        this.#credit = view.getUint32(start, true);
+        this.#creditBytes = view.getFloat64(start + 4, true);
+        this.#asked = false;
+        this.#init.events.writable();
+        break;
+      case FrameType.recall:
+        this.#credit = this.#sent;
+        this.#creditBytes = this.#sentBytes;
+        this.#connection.writer.amounts(FrameType.return, this.#credit >>> 0, this.#creditBytes);
+        break;
+      case FrameType.confirmed:
+        for (const index of readList(type, chunk, start, end)) this.#onReceipt(index, undefined);
+        break;
+      default: {
+        const { id, text } = readCoded(type, chunk, start, end);
+        const error = NaruError.fromJSON(parseJson(text));
+        if (error.code === 'NARU_CLOSED') this.#ended = true;
+        this.#refused.set(id, error);
+      }
+    }
+  }
+
+  /** The connection is gone: what has no answer yet may or may not have arrived. */
+  lost(cause: NaruError): void {
+    this.#lost = true;
+    const waiting: (Done | undefined)[] = [];
+    while (this.#unplaced.size > 0) waiting.push(this.#unplaced.shift());
+    waiting.push(...this.#receipts.values());
+    this.#receipts.clear();
+    const text = `${this.#init.mailbox}: the connection broke before the receipt came: the message may or may not have arrived`;
+    for (const done of waiting) done?.(new NaruError('NARU_OUTCOME_UNKNOWN', text, { ...this.#init, cause }));
+    this.#session.hold(Hold.done, false);
+    this.#closing?.();
+  }
+
+  #send(message: Outgoing, size: number): void {
+    const { done, confirm } = message;
+    const wantsReceipt = done !== undefined && confirm === 'received';
+    this.#sent += 1;
+    this.#connection.writer.send(message, size, wantsReceipt);
+    if (this.#unplaced.size === 0) this.#session.hold(Hold.done, true);
+    this.#unplaced.push(wantsReceipt ? undefined : done);
+    if (wantsReceipt) this.#receipts.set(this.#sent, done);
+  }
+
+  #ask(bytes: number): void {
+    if (this.#asked) return;
+    this.#asked = true;
+    this.#connection.writer.amounts(FrameType.need, 1, bytes);
+  }
+
+  #onPlaced(upTo: number): void {
+    let count = (upTo - this.#placed) | 0;
+    if (count < 0 || count > this.#unplaced.size) {
+      throw new NaruError('NARU_CORRUPT', `${this.#init.mailbox}: the host placed what was not sent`, this.#init);
+    }
+    for (; count > 0; count -= 1) {
+      const done = this.#unplaced.shift();
+      this.#placed += 1;
+      if (this.#refused.size === 0) done?.();
+      else this.#onAnswer(done);
+    }
+    this.#checkClosed();
+  }
+
+  #onAnswer(done: Done | undefined): void {
+    const error = this.#refused.get(this.#placed >>> 0);
+    this.#refused.delete(this.#placed >>> 0);
+    if (error !== undefined && this.#receipts.has(this.#placed)) this.#onReceipt(this.#placed, error);
+    else if (done !== undefined) done(error);
+    else if (error !== undefined) this.#init.events.event('error', { error });
+  }
+
+  #onReceipt(index: number, error: NaruError | undefined): void {
+    const done = this.#receipts.get(index);
+    this.#receipts.delete(index);
+    done?.(error);
+    this.#checkClosed();
+  }
+
+  #checkClosed(): void {
+    if (this.#unplaced.size > 0) return;
+    this.#session.hold(Hold.done, this.#receipts.size > 0);
+    if (this.#receipts.size === 0) this.#closing?.();
+  }
+}

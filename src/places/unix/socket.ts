@@ -1,0 +1,113 @@
+// Sockets of this place: connecting, binding with the right mode, and whose process is at the other end.
+
+import { chmodSync, lstatSync, unlinkSync } from 'node:fs';
+import { connect as netConnect, createServer, type Server, type Socket } from 'node:net';
+import { isMainThread } from 'node:worker_threads';
+import { NaruError } from '../../errors/index.ts';
+import { tryNative } from '../../native/index.ts';
+
+/** @returns undefined when nobody listens there @throws NARU_DENIED, NARU_LIMIT, NARU_DISCONNECTED */
+export function connectSocket(path: string, mailbox: string): Promise<Socket | undefined> {
+  return new Promise((resolve, reject) => {
+    const socket = netConnect({ path });
+    const failed = (error: NodeJS.ErrnoException): void => {
+      socket.destroy();
+      if (error.code === 'ENOENT' || error.code === 'ECONNREFUSED') resolve(undefined);
+      else reject(socketError(error, path, mailbox));
+    };
+    socket.once('error', failed);
+    socket.once('connect', () => {
+      socket.off('error', failed);
+      resolve(socket);
+    });
+  });
+}
+
+/**
+ * Binds the path and listens; the socket's mode is 0600 from its first moment (from a worker thread: right after it).
+ * The caller holds the lock, so a socket that lies there is a dead host's.
+ * @throws NARU_EXISTS  something else lies there; NARU_DENIED, NARU_LIMIT, NARU_NOT_FOUND
+ */
+export function bindSocket(path: string, mailbox: string): Promise<Server> {
+  removeStale(path, mailbox);
+  return new Promise((resolve, reject) => {
+    const server = createServer({ pauseOnConnect: false });
+    server.once('error', (error) => reject(socketError(error, path, mailbox)));
+    server.once('listening', () => {
+      server.removeAllListeners('error');
+      server.on('error', () => undefined);
+      resolve(server);
+    });
+    if (isMainThread) {
+      const before = process.umask(0o177);
+      server.listen({ path, exclusive: true });
+      process.umask(before);
+    } else {
+      server.listen({ path, exclusive: true });
+      restrict(path);
+    }
+  });
+}
+
+/** @throws NARU_DENIED  the process at the other end belongs to another user. Without the addon, file modes must do. */
+export function checkPeer(socket: Socket, mailbox: string): void {
+  const addon = tryNative();
+  const fd = (socket as unknown as { _handle?: { fd?: number } })._handle?.fd;
+  if (addon === undefined || fd === undefined || fd < 0 || process.getuid === undefined) return;
+  const { uid, pid } = addon.peerCredentials(fd);
+  if (uid === process.getuid()) return;
+  throw new NaruError(
+    'NARU_DENIED',
+    `${mailbox}: the process at the other end (pid ${pid}) belongs to user ${uid}, this one to ${process.getuid()}`,
+    { place: 'unix', mailbox },
+  );
+}
+
+/** An error of a file or socket operation on the path, in Naru's words. */
+export function socketError(error: NodeJS.ErrnoException, path: string, mailbox: string): NaruError {
+  const context = { place: 'unix', mailbox, cause: error };
+  switch (error.code) {
+    case 'EACCES':
+    case 'EPERM':
+      return new NaruError('NARU_DENIED', `${mailbox}: no permission for ${path}; check owner and mode`, context);
+    case 'EMFILE':
+    case 'ENFILE':
+      return new NaruError(
+        'NARU_LIMIT',
+        `${mailbox}: no file descriptor is left (${error.code}); raise ulimit -n`,
+        context,
+      );
+    case 'ENOENT':
+    case 'ENOTDIR':
+      return new NaruError('NARU_NOT_FOUND', `${mailbox}: the folder of ${path} does not exist`, context);
+    case 'ENOTSOCK':
+    case 'EPROTOTYPE':
+      return new NaruError('NARU_EXISTS', `${mailbox}: ${path} is not a stream socket`, context);
+    default:
+      return new NaruError('NARU_DISCONNECTED', `${mailbox}: ${error.message}`, context);
+  }
+}
+
+function removeStale(path: string, mailbox: string): void {
+  let isSocket: boolean;
+  try {
+    isSocket = lstatSync(path).isSocket();
+  } catch {
+    return;
+  }
+  if (!isSocket) {
+    throw new NaruError('NARU_EXISTS', `${mailbox}: ${path} exists and is not a socket; choose another path`, {
+      place: 'unix',
+      mailbox,
+    });
+  }
+  unlinkSync(path);
+}
+
+function restrict(path: string): void {
+  try {
+    chmodSync(path, 0o600);
+  } catch {
+    // listen() failed; its error event tells why.
+  }
+}
