@@ -55,6 +55,8 @@ export type Outcome = 'ack' | 'requeue' | 'reject' | 'release';
 export interface Sender {
   /** @see R1 @returns how many of `batch[from…]` were taken */
   offer(batch: readonly Outgoing[], from: number): number;
+  /** Asks a remote place once: resolves when offer() knows whether there is room for this. Absent where offer() knows. */
+  poll?(message: Outgoing): Promise<void>;
   /** Blocks the thread until offer() may take more. Only where `waitSync` is declared. */
   waitSync?(timeoutMs: number): 'ready' | 'timeout' | 'interrupted';
   /** No more messages from anybody: consumers finish after what is there. Only where `end` is declared. */

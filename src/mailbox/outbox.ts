@@ -32,7 +32,7 @@ interface WaitingSend {
 }
 
 /** What became of an attempt to send without waiting. */
-export type Offered = 'taken' | 'full' | 'dropped';
+export type Offered = 'taken' | 'full' | 'dropped' | 'ask';
 
 export class Outbox {
   readonly #driver: Driver;
@@ -59,6 +59,11 @@ export class Outbox {
 
   get waitingMessages(): number {
     return this.#waitingMessages;
+  }
+
+  /** Being full ends a send, rather than making it wait. */
+  get endsWhenFull(): boolean {
+    return this.#settings.full === 'fail' || this.#settings.full === 'drop-newest';
   }
 
   get dropped(): Readonly<Record<string, number>> {
@@ -95,8 +100,11 @@ export class Outbox {
     await sender.close();
   }
 
-  /** One message, without waiting, behind those that wait already. Needs an attached sender. */
-  offerOne(sender: Sender, message: Outgoing): Offered {
+  /**
+   * One message, without waiting, behind those that wait already. Needs an attached sender.
+   * @param mayAsk  where only the place knows whether there is room, and the answer matters: `ask` (sender.poll) before giving up
+   */
+  offerOne(sender: Sender, message: Outgoing, mayAsk = false): Offered {
     if (this.#waitingMessages > 0) return this.#noRoom();
     const absent = this.#nobody();
     if (absent !== 'present') return absent;
@@ -105,6 +113,7 @@ export class Outbox {
       this.sent += 1;
       return 'taken';
     }
+    if (mayAsk && sender.poll !== undefined) return 'ask';
     return this.#noRoom();
   }
 
@@ -125,6 +134,9 @@ export class Outbox {
       from = sender.offer(batch, 0);
       this.sent += from;
       if (from === batch.length) return undefined;
+    }
+    if (limits.timeoutMs === 0 && sender.poll !== undefined && this.#waitingMessages === 0) {
+      return this.#askOnce(sender, batch, from, limits, onPartial);
     }
     return this.#wait(batch, from, limits, onPartial);
   }
@@ -170,6 +182,20 @@ export class Outbox {
     return new Promise((resolve) => {
       this.#idle.push(resolve);
     });
+  }
+
+  async #askOnce(
+    sender: Sender,
+    batch: readonly Outgoing[],
+    from: number,
+    limits: WaitLimits,
+    onPartial: (taken: number) => void,
+  ): Promise<void> {
+    await sender.poll?.(batch[from] as Outgoing);
+    let taken = 0;
+    if (this.#waitingMessages === 0 && !this.#mustWaitForSomebody()) taken = sender.offer(batch, from);
+    this.sent += taken;
+    if (from + taken < batch.length) await this.#wait(batch, from + taken, limits, onPartial);
   }
 
   #wait(

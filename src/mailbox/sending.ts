@@ -55,7 +55,8 @@ export class Sending {
     const confirm = this.wantedConfirm(options);
     if (confirm !== undefined) return this.#sendConfirmed(sender, data, options, confirm);
     const message = encoder.encode(data, Date.now(), options, undefined, undefined);
-    const offered = outbox.offerOne(sender, message);
+    const offered = outbox.offerOne(sender, message, this.#mayAsk(options));
+    if (offered === 'ask') return this.#askAndSend(sender, message, options);
     if (offered === 'dropped') return Promise.resolve(this.#receipt(message, 'dropped'));
     this.#tell(message);
     if (offered === 'taken') return this.#taken(message, facts.offered);
@@ -98,14 +99,37 @@ export class Sending {
     });
     confirmed.catch(ignore);
     const message = encoder.encode(data, Date.now(), options, confirm, (error) => done(error));
-    const offered = outbox.offerOne(sender, message);
-    if (offered === 'dropped') return this.#receipt(message, 'dropped');
     const limits = options ?? {};
+    let offered = outbox.offerOne(sender, message, this.#mayAsk(options));
+    if (offered === 'ask') {
+      await sender.poll?.(message);
+      offered = outbox.offerOne(sender, message);
+    }
+    if (offered === 'dropped') return this.#receipt(message, 'dropped');
     if (offered === 'full') await outbox.sendBatch(sender, [message], limits, ignore);
     this.#tell(message);
     const what = `the message was sent but its receipt (${confirm}) did not come`;
     await awaitOutcome(confirmed, limits, what, this.#settings.mailbox);
     return this.#receipt(message, confirm);
+  }
+
+  /** Whether being full now would be the end of this send: then the place itself must say so. */
+  #mayAsk(options: SendOptions | undefined): boolean {
+    return options?.timeoutMs === 0 || this.#settings.outbox.endsWhenFull;
+  }
+
+  async #askAndSend(
+    sender: Sender,
+    message: Outgoing,
+    options: SendOptions | undefined,
+  ): Promise<Receipt> {
+    const { outbox, facts } = this.#settings;
+    await sender.poll?.(message);
+    const offered = outbox.offerOne(sender, message);
+    if (offered === 'dropped') return this.#receipt(message, 'dropped');
+    this.#tell(message);
+    if (offered === 'full') await outbox.sendBatch(sender, [message], options ?? {}, ignore);
+    return this.#receipt(message, facts.offered);
   }
 
   /** A loop of sends that never wait must still let the event loop turn. */
