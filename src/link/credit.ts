@@ -26,17 +26,24 @@ export interface Account {
   /** Bytes it needs for its next message; -1 = it needs nothing. */
   need: number;
   recalled: boolean;
+  /** How much it is lent at a time: more as it uses it, so that who is idle binds little. */
+  limit: Room;
+  /** Used since the limit was last looked at. */
+  usedMessages: number;
+  usedBytes: number;
 }
 
 /** Shares up to this size are kept whole: in a small mailbox every place counts. */
 const SMALL_MESSAGES = 256;
 const SMALL_BYTES = 65_536;
+const FIRST_LOAN: Room = { messages: 256, bytes: 262_144 };
 
 export class Ledger {
   readonly #room: () => Room;
   readonly #accounts = new Set<Account>();
   /** Accounts in need, in the order in which they said so. */
   readonly #line = new Set<Account>();
+  #awaitingReturns: (() => void)[] = [];
   #lentMessages = 0;
   #lentBytes = 0;
 
@@ -51,7 +58,7 @@ export class Ledger {
     const share = this.#share();
     for (const account of this.#accounts) {
       // Where nothing is to be shared nobody is low, and whoever has nothing must hear when there is.
-      if (account.borrows && (account.messages === 0 || isLow(account, share))) return true;
+      if (account.borrows && (account.messages === 0 || isLow(account, targetOf(account, share)))) return true;
     }
     return false;
   }
@@ -63,7 +70,17 @@ export class Ledger {
   }
 
   open(borrower: Borrower, borrows: boolean): Account {
-    const account: Account = { borrower, borrows, messages: 0, bytes: 0, need: -1, recalled: false };
+    const account: Account = {
+      borrower,
+      borrows,
+      messages: 0,
+      bytes: 0,
+      need: -1,
+      recalled: false,
+      limit: FIRST_LOAN,
+      usedMessages: 0,
+      usedBytes: 0,
+    };
     this.#accounts.add(account);
     return account;
   }
@@ -72,12 +89,15 @@ export class Ledger {
     this.#lend(account, -account.messages, -account.bytes);
     this.#accounts.delete(account);
     this.#line.delete(account);
+    this.#checkReturned();
   }
 
   /** A message of so many bytes came in on credit. @returns false when it exceeds what was lent */
   used(account: Account, bytes: number): boolean {
     if (account.messages < 1 || account.bytes < bytes) return false;
     this.#lend(account, -1, -bytes);
+    account.usedMessages += 1;
+    account.usedBytes += bytes;
     return true;
   }
 
@@ -87,14 +107,30 @@ export class Ledger {
     this.#line.add(account);
   }
 
+  /** It does not wait any more. */
+  forgets(account: Account): void {
+    account.need = -1;
+    this.#line.delete(account);
+  }
+
+  /** Resolves when everybody who was asked to give back has done so. */
+  whenReturned(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#awaitingReturns.push(resolve);
+      this.#checkReturned();
+    });
+  }
+
   /** It gave back all but so much. */
   returned(account: Account, messages: number, bytes: number): void {
     account.recalled = false;
+    account.limit = FIRST_LOAN;
     this.#lend(
       account,
       Math.min(0, messages - account.messages),
       Math.min(0, bytes - account.bytes),
     );
+    this.#checkReturned();
   }
 
   /** Lends what is free: first to those in need, in turn; then everybody gets its share again. */
@@ -104,10 +140,11 @@ export class Ledger {
     }
     const share = this.#share();
     for (const account of this.#accounts) {
-      if (!isLow(account, share)) continue;
+      const target = targetOf(account, share);
+      if (!isLow(account, target)) continue;
       const free = this.free();
-      const messages = Math.min(share.messages - account.messages, free.messages);
-      const bytes = Math.min(share.bytes - account.bytes, free.bytes);
+      const messages = Math.min(target.messages - account.messages, free.messages);
+      const bytes = Math.min(target.bytes - account.bytes, free.bytes);
       if (messages < 1 && bytes < 1) continue;
       this.#grant(account, Math.max(0, messages), Math.max(0, bytes));
     }
@@ -128,11 +165,11 @@ export class Ledger {
       account.borrower.grant(0, 0);
       return true;
     }
-    const share = this.#share();
+    const target = targetOf(account, this.#share());
     this.#grant(
       account,
-      Math.max(messages, Math.min(share.messages - account.messages, free.messages)),
-      Math.max(bytes, Math.min(share.bytes - account.bytes, free.bytes)),
+      Math.max(messages, Math.min(target.messages - account.messages, free.messages)),
+      Math.max(bytes, Math.min(target.bytes - account.bytes, free.bytes)),
     );
     return true;
   }
@@ -152,6 +189,14 @@ export class Ledger {
     return { messages: Math.floor(messages / count), bytes: Math.floor(bytes / count) };
   }
 
+  #checkReturned(): void {
+    if (this.#awaitingReturns.length === 0) return;
+    for (const account of this.#accounts) if (account.recalled) return;
+    const awaiting = this.#awaitingReturns;
+    this.#awaitingReturns = [];
+    for (const resolve of awaiting) resolve();
+  }
+
   #grant(account: Account, messages: number, bytes: number): void {
     this.#lend(account, messages, bytes);
     account.borrower.grant(messages, bytes);
@@ -165,11 +210,26 @@ export class Ledger {
   }
 }
 
+/** What it should have: its share, but no more than it has shown to need. */
+function targetOf(account: Account, share: Room): Room {
+  const { limit, usedMessages, usedBytes } = account;
+  if (usedMessages * 2 >= limit.messages || usedBytes * 2 >= limit.bytes) {
+    account.limit = { messages: limit.messages * 2, bytes: limit.bytes * 2 };
+    account.usedMessages = 0;
+    account.usedBytes = 0;
+  }
+  return {
+    messages: Math.min(share.messages, account.limit.messages),
+    bytes: Math.min(share.bytes, account.limit.bytes),
+  };
+}
+
 /** Clearly less than its share: enough less, in a large mailbox, to be worth a frame. */
-function isLow(account: Account, share: Room): boolean {
+function isLow(account: Account, target: Room): boolean {
   if (!account.borrows || account.recalled) return false;
   return (
-    isBelow(account.messages, share.messages, SMALL_MESSAGES) || isBelow(account.bytes, share.bytes, SMALL_BYTES)
+    isBelow(account.messages, target.messages, SMALL_MESSAGES) ||
+    isBelow(account.bytes, target.bytes, SMALL_BYTES)
   );
 }
 

@@ -317,6 +317,10 @@ class LinkSender implements Sender {
     return taken;
   }
 
+  async poll(message: Outgoing): Promise<void> {
+    await this.#seat?.poll(message);
+  }
+
   async end(): Promise<void> {
     await this.#seat?.end();
   }

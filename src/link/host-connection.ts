@@ -189,11 +189,22 @@ export class HostConnection implements Participant {
         return undefined;
       case Operation.poll:
         return { ended: this.#consumer?.poll(Number(asked['count'])) ?? false };
+      case Operation.room:
+        this.#askRoom(id, Number(asked['bytes']));
+        return undefined;
       case Operation.sync:
         return { late: this.#consumer?.takeLate() ?? 0 };
       default:
         throw new NaruError('NARU_UNSUPPORTED', `${host.mailbox}: unknown request ${operation}`, host);
     }
+  }
+
+  #askRoom(id: number, bytes: number): void {
+    const asking = this.#needProducer(Operation.room).ask(bytes);
+    asking.then(
+      () => this.#respond(id, {}),
+      (error: unknown) => this.#fail(id, error),
+    );
   }
 
   #unlink(id: number): void {

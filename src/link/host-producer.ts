@@ -74,11 +74,16 @@ export class HostProducer implements Origin {
     const { ledger, settings } = this.#host;
     if (type === FrameType.need) {
       // A message of the largest kind always fits into an empty mailbox; nobody may wait for more.
-      ledger.needs(this.#account, Math.min(Math.max(0, bytes || 0), settings.capacityBytes));
+      ledger.needs(this.#account, inRange(bytes, settings.capacityBytes));
     } else {
       this.#takeBack(messages, bytes);
     }
     this.#host.balanceSoon();
+  }
+
+  /** @see Host.ask */
+  async ask(bytes: number): Promise<void> {
+    await this.#host.ask(this.#account, inRange(bytes, this.#host.settings.capacityBytes));
   }
 
   /** Says how far everything is placed. Called after every piece of the stream. */
@@ -163,4 +168,8 @@ export class HostProducer implements Origin {
     this.#confirmed = [];
     if (!this.#closed) this.#connection.writer.list(FrameType.confirmed, confirmed);
   }
+}
+
+function inRange(bytes: number, max: number): number {
+  return Math.min(Math.max(0, bytes || 0), max);
 }

@@ -2,13 +2,14 @@
 // Takes no part in how others reach it: connections are in host-connection.ts, the handle of this process in
 // local-session.ts.
 
+import { setTimeout } from 'node:timers/promises';
 import { NaruError } from '../errors/index.ts';
 import type { PlaceStats } from '../mailbox/driver.ts';
 import { newHandleIdentity } from '../native/identity.ts';
 import { Store } from '../store/store.ts';
 import type { Entry, OfferResult, Subscription } from '../store/types.ts';
 import { systemClock } from './clock.ts';
-import { Ledger } from './credit.ts';
+import { type Account, Ledger } from './credit.ts';
 import type { HostItem } from './item.ts';
 import type { ConsumerOptions, Peers } from './session.ts';
 import { type MailboxSettings, seatsOf } from './settings.ts';
@@ -35,6 +36,9 @@ export interface HostInit {
   readonly mailbox: string;
   readonly place: string;
 }
+
+/** How long a question for room waits for those who were lent some, in milliseconds. */
+const ASK_MS = 100;
 
 export class Host {
   readonly settings: MailboxSettings;
@@ -159,6 +163,18 @@ export class Host {
     this.#short = this.ledger.isShort;
   }
 
+  /** Finds out whether there is room for a message, calling back what others were lent; at most for ASK_MS. */
+  async ask(account: Account, bytes: number): Promise<void> {
+    const { ledger } = this;
+    ledger.needs(account, bytes);
+    this.balance();
+    if (account.need >= 0) {
+      await Promise.race([ledger.whenReturned(), setTimeout(ASK_MS, undefined, { ref: false })]);
+      this.balance();
+    }
+    ledger.forgets(account);
+  }
+
   /** Opens a way for answers. @returns its address */
   openReplies(answers: Answers): string {
     this.#replies += 1;
@@ -191,6 +207,8 @@ export class Host {
   stats(): PlaceStats {
     const { depth, depthBytes, unsettled, dropped, oldestAgeMs } = this.#store.stats();
     const { capacityBytes, capacityMessages } = this.settings;
+    // Whoever rejects a message counts it itself.
+    const { rejected = 0, ...lost } = dropped;
     return {
       depth,
       depthBytes,
@@ -198,8 +216,8 @@ export class Host {
       ...this.#seats,
       capacityBytes,
       capacityMessages,
-      dropped,
-      extra: { ...this.#counters, oldestAgeMs },
+      dropped: lost,
+      extra: { ...this.#counters, rejected, oldestAgeMs: Math.round(oldestAgeMs) },
     };
   }
 
@@ -225,6 +243,7 @@ export class Host {
 
   #onDrop(reason: string, count: number): void {
     this.freed();
+    if (reason === 'rejected') return;
     this.#drops ??= new Map<string, number>();
     this.#drops.set(reason, (this.#drops.get(reason) ?? 0) + count);
     this.#tellSoon();

@@ -216,6 +216,10 @@ class LocalProducer implements ProducerSeat, Origin {
     return at - from;
   }
 
+  poll(message: Outgoing): Promise<void> {
+    return this.#host.ask(this.#account, costOf(encodedSize(message), this.#host.settings.capacityBytes));
+  }
+
   end(): Promise<void> {
     this.#host.end();
     return Promise.resolve();

@@ -13,6 +13,7 @@ export const Operation = {
   unlink: 10,
   poll: 11,
   sync: 12,
+  room: 13,
 } as const;
 
 /** Outcomes of a settlement, by their number on the wire. */

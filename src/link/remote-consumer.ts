@@ -34,10 +34,13 @@ export class RemoteConsumer implements ConsumerSeat {
   #wanted = 0;
   /** How many may be here or on their way; grows while a loop keeps coming back. */
   #window = 1;
+  /** How often it came back in time. */
+  #returns = 0;
   #linger: NodeJS.Timeout | undefined;
   #lingering = false;
   #polling = 0;
   #news = false;
+  #gaveBack = 0;
   #endHeard = false;
   #acks: number[] = [];
   #receipts: number[] = [];
@@ -63,7 +66,11 @@ export class RemoteConsumer implements ConsumerSeat {
       this.#aheadBytes -= delivery.size;
       out.push(delivery);
     }
-    if (count > 0 && (this.#wanted > 0 || this.#lingering)) this.#order();
+    if (count === 0) return 0;
+    const before = this.#wanted;
+    this.#wanted = Math.max(0, before - count);
+    if (before > 0 && this.#wanted === 0) this.#lingerOn();
+    if (this.#wanted > 0 || (this.#lingering && this.#window > 1)) this.#order();
     return count;
   }
 
@@ -76,7 +83,12 @@ export class RemoteConsumer implements ConsumerSeat {
       return;
     }
     // It came back while what was fetched ahead was still here: fetch more at a time.
-    if (this.#lingering) this.#window = Math.min(this.#window * 2, Math.max(this.#init.prefetch, count));
+    if (this.#lingering) {
+      this.#returns += 1;
+      if (this.#returns >= LINK.returnsToPrefetch) {
+        this.#window = Math.min(this.#window * 2, Math.max(this.#init.prefetch, count));
+      }
+    }
     this.#lingering = false;
     this.#window = Math.max(this.#window, count);
     this.#order();
@@ -101,6 +113,8 @@ export class RemoteConsumer implements ConsumerSeat {
     else {
       this.#flushAcks();
       this.#connection.writer.tokenAndMs(FrameType.settle, delivery.token, OUTCOMES.indexOf(outcome), delayMs);
+      // It may go before what is here already: that goes back, too.
+      if (outcome !== 'reject' && this.#wanted === 0) this.#giveBack();
     }
     if (done !== undefined) this.#syncing.push(done);
     this.#flushSoon();
@@ -204,6 +218,7 @@ export class RemoteConsumer implements ConsumerSeat {
   #giveBack(): void {
     this.#lingering = false;
     this.#window = 1;
+    this.#returns = 0;
     const { writer } = this.#connection;
     if (this.#told !== this.#arrived >>> 0) {
       this.#told = this.#arrived >>> 0;
@@ -211,6 +226,7 @@ export class RemoteConsumer implements ConsumerSeat {
       writer.amounts(FrameType.want, this.#told, this.#toldBytes);
     }
     this.#aheadBytes = 0;
+    if (this.#ahead.size > 0) this.#gaveBack += 1;
     const release = OUTCOMES.indexOf('release');
     for (let next = this.#ahead.shift(); next !== undefined; next = this.#ahead.shift()) {
       writer.tokenAndMs(FrameType.settle, next.token, release, 0);
@@ -256,8 +272,13 @@ export class RemoteConsumer implements ConsumerSeat {
   async #sync(dones: readonly Done[]): Promise<void> {
     let error: Error | undefined;
     try {
-      const { late } = await this.#session.request(Operation.sync, {});
-      if (Number(late) > 0) error = lateError(this.#init);
+      let gaveBack: number;
+      do {
+        // What came meanwhile went back when it came: the host must have heard that, too.
+        gaveBack = this.#gaveBack;
+        const { late } = await this.#session.request(Operation.sync, {});
+        if (Number(late) > 0) error = lateError(this.#init);
+      } while (gaveBack !== this.#gaveBack);
     } catch {
       error = lateError(this.#init);
     }

@@ -3,6 +3,7 @@
 import { NaruError } from '../errors/index.ts';
 import type { Outgoing } from '../mailbox/driver.ts';
 import { Deque } from '../store/deque.ts';
+import { encodedSize } from '../wire/envelope.ts';
 import { expectSize, FrameType, readCoded, readList, parseJson } from '../wire/frames.ts';
 import type { Chunk } from '../wire/splitter.ts';
 import type { Connection } from './connection.ts';
@@ -60,6 +61,12 @@ export class RemoteProducer implements ProducerSeat {
       this.#sentBytes += cost;
     }
     return at - from;
+  }
+
+  async poll(message: Outgoing): Promise<void> {
+    if (this.#connection.isCongested) return;
+    const bytes = costOf(encodedSize(message), this.#session.settings.capacityBytes);
+    await this.#session.request(Operation.room, { bytes }).catch(() => undefined);
   }
 
   async end(): Promise<void> {

@@ -27,6 +27,8 @@ export interface Peers {
 export interface ProducerSeat {
   /** @see driver.ts R1 @throws NARU_CLOSED when the mailbox has ended */
   offer(batch: readonly Outgoing[], from: number): number;
+  /** Resolves when offer() knows whether there is room for this message. */
+  poll(message: Outgoing): Promise<void>;
   end(): Promise<void>;
   /** Resolves when everything offered is placed or known to be lost. */
   close(): Promise<void>;
