@@ -8,7 +8,17 @@ import { unix } from '../places/unix/capabilities.ts';
 import { conformanceSuite } from './index.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'naru-unix-'));
-const suite = conformanceSuite({ url: (name) => `unix://${folder}/${name}`, capabilities: unix });
+const suite = conformanceSuite({
+  url: (name) => `unix://${folder}/${name}`,
+  capabilities: unix,
+  skip: [
+    {
+      rule: 'consume.10',
+      reason:
+        'the mailbox lives in the handle that drains and closes here: what is left goes with it, and is reported',
+    },
+  ],
+});
 
 for (const { name, skip, run } of suite.cases) test.skipIf(skip !== undefined)(name, run);
 

@@ -10,7 +10,10 @@ export const systemClock: Clock = {
     let timer: NodeJS.Timeout;
     const arm = (): void => {
       const leftMs = Math.ceil(atMs - performance.now());
-      timer = setTimeout(leftMs > TIMER_MS_MAX ? arm : fn, Math.min(Math.max(leftMs, 0), TIMER_MS_MAX)).unref();
+      timer = setTimeout(
+        leftMs > TIMER_MS_MAX ? arm : fn,
+        Math.min(Math.max(leftMs, 0), TIMER_MS_MAX),
+      ).unref();
     };
     arm();
     return () => clearTimeout(timer);

@@ -4,7 +4,7 @@
 
 /** A producer, as the ledger sees it. */
 export interface Borrower {
-  /** May send so many messages and bytes more. Where both are 0: there is room for what it needs (it borrows nothing). */
+  /** May send so many messages and bytes more. */
   grant(messages: number, bytes: number): void;
   /** Others need room: give back what is unused. The answer comes by `returned()`, later or at once. */
   recall(): void;
@@ -19,7 +19,7 @@ export interface Room {
 /** One borrower's account. */
 export interface Account {
   readonly borrower: Borrower;
-  /** False for a producer in the host's own process: it takes room at once and borrows nothing. */
+  /** False for a producer in the host's own process: it takes what is free, and is lent only what it waited for. */
   readonly borrows: boolean;
   messages: number;
   bytes: number;
@@ -58,7 +58,8 @@ export class Ledger {
     const share = this.#share();
     for (const account of this.#accounts) {
       // Where nothing is to be shared nobody is low, and whoever has nothing must hear when there is.
-      if (account.borrows && (account.messages === 0 || isLow(account, targetOf(account, share)))) return true;
+      if (account.borrows && (account.messages === 0 || isLow(account, targetOf(account, share))))
+        return true;
     }
     return false;
   }
@@ -125,11 +126,7 @@ export class Ledger {
   returned(account: Account, messages: number, bytes: number): void {
     account.recalled = false;
     account.limit = FIRST_LOAN;
-    this.#lend(
-      account,
-      Math.min(0, messages - account.messages),
-      Math.min(0, bytes - account.bytes),
-    );
+    this.#lend(account, Math.min(0, messages - account.messages), Math.min(0, bytes - account.bytes));
     this.#checkReturned();
   }
 
@@ -162,7 +159,7 @@ export class Ledger {
     account.need = -1;
     this.#line.delete(account);
     if (!account.borrows) {
-      account.borrower.grant(0, 0);
+      this.#grant(account, messages, bytes);
       return true;
     }
     const target = targetOf(account, this.#share());

@@ -112,28 +112,37 @@ class LinkDriver implements Driver {
   }
 
   attachSender(): Promise<Sender> {
-    return this.#attach((session) => session.attachProducer(), (seat) => {
-      this.#sender = new LinkSender(seat, this.#alive, () => {
-        this.#sender = undefined;
-      });
-      return this.#sender;
-    });
+    return this.#attach(
+      (session) => session.attachProducer(),
+      (seat) => {
+        this.#sender = new LinkSender(seat, this.#alive, () => {
+          this.#sender = undefined;
+        });
+        return this.#sender;
+      },
+    );
   }
 
   attachReceiver(): Promise<Receiver> {
-    return this.#attach((session) => session.attachConsumer(this.#init.consumer), (seat) => {
-      this.#receiver = new LinkReceiver(seat, this.#alive, this.#init, () => {
-        this.#receiver = undefined;
-      });
-      return this.#receiver;
-    });
+    return this.#attach(
+      (session) => session.attachConsumer(this.#init.consumer),
+      (seat) => {
+        this.#receiver = new LinkReceiver(seat, this.#alive, this.#init, () => {
+          this.#receiver = undefined;
+        });
+        return this.#receiver;
+      },
+    );
   }
 
   openReplies(): Promise<ReplyPort> {
-    return this.#attach((session) => session.openReplies(), (replies) => {
-      this.#replies = new LinkReplies(replies, () => this.#disconnected());
-      return this.#replies;
-    });
+    return this.#attach(
+      (session) => session.openReplies(),
+      (replies) => {
+        this.#replies = new LinkReplies(replies, () => this.#disconnected());
+        return this.#replies;
+      },
+    );
   }
 
   async stats(): Promise<PlaceStats> {
@@ -290,11 +299,15 @@ class LinkDriver implements Driver {
 
   #disconnected(cause?: unknown): NaruError {
     const { mailbox, place } = this.#init;
-    return new NaruError('NARU_DISCONNECTED', `${mailbox}: there is no connection to the host at the moment`, {
-      place,
-      mailbox,
-      cause,
-    });
+    return new NaruError(
+      'NARU_DISCONNECTED',
+      `${mailbox}: there is no connection to the host at the moment`,
+      {
+        place,
+        mailbox,
+        cause,
+      },
+    );
   }
 }
 

@@ -3,14 +3,7 @@
 
 import { isNaruError, NaruError } from '../errors/index.ts';
 import { encodedSize } from '../wire/envelope.ts';
-import {
-  FrameType,
-  parseJson,
-  PROTOCOL,
-  readAddressed,
-  readCoded,
-  readFrameText,
-} from '../wire/frames.ts';
+import { FrameType, parseJson, PROTOCOL, readAddressed, readCoded, readFrameText } from '../wire/frames.ts';
 import type { Chunk } from '../wire/splitter.ts';
 import { Connection, type LinkStream } from './connection.ts';
 import { HostConsumer } from './host-consumer.ts';
@@ -133,10 +126,15 @@ export class HostConnection implements Participant {
     const host = this.#host;
     clearTimeout(this.#helloTimer);
     checkSettings(readStated(hello['stated']), host.settings, host.mailbox);
-    this.#identity = String(hello['identity'] ?? '').slice(0, 128);
+    this.#identity = textOf(hello['identity']).slice(0, IDENTITY_MAX);
     this.#greeted = true;
     const { producers, consumers } = host.peers;
-    const answer = { identity: host.identity, settings: host.settings, peers: { producers, consumers }, features: [] };
+    const answer = {
+      identity: host.identity,
+      settings: host.settings,
+      peers: { producers, consumers },
+      features: [],
+    };
     this.connection.writer.text(FrameType.hello, JSON.stringify(answer));
     this.connection.allow(host.settings.maxMessageBytes);
     this.connection.startHeartbeat();
@@ -255,7 +253,7 @@ export class HostConnection implements Participant {
   #fail(id: number, error: unknown): void {
     const known = isNaruError(error)
       ? error
-      : new NaruError('NARU_REMOTE', String(error), { ...this.#host, cause: error });
+      : new NaruError('NARU_REMOTE', String(error), { mailbox: this.#host.mailbox, cause: error });
     this.connection.writer.coded(FrameType.response, id, 1, JSON.stringify(known));
   }
 
@@ -282,4 +280,11 @@ export class HostConnection implements Participant {
     if (error !== undefined && error.code !== 'NARU_DISCONNECTED') host.counters.brokenConnections += 1;
     this.#init.closed(this);
   }
+}
+
+/** Longest identity of a peer, in characters: `<pid>.<start>.<thread>/<handle>` is far shorter. */
+const IDENTITY_MAX = 128;
+
+function textOf(value: unknown): string {
+  return typeof value === 'string' ? value : '';
 }

@@ -67,7 +67,12 @@ export class HostConsumer {
         break;
       default:
         expectSize(type, start, end, 17);
-        this.#onToken(type, view.getFloat64(start, true), view.getUint8(start + 8), view.getFloat64(start + 9, true));
+        this.#onToken(
+          type,
+          view.getFloat64(start, true),
+          view.getUint8(start + 8),
+          view.getFloat64(start + 9, true),
+        );
     }
   }
 

@@ -156,7 +156,11 @@ export class HostProducer implements Origin {
     const keptMessages = Math.min((messages - this.#received) | 0, this.#account.messages);
     const keptBytes = Math.min(bytes - this.#usedBytes, this.#account.bytes);
     if (!(keptMessages >= 0 && keptBytes >= 0)) {
-      throw new NaruError('NARU_CORRUPT', `${this.#host.mailbox}: the peer returned credit it had used`, this.#host);
+      throw new NaruError(
+        'NARU_CORRUPT',
+        `${this.#host.mailbox}: the peer returned credit it had used`,
+        this.#host,
+      );
     }
     this.#host.ledger.returned(this.#account, keptMessages, keptBytes);
     this.#grantedMessages = this.#received + keptMessages;

@@ -64,11 +64,10 @@ export class Host {
     this.settings = settings;
     this.mailbox = init.mailbox;
     this.place = init.place;
-    this.#store = new Store<HostItem>(
-      { ...settings, priorityMin: 0, priorityMax: 255 },
-      systemClock,
-      { room: () => this.balanceSoon(), drop: (reason, count) => this.#onDrop(reason, count) },
-    );
+    this.#store = new Store<HostItem>({ ...settings, priorityMin: 0, priorityMax: 255 }, systemClock, {
+      room: () => this.balanceSoon(),
+      drop: (reason, count) => this.#onDrop(reason, count),
+    });
     const store = this.#store;
     const { capacityMessages, capacityBytes, dropOldest } = settings;
     const everything = { messages: capacityMessages, bytes: capacityBytes };

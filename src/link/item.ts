@@ -39,7 +39,12 @@ export function itemOf(
   offset: number,
   length: number,
   sizeBytes: number,
-  from: { readonly sender: string; readonly origin: Origin | undefined; readonly index: number; readonly ids: boolean },
+  from: {
+    readonly sender: string;
+    readonly origin: Origin | undefined;
+    readonly index: number;
+    readonly ids: boolean;
+  },
 ): HostItem {
   const body = bodyOffset(chunk.view, offset, length);
   const fields = fieldsBefore(chunk.bytes, offset, body);

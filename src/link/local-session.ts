@@ -91,8 +91,7 @@ export class LocalSession implements Session, Participant {
     this.#replyAddress = address;
     return Promise.resolve({
       address,
-      send: (replyTo, message) =>
-        attempt(() => this.#host.answer(replyTo, this.#answer(message))),
+      send: (replyTo, message) => attempt(() => this.#host.answer(replyTo, this.#answer(message))),
     });
   }
 
@@ -192,13 +191,16 @@ class LocalProducer implements ProducerSeat, Origin {
   constructor(host: Host, session: LocalSession, events: SessionEvents) {
     this.#host = host;
     this.#session = session;
-    this.#account = host.ledger.open({ grant: () => events.writable(), recall: () => undefined }, false);
+    const giveBack = (): void => host.ledger.returned(this.#account, 0, 0);
+    this.#account = host.ledger.open({ grant: () => events.writable(), recall: giveBack }, false);
   }
 
   offer(batch: readonly Outgoing[], from: number): number {
     const host = this.#host;
     if (host.isEnded || host.isStopped) throw closedError(host, 'the mailbox has ended');
     const { capacityBytes, dropOldest } = host.settings;
+    // What it waited for is free again, for this call.
+    if (this.#account.messages > 0) host.ledger.returned(this.#account, 0, 0);
     let at = from;
     for (; at < batch.length; at += 1) {
       const message = batch[at] as Outgoing;

@@ -13,14 +13,14 @@ import { LinkDelivery } from './item.ts';
 import { LINK } from './limits.ts';
 import { lateError } from './local-session.ts';
 import { Operation, OUTCOMES } from './operation.ts';
-import type { RemoteInit, RemoteSession } from './remote-session.ts';
+import type { RemoteInit, SeatHolder } from './remote.ts';
 import type { ConsumerSeat } from './session.ts';
 
 type Done = (error?: Error) => void;
 
 export class RemoteConsumer implements ConsumerSeat {
   readonly #connection: Connection;
-  readonly #session: RemoteSession;
+  readonly #session: SeatHolder;
   readonly #init: RemoteInit;
   readonly #senders: string[] = [];
   readonly #ahead = new Deque<LinkDelivery>();
@@ -48,7 +48,7 @@ export class RemoteConsumer implements ConsumerSeat {
   #flushing = false;
   #closed = false;
 
-  constructor(connection: Connection, session: RemoteSession, init: RemoteInit) {
+  constructor(connection: Connection, session: SeatHolder, init: RemoteInit) {
     this.#connection = connection;
     this.#session = session;
     this.#init = init;
@@ -112,7 +112,12 @@ export class RemoteConsumer implements ConsumerSeat {
     if (outcome === 'ack' && delayMs === 0) this.#acks.push(delivery.token);
     else {
       this.#flushAcks();
-      this.#connection.writer.tokenAndMs(FrameType.settle, delivery.token, OUTCOMES.indexOf(outcome), delayMs);
+      this.#connection.writer.tokenAndMs(
+        FrameType.settle,
+        delivery.token,
+        OUTCOMES.indexOf(outcome),
+        delayMs,
+      );
       // It may go before what is here already: that goes back, too.
       if (outcome !== 'reject' && this.#wanted === 0) this.#giveBack();
     }

@@ -12,13 +12,13 @@ import { sizeOrRefusal } from './local-session.ts';
 import { Operation } from './operation.ts';
 import { Hold } from './session.ts';
 import type { ProducerSeat } from './session.ts';
-import type { RemoteInit, RemoteSession } from './remote-session.ts';
+import type { RemoteInit, SeatHolder } from './remote.ts';
 
 type Done = (error?: Error) => void;
 
 export class RemoteProducer implements ProducerSeat {
   readonly #connection: Connection;
-  readonly #session: RemoteSession;
+  readonly #session: SeatHolder;
   readonly #init: RemoteInit;
   /** For each message that is sent and not yet placed: who waits for that. */
   readonly #unplaced = new Deque<Done | undefined>();
@@ -36,14 +36,15 @@ export class RemoteProducer implements ProducerSeat {
   #closing: (() => void) | undefined;
   #lost = false;
 
-  constructor(connection: Connection, session: RemoteSession, init: RemoteInit) {
+  constructor(connection: Connection, session: SeatHolder, init: RemoteInit) {
     this.#connection = connection;
     this.#session = session;
     this.#init = init;
   }
 
   offer(batch: readonly Outgoing[], from: number): number {
-    if (this.#ended) throw new NaruError('NARU_CLOSED', `${this.#init.mailbox}: the mailbox has ended`, this.#init);
+    if (this.#ended)
+      throw new NaruError('NARU_CLOSED', `${this.#init.mailbox}: the mailbox has ended`, this.#init);
     const connection = this.#connection;
     const { capacityBytes } = this.#session.settings;
     let at = from;
@@ -147,7 +148,11 @@ export class RemoteProducer implements ProducerSeat {
   #onPlaced(upTo: number): void {
     let count = (upTo - this.#placed) | 0;
     if (count < 0 || count > this.#unplaced.size) {
-      throw new NaruError('NARU_CORRUPT', `${this.#init.mailbox}: the host placed what was not sent`, this.#init);
+      throw new NaruError(
+        'NARU_CORRUPT',
+        `${this.#init.mailbox}: the host placed what was not sent`,
+        this.#init,
+      );
     }
     for (; count > 0; count -= 1) {
       const done = this.#unplaced.shift();

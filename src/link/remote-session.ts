@@ -11,25 +11,13 @@ import { Connection, type LinkStream } from './connection.ts';
 import { Operation } from './operation.ts';
 import { LinkDelivery } from './item.ts';
 import { LINK } from './limits.ts';
+import type { RemoteInit, SeatHolder } from './remote.ts';
 import { RemoteConsumer } from './remote-consumer.ts';
 import { RemoteProducer } from './remote-producer.ts';
 import { Hold } from './session.ts';
 import type { ConsumerOptions, ConsumerSeat, Peers, ProducerSeat, Session } from './session.ts';
-import type { SessionEvents, SessionReplies } from './session.ts';
-import { type MailboxSettings, newSettings, readSettings, type StatedSettings } from './settings.ts';
-
-/** What a place gives for a session over a stream. */
-export interface RemoteInit {
-  readonly mailbox: string;
-  readonly place: string;
-  readonly address: string;
-  readonly identity: string;
-  readonly stated: StatedSettings;
-  readonly heartbeatMs: number;
-  /** Messages a consumer may have fetched ahead. */
-  readonly prefetch: number;
-  readonly events: SessionEvents;
-}
+import type { SessionReplies } from './session.ts';
+import { type MailboxSettings, newSettings, readSettings } from './settings.ts';
 
 interface PendingRequest {
   readonly resolve: (answer: Record<string, unknown>) => void;
@@ -49,7 +37,7 @@ export function connectSession(stream: LinkStream, init: RemoteInit): Promise<Re
   });
 }
 
-export class RemoteSession implements Session {
+export class RemoteSession implements Session, SeatHolder {
   readonly created = false;
   readonly offered: Confirm = 'accepted';
   readonly address: string;
@@ -82,7 +70,9 @@ export class RemoteSession implements Session {
     const { identity, stated } = init;
     this.#connection.writer.text(FrameType.hello, JSON.stringify({ identity, stated, features: [] }));
     this.#helloTimer = setTimeout(() => {
-      this.#connection.abort(this.#error('NARU_DISCONNECTED', `no hello from the host within ${LINK.helloTimeoutMs} ms`));
+      this.#connection.abort(
+        this.#error('NARU_DISCONNECTED', `no hello from the host within ${LINK.helloTimeoutMs} ms`),
+      );
     }, LINK.helloTimeoutMs);
   }
 
@@ -237,7 +227,11 @@ export class RemoteSession implements Session {
       this.#onHello(parseJson(readFrameText(chunk, start, end)));
     } else if (type === FrameType.bye) {
       const json = parseJson(readFrameText(chunk, start, end));
-      this.#farewell = NaruError.fromJSON({ code: 'NARU_PEER_GONE', message: 'the host said goodbye', ...json });
+      this.#farewell = NaruError.fromJSON({
+        code: 'NARU_PEER_GONE',
+        message: 'the host said goodbye',
+        ...json,
+      });
       this.#connection.abort(this.#farewell);
     } else {
       throw this.#error('NARU_CORRUPT', `a frame of type 0x${type.toString(16)} may not come here`);
@@ -294,7 +288,10 @@ export class RemoteSession implements Session {
     return this.#farewell ?? this.#error('NARU_DISCONNECTED', 'the connection to the host is lost');
   }
 
-  #error(code: 'NARU_DISCONNECTED' | 'NARU_CORRUPT' | 'NARU_UNSUPPORTED' | 'NARU_CLOSED', text: string): NaruError {
+  #error(
+    code: 'NARU_DISCONNECTED' | 'NARU_CORRUPT' | 'NARU_UNSUPPORTED' | 'NARU_CLOSED',
+    text: string,
+  ): NaruError {
     return new NaruError(code, `${this.#init.mailbox}: ${text}`, this.#init);
   }
 }

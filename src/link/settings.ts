@@ -106,7 +106,7 @@ export function readStated(json: unknown): StatedSettings {
   for (const name of NAMES) {
     if (typeof source[name] === typeof DEFAULT_SETTINGS[name]) stated[name] = source[name];
   }
-  return stated as StatedSettings;
+  return stated;
 }
 
 /** How many producers and consumers a relation allows. */

@@ -23,6 +23,7 @@ class Prefetch<T> {
   #receiver: Receiver | undefined;
   #batch: Delivery[] = [];
   #index = 0;
+  #returning: Promise<void> | undefined;
 
   constructor(source: IterationSource<T>) {
     this.source = source;
@@ -74,7 +75,21 @@ class Prefetch<T> {
   /** Gives one back, unless the handle has given everything back already. */
   putBack(delivery: Delivery, outcome: 'release' | 'requeue'): void {
     const { intake, incoming } = this.source;
-    if (incoming.canAck && this.#receiver === intake.attached) this.#receiver?.settle(delivery, outcome, 0);
+    const receiver = this.#receiver;
+    if (!incoming.canAck || receiver === undefined || receiver !== intake.attached) return;
+    if (receiver.poll === undefined) {
+      receiver.settle(delivery, outcome, 0);
+      return;
+    }
+    this.#returning = new Promise((resolve) => {
+      receiver.settle(delivery, outcome, 0, () => resolve());
+    });
+  }
+
+  /** The end of a loop; comes when a remote place has what was given back: whoever receives next finds it in its old order. */
+  async end(): Promise<IteratorReturnResult<undefined>> {
+    await this.#returning;
+    return { value: undefined, done: true };
   }
 }
 
@@ -122,7 +137,7 @@ export class MessageIterator<T> implements AsyncIterableIterator<Message<T>> {
       if (source.auto && current.markSettled('nack')) this.#prefetch.putBack(current.delivery, 'requeue');
       source.intake.hold(-1);
     }
-    return Promise.resolve({ value: undefined, done: true });
+    return this.#prefetch.end();
   }
 
   async #nextSlow(
@@ -201,7 +216,7 @@ export class BatchIterator<T> implements AsyncIterableIterator<Message<T>[]> {
       }
     }
     if (current.length > 0) source.intake.hold(-1);
-    return Promise.resolve({ value: undefined, done: true });
+    return this.#prefetch.end();
   }
 
   async #handOut(): Promise<Message<T>[]> {

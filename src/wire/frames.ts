@@ -139,8 +139,7 @@ export class FrameWriter {
   /** ack, received, confirmed: tokens or indices. */
   list(type: number, numbers: readonly number[]): void {
     const at = this.#begin(type, numbers.length * 8);
-    for (let i = 0; i < numbers.length; i += 1)
-      this.#view.setFloat64(at + i * 8, numbers[i] as number, true);
+    for (let i = 0; i < numbers.length; i += 1) this.#view.setFloat64(at + i * 8, numbers[i] as number, true);
   }
 
   /** settle: a token, an outcome's number and a delay. extend: the same with outcome 0. */

@@ -99,7 +99,10 @@ export class FrameSplitter {
       const byte = bytes[at] as number;
       const expected = MAGIC[this.#preambleLength];
       if (expected !== undefined && byte !== expected) {
-        throw new NaruError('NARU_CORRUPT', 'the peer does not speak the protocol of Naru: wrong first bytes');
+        throw new NaruError(
+          'NARU_CORRUPT',
+          'the peer does not speak the protocol of Naru: wrong first bytes',
+        );
       }
       this.#preamble[this.#preambleLength] = byte;
       this.#preambleLength += 1;

@@ -7,7 +7,8 @@ import { openLink } from '../../link/driver.ts';
 import { Host } from '../../link/host.ts';
 import { Listener } from '../../link/listener.ts';
 import { LocalSession } from '../../link/local-session.ts';
-import { connectSession, type RemoteInit } from '../../link/remote-session.ts';
+import type { RemoteInit } from '../../link/remote.ts';
+import { connectSession } from '../../link/remote-session.ts';
 import type { Session, SessionEvents } from '../../link/session.ts';
 import { type MailboxSettings, newSettings, statedSettings } from '../../link/settings.ts';
 import type { Driver } from '../../mailbox/driver.ts';
@@ -42,25 +43,38 @@ class Approach {
   }
 
   /** Connects to the host, or becomes it. */
-  async connect(events: SessionEvents, signal: AbortSignal, previous: MailboxSettings | undefined): Promise<Session> {
+  async connect(
+    events: SessionEvents,
+    signal: AbortSignal,
+    previous: MailboxSettings | undefined,
+  ): Promise<Session> {
     const { path } = this.#own;
     const { text } = this.#url;
     // Only the first opener states anything new; who comes back wants what was there.
-    const create = previous === undefined ? this.#options.create : this.#options.create === 'never' ? 'never' : undefined;
+    const create =
+      previous === undefined ? this.#options.create : this.#options.create === 'never' ? 'never' : undefined;
     for (;;) {
       signal.throwIfAborted();
       const socket = await connectSocket(path, text);
       if (socket !== undefined) {
         if (create === 'new') {
           socket.destroy();
-          throw new NaruError('NARU_EXISTS', `${text}: the mailbox exists already (create: "new")`, this.#init);
+          throw new NaruError(
+            'NARU_EXISTS',
+            `${text}: the mailbox exists already (create: "new")`,
+            this.#init,
+          );
         }
         checkPeer(socket, text);
         const stated = previous ?? statedSettings(this.#options);
         return await connectSession(socket, { ...this.#init, stated, events });
       }
       if (create === 'never') {
-        throw new NaruError('NARU_NOT_FOUND', `${text}: nobody hosts the mailbox (create: "never")`, this.#init);
+        throw new NaruError(
+          'NARU_NOT_FOUND',
+          `${text}: nobody hosts the mailbox (create: "never")`,
+          this.#init,
+        );
       }
       const lock = this.#tryLock();
       if (lock !== undefined) return await this.#becomeHost(lock, events, previous);

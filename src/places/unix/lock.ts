@@ -1,7 +1,17 @@
 // The lock beside a socket, `<path>.lock`: whoever holds it is the host. With the addon it is an flock(2), which the kernel
 // gives back when the holder dies; without, a file that names its maker, void when that process is gone.
 
-import { closeSync, constants, fstatSync, openSync, readFileSync, statSync, unlinkSync, writeSync, ftruncateSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  openSync,
+  readFileSync,
+  statSync,
+  unlinkSync,
+  writeSync,
+  ftruncateSync,
+} from 'node:fs';
 import { formatIdentity, ownIdentity, parseIdentity, processStart } from '../../native/identity.ts';
 import { tryNative } from '../../native/index.ts';
 

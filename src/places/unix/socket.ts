@@ -69,7 +69,11 @@ export function socketError(error: NodeJS.ErrnoException, path: string, mailbox:
   switch (error.code) {
     case 'EACCES':
     case 'EPERM':
-      return new NaruError('NARU_DENIED', `${mailbox}: no permission for ${path}; check owner and mode`, context);
+      return new NaruError(
+        'NARU_DENIED',
+        `${mailbox}: no permission for ${path}; check owner and mode`,
+        context,
+      );
     case 'EMFILE':
     case 'ENFILE':
       return new NaruError(
@@ -96,10 +100,14 @@ function removeStale(path: string, mailbox: string): void {
     return;
   }
   if (!isSocket) {
-    throw new NaruError('NARU_EXISTS', `${mailbox}: ${path} exists and is not a socket; choose another path`, {
-      place: 'unix',
-      mailbox,
-    });
+    throw new NaruError(
+      'NARU_EXISTS',
+      `${mailbox}: ${path} exists and is not a socket; choose another path`,
+      {
+        place: 'unix',
+        mailbox,
+      },
+    );
   }
   unlinkSync(path);
 }
