@@ -13,7 +13,8 @@ export interface ProcessIdentity {
 }
 
 let own: ProcessIdentity | undefined;
-let handles = 0;
+/** Shared by all copies of the package in this thread: each would count from 1. */
+const HANDLES = Symbol.for('naru.handles');
 
 /** The calling thread's identity. */
 export function ownIdentity(): ProcessIdentity {
@@ -27,8 +28,10 @@ export function ownIdentity(): ProcessIdentity {
 
 /** A fresh identity for one handle of this thread: `<pid>.<start>.<thread>/<n>`. It becomes `Envelope.sender`. */
 export function newHandleIdentity(): string {
-  handles += 1;
-  return `${formatIdentity(ownIdentity())}/${handles}`;
+  const shared = globalThis as { [HANDLES]?: number };
+  const handle = (shared[HANDLES] ?? 0) + 1;
+  shared[HANDLES] = handle;
+  return `${formatIdentity(ownIdentity())}/${handle}`;
 }
 
 /** `<pid>.<start>.<thread>` */
