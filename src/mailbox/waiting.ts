@@ -1,5 +1,6 @@
 // Waiting that everything in this folder shares: deadline and abort of one call, and giving the event loop its turn.
 
+import { setMaxListeners } from 'node:events';
 import { NaruError } from '../errors/index.ts';
 
 /** How a call may be limited. */
@@ -43,8 +44,20 @@ export function watchLimits(
     }, timeoutMs);
   }
   if (signal?.aborted === true) queueMicrotask(abort);
-  else signal?.addEventListener('abort', abort, { once: true });
+  else if (signal !== undefined) {
+    allowManyListeners(signal);
+    signal.addEventListener('abort', abort, { once: true });
+  }
   return stop;
+}
+
+const manyAllowed = new WeakSet<AbortSignal>();
+
+/** One signal for all waits of a program is normal use: Node would warn of a leak at the eleventh. */
+function allowManyListeners(signal: AbortSignal): void {
+  if (manyAllowed.has(signal)) return;
+  manyAllowed.add(signal);
+  setMaxListeners(0, signal);
 }
 
 /**
