@@ -125,6 +125,10 @@ export const abort: readonly Rule[] = [
       const near = await t.open();
       const { signal } = new AbortController();
       await near.connect('consumer');
+      const warnings: string[] = [];
+      const hear = ({ name }: Error): number => warnings.push(name);
+      process.on('warning', hear);
+      t.defer(() => process.off('warning', hear));
       const before = timers();
       const waits = range(200).map(() => near.receive({ timeoutMs: 15, signal }));
       const outcomes = await within(Promise.allSettled(waits), 8_000, 'all timeouts');
@@ -137,6 +141,7 @@ export const abort: readonly Rule[] = [
       if (t.settings.stress !== true) t.ok(timers() <= before, `no timer is left (${before}, ${timers()})`);
       await near.send('whole');
       t.equal((await near.receive({ timeoutMs: 8_000 })).data, 'whole', 'the next message');
+      t.ok(!warnings.includes('MaxListenersExceededWarning'), 'one signal may serve many waits');
     },
   },
   {

@@ -118,7 +118,8 @@ export const consume: readonly Rule[] = [
       t.ok(failure.message.includes('never works'), 'the error names the reason');
       t.equal(calls, 3, 'the calls of the handler');
       t.equal(errors.length, 1, 'the error events');
-      await near.disconnect('consumer');
+      // It went back by itself, not only with its consumer; but some places have one consumer's seat only.
+      if (!t.has('multiConsumer')) await near.disconnect('consumer');
       const again = await far.receive({ timeoutMs: 8_000 });
       t.equal([again.data, again.redelivered], ['poison', true], 'the message');
     },

@@ -245,6 +245,24 @@ const waiting: readonly Rule[] = [
       t.ok(took < 5_000, `20 rounds took ${took.toFixed(0)} ms`);
     },
   },
+  {
+    id: 'sync.28',
+    text: 'a receive that does not wait never overtakes one that waits',
+    needs: ['trySync'],
+    covers: ['R4'],
+    async run(t) {
+      const near = await t.open();
+      const far = await t.far();
+      await near.connect('consumer');
+      for (let round = 1; round <= 10; round += 1) {
+        const waiting = near.receive();
+        await far.sendMany(['first', 'second']);
+        const found = near.tryReceive()?.data;
+        t.equal((await waiting).data, 'first', 'what the waiting receive got');
+        t.equal(found ?? (await near.receive({ timeoutMs: 8_000 })).data, 'second', 'the other message');
+      }
+    },
+  },
 ];
 
 function numbers(count: number): number[] {
