@@ -1,0 +1,132 @@
+// naru places, doctor and bench, and the demo: their JSON documents and exit codes.
+
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { describe, expect, test } from 'vitest';
+import { Sandbox, until } from './command.fixture.ts';
+import { SHARED_PLACES } from './places.fixture.ts';
+
+test('naru places --json is what the places declare, and the table names every feature', async () => {
+  await using sandbox = new Sandbox();
+  const { FEATURES } = await import('../mailbox/capabilities.ts');
+  const { stdout } = await sandbox.run(['places', '--json']);
+  const { places } = JSON.parse(stdout.toString()) as { places: { scheme: string }[] };
+  expect(new Set(places.map(({ scheme }) => scheme))).toEqual(new Set(['memory', 'shm', 'unix', 'tcp']));
+  const shown = (await sandbox.run(['places'])).stdout.toString();
+  for (const feature of Object.keys(FEATURES)) expect(shown).toMatch(new RegExp(`^${feature} `, 'm'));
+});
+
+describe('naru doctor', () => {
+  test('finds this machine fit', async () => {
+    await using sandbox = new Sandbox();
+    const { code, stdout, stderr } = await sandbox.run(['doctor', '--json']);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    const { ok, checks } = JSON.parse(stdout.toString()) as { ok: boolean; checks: { what: string }[] };
+    expect(ok).toBe(true);
+    expect(checks.map(({ what }) => what)).toContain('runtime folder');
+  });
+
+  test('fails on a runtime folder that others can enter', async () => {
+    await using sandbox = new Sandbox();
+    const folder = sandbox.path('open');
+    mkdirSync(folder, { mode: 0o755 });
+    const { code, stdout } = await sandbox.run(['doctor'], { env: { NARU_RUNTIME_DIR: folder } });
+    expect(code).toBe(1);
+    expect(stdout.toString()).toMatch(/^fail +runtime folder .* has mode 755, needs 700/m);
+  });
+
+  test('works without the addon, and says what is missing', async () => {
+    await using sandbox = new Sandbox();
+    const { code, stdout } = await sandbox.run(['doctor'], { env: { NARU_NO_NATIVE: '1' } });
+    expect(code).toBe(0);
+    expect(stdout.toString()).toMatch(/^warn +addon +not loaded/m);
+  });
+
+  test.skipIf(!SHARED_PLACES.includes('shm'))('--clean removes what a killed process left', async () => {
+    await using sandbox = new Sandbox();
+    const receiver = sandbox.start(['receive', 'shm://orphan?owner=users', '--json']);
+    await sandbox.run(['send', 'shm://orphan', 'x']);
+    await receiver.wrote(/"body":"x"/);
+    receiver.child.kill('SIGKILL');
+    await receiver.done;
+    const before = JSON.parse((await sandbox.run(['doctor', '--json'])).stdout.toString()) as object;
+    expect(before).toMatchObject({ ok: true, mailboxes: [{ name: 'orphan', state: 'leftover' }] });
+    const after = JSON.parse(
+      (await sandbox.run(['doctor', '--clean', '--json'])).stdout.toString(),
+    ) as object;
+    expect(after).toMatchObject({ ok: true, mailboxes: [], removed: ['orphan'] });
+  });
+});
+
+describe('naru bench', () => {
+  test('measures several mailboxes in turn and loses nothing', async () => {
+    await using sandbox = new Sandbox();
+    const urls = ['memory://bench', sandbox.socketUrl, 'tcp://127.0.0.1:0'];
+    const report = sandbox.path('report.html');
+    const args = ['--count', '2000', '--rounds', '2', '--json', '--report', report];
+    const { code, stdout, stderr } = await sandbox.run(['bench', ...urls, ...args]);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    const { results } = JSON.parse(stdout.toString()) as { results: Record<string, unknown>[] };
+    expect(results.map(({ url }) => url)).toEqual(urls);
+    for (const result of results) expect(result).toMatchObject({ sent: 4000, received: 4000, lost: 0 });
+    expect(readFileSync(report, 'utf8')).toMatch(/<svg [^]*memory:\/\/bench/);
+  });
+
+  test('several producers and consumers share the work', async () => {
+    await using sandbox = new Sandbox();
+    const args = ['--producers', '2', '--consumers', '2', '--count', '4000', '--rounds', '1', '--json'];
+    const { code, stdout } = await sandbox.run(['bench', sandbox.socketUrl, ...args]);
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout.toString())).toMatchObject({ results: [{ sent: 4000, received: 4000 }] });
+  });
+
+  test('a mailbox that cannot be opened is exit code 1 with its error', async () => {
+    await using sandbox = new Sandbox();
+    const { code, stderr } = await sandbox.run(['bench', 'unix:///no/such/folder/x.sock', '--rounds', '1']);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/^naru: NARU_\w+: /);
+  });
+});
+
+describe('the demo', () => {
+  test('--json prints one document on one line, with nothing lost in any place', async () => {
+    await using sandbox = new Sandbox();
+    const ran = await sandbox.run(['--seconds', '3', '--json'], { program: './demo.js' });
+    expect(ran.code).toBe(0);
+    const text = ran.stdout.toString();
+    expect(text.indexOf('\n')).toBe(text.length - 1);
+    const { places } = JSON.parse(text) as { places: Record<string, unknown>[] };
+    expect(places.map(({ place }) => place)).toEqual(['memory', ...SHARED_PLACES]);
+    for (const place of places) {
+      expect(place).toMatchObject({ lost: 0, received: place['sent'] });
+      for (const figure of ['sent', 'messagesPerSecond', 'p50Us', 'p99Us']) {
+        expect(place[figure], `${String(place['place'])}: ${figure}`).toBeGreaterThan(0);
+      }
+    }
+  });
+
+  test('without the addon shared memory is skipped with the reason, and the rest runs', async () => {
+    await using sandbox = new Sandbox();
+    const ran = await sandbox.run(['--seconds', '1', '--places', 'memory,shm'], {
+      program: './demo.js',
+      env: { NARU_NO_NATIVE: '1' },
+    });
+    expect(ran.code).toBe(0);
+    expect(ran.stderr).toMatch(/^shm: skipped, the native addon is not loaded/m);
+    expect(ran.stdout.toString()).toMatch(/^shm .*skipped/m);
+  });
+
+  test('an unknown place is exit code 2', async () => {
+    await using sandbox = new Sandbox();
+    expect((await sandbox.run(['--places', 'moon'], { program: './demo.js' })).code).toBe(2);
+  });
+
+  test('SIGINT ends it and every process of it', async () => {
+    await using sandbox = new Sandbox();
+    const demo = sandbox.start(['--seconds', '20', '--places', 'memory'], { program: './demo.js' });
+    const { pid } = demo.child;
+    const children = await until(() => readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim());
+    demo.child.kill('SIGINT');
+    expect((await demo.done).code).toBe(130);
+    await until(() => children.split(' ').every((child) => !existsSync(`/proc/${child}`)));
+  });
+});
