@@ -99,7 +99,8 @@ describe('a password', () => {
     const running = sandbox.start(['receive', url, '--timeout', '2000']);
     const read = (): string => readFileSync(`/proc/${running.child.pid}/cmdline`, 'utf8');
     const deadline = Date.now() + 2_000;
-    while (read().includes(canary) && Date.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 5));
+    while (read().includes(canary) && Date.now() < deadline)
+      await new Promise((resolve) => setTimeout(resolve, 5));
     expect(read()).not.toContain(canary);
     expect((await running.done).stderr).not.toContain(canary);
   });
