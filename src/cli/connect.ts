@@ -15,7 +15,10 @@ import type { Target } from './url.ts';
 export type ByteMailbox = Mailbox<Uint8Array, Uint8Array>;
 
 /** Options of a command's mailbox. */
-export type ConnectOptions = Pick<OpenOptions, 'role' | 'settle' | 'timeoutMs' | 'confirm' | 'prefetch'> & {
+export type ConnectOptions = Pick<
+  OpenOptions,
+  'role' | 'create' | 'settle' | 'timeoutMs' | 'confirm' | 'prefetch'
+> & {
   readonly needs?: readonly Feature[];
 };
 
@@ -42,7 +45,7 @@ export async function connect(target: Target, options: ConnectOptions, ending: E
   const all: OpenOptions = { ...options, codec: 'bytes', needs, signal: ending.signal };
   const ownedByNobody = OWNED.has(scheme) && stated.owner === undefined;
   const mailbox = ownedByNobody
-    ? await openAsSystem(target.url, all, stated.create)
+    ? await openAsSystem(target.url, all, options.create ?? stated.create)
     : await openOne(target.url, all);
   mailbox.on('error', ({ error }) => tell(error));
   const listens = LISTENING.has(scheme) && mailbox.created;
@@ -85,15 +88,27 @@ async function openOne(url: string, options: OpenOptions): Promise<ByteMailbox> 
   return (await open(url, options)) as unknown as ByteMailbox;
 }
 
-function readUrl(target: Target): { scheme: string; port: number | undefined; stated: OpenOptions } {
+function readUrl(target: Target): {
+  scheme: string;
+  port: number | undefined;
+  host: string;
+  stated: OpenOptions;
+} {
   try {
     const { parts, stated } = parseUrl(target.url);
-    return { scheme: parts.scheme, port: parts.port, stated };
+    const { scheme, host, port } = parts;
+    return { scheme, host, port, stated };
   } catch (error) {
     if (target.from === 'argument' || !isNaruError(error)) throw error;
     const where = target.from === 'file' ? 'the URL in the --url-file' : 'the URL in NARU_URL';
     throw new ConfigError(`${error.code}: ${where} is wrong: ${error.message}`, { cause: error });
   }
+}
+
+/** What a URL names, for what is done to a mailbox without opening it. */
+export function schemeAndName(target: Target): { readonly scheme: string; readonly name: string } {
+  const { scheme, host } = readUrl(target);
+  return { scheme, name: host };
 }
 
 /** Messages in the mailbox: waiting, and in somebody's hands. -1 = the place cannot know. */

@@ -14,6 +14,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   receive: async () => (await import('./receive.ts')).receive,
   request: async () => (await import('./request.ts')).request,
   serve: async () => (await import('./serve.ts')).serve,
+  rm: async () => (await import('./rm.ts')).rm,
   bench: async () => (await import('./bench.ts')).bench,
   places: async () => (await import('./places.ts')).places,
   doctor: async () => (await import('./doctor.ts')).doctor,

@@ -4,7 +4,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { Sandbox } from './command.fixture.ts';
 
-const COMMANDS = ['send', 'receive', 'request', 'serve', 'bench', 'places', 'doctor'];
+const COMMANDS = ['send', 'receive', 'request', 'serve', 'rm', 'bench', 'places', 'doctor'];
 
 test('--version is the version of the package', async () => {
   await using sandbox = new Sandbox();
