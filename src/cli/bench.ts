@@ -26,7 +26,7 @@ const ARGS = {
   count: {
     type: 'string',
     valueHint: 'n',
-    description: 'messages in a round (default: enough for about a second)',
+    description: 'messages in a round (default: as many as there are in 1.5 seconds)',
   },
   producers: { type: 'string', valueHint: 'n', description: 'producer processes (default 1)' },
   consumers: { type: 'string', valueHint: 'n', description: 'consumer processes (default 1)' },
@@ -50,7 +50,7 @@ export const bench: Command = command({
   args: ARGS,
   positionalsMax: 64,
   notes: `
-Every message is checked: exit code 1 when one is lost, doubled, out of order or changed. p50 and p99 are the time from send to
+Each round warms up for half a second first, which does not count. Every message is checked: exit code 1 when one is lost, doubled, out of order or changed. p50 and p99 are the time from send to
 receive; flat out that is mostly waiting in the queue. memory:// lives within one process. tcp:// may name port 0.`,
   examples: [
     'naru bench shm://bench unix:///tmp/bench.sock tcp://127.0.0.1:0',
@@ -63,12 +63,14 @@ receive; flat out that is mostly waiting in the queue. memory:// lives within on
 type Mode = 'throughput' | 'latency' | 'wake';
 
 const PACES: Readonly<Record<Mode, Pace>> = { throughput: 'flat-out', latency: 1_000, wake: 100 };
-const COUNTS: Readonly<Record<Mode, number>> = { throughput: 200_000, latency: 1_000, wake: 100 };
+/** How long a round is measured when no count is given, and how long it warms up before: compilers need their time. */
+const ROUND_MS = 1_500;
+const WARM_UP_MS = 500;
 
 interface Settings {
   readonly mode: Mode;
   readonly bodyBytes: number;
-  readonly count: number;
+  readonly count: number | null;
   readonly producers: number;
   readonly consumers: number;
   readonly rounds: number;
@@ -76,8 +78,6 @@ interface Settings {
 
 /** One round of one URL. */
 interface Round extends PhaseResult {
-  readonly sent: number;
-  readonly received: number;
   readonly exact: boolean;
 }
 
@@ -115,7 +115,7 @@ function readSettings(args: Invocation<typeof ARGS>['args']): Settings {
   return {
     mode,
     bodyBytes: wholeNumber(args.size, 'size', PROBE_BYTES_MIN, 2 ** 28) ?? 64,
-    count: wholeNumber(args.count, 'count', 1, 1e10) ?? COUNTS[mode],
+    count: wholeNumber(args.count, 'count', 1, 1e10) ?? null,
     producers: wholeNumber(args.producers, 'producers', 1, 64) ?? 1,
     consumers: wholeNumber(args.consumers, 'consumers', 1, 64) ?? 1,
     rounds: wholeNumber(args.rounds, 'rounds', 1, 1000) ?? 3,
@@ -158,16 +158,17 @@ async function runRound(
   const oneProcess = place.features.crossProcess === 'none';
   const team: Team = await TeamClass.start({ url, producers, consumers, bodyBytes, oneProcess, signal });
   try {
+    await team.run({ pace: PACES[mode], durationMs: WARM_UP_MS }, signal);
     const result = await team.run(
       {
         pace: PACES[mode],
-        count,
+        ...(count === null ? { durationMs: ROUND_MS } : { count }),
         onProgress: ({ messagesPerSecond }) => show(`${formatCount(messagesPerSecond)} msg/s`),
       },
       signal,
     );
-    const { sent, received, exact } = await team.totals();
-    return { ...result, sent, received, exact };
+    const { exact } = await team.totals();
+    return { ...result, exact };
   } finally {
     await team.stop();
   }

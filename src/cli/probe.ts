@@ -7,11 +7,9 @@ import { Histogram } from './histogram.ts';
 export const PROBE_BYTES_MIN = 24;
 const AT = { time: 0, sequence: 8, producer: 16, phase: 18, check: 19 } as const;
 
-const clockOffsetMs = Number(process.hrtime.bigint()) / 1e6 - performance.now();
-
-/** Milliseconds of the clock that all processes of this machine share. */
+/** Milliseconds of the clock that all processes of this machine share; performance.now() starts anew in each. */
 export function monotonicMs(): number {
-  return performance.now() + clockOffsetMs;
+  return Number(process.hrtime.bigint()) / 1e6;
 }
 
 function checkOf(sequence: number, producer: number): number {

@@ -1,8 +1,8 @@
 // naru send: its modes, its options, and what it says when it cannot.
 
-import { writeFileSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { Sandbox } from './command.fixture.ts';
+import { Sandbox, until } from './command.fixture.ts';
 import { SHARED_PLACES, startReceiver } from './places.fixture.ts';
 
 describe.each(SHARED_PLACES)('through %s', (place) => {
@@ -88,6 +88,7 @@ test.skipIf(!SHARED_PLACES.includes('shm'))(
 test('a sender that holds the mailbox itself waits until somebody has received', async () => {
   await using sandbox = new Sandbox();
   const sender = sandbox.start(['send', sandbox.socketUrl, 'a', 'b', 'c']);
+  await until(() => existsSync(sandbox.path('mailbox.sock')));
   const receiver = await sandbox.run(['receive', sandbox.socketUrl, '--count', '3']);
   expect(receiver.stdout.toString()).toBe('a\nb\nc\n');
   expect(await sender.done).toMatchObject({ code: 0, stderr: '' });
@@ -96,6 +97,7 @@ test('a sender that holds the mailbox itself waits until somebody has received',
 test('a sender that holds the mailbox and is interrupted says how many were not delivered', async () => {
   await using sandbox = new Sandbox();
   const sender = sandbox.start(['send', sandbox.socketUrl, 'a', 'b', 'c']);
+  await until(() => existsSync(sandbox.path('mailbox.sock')));
   const peek = await sandbox.run(['receive', sandbox.socketUrl, '--count', '1', '--ack', 'none']);
   expect(peek.stdout.toString()).toBe('a\n');
   sender.child.kill('SIGINT');

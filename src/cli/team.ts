@@ -39,6 +39,8 @@ export interface TeamProgress {
 
 /** A phase that is over. */
 export interface PhaseResult {
+  readonly sent: number;
+  readonly received: number;
   readonly messagesPerSecond: number;
   readonly p50Us: number | null;
   readonly p99Us: number | null;
@@ -121,10 +123,12 @@ export class Team {
     await this.#watch(phase, index, paused, signal);
     for (const worker of producers) worker.order({ type: 'pause' });
     const ends = await paused;
+    const sentBefore = this.#sent;
     this.#sent = ends.reduce((sum, end) => sum + end.sent, 0);
     this.#sum = ends.reduce((sum, end) => sum + end.sum, 0);
     const reports = await this.#awaitArrival(signal);
-    return resultOf(index, reports, Math.min(...ends.map(({ firstAtMs }) => firstAtMs)));
+    const firstAtMs = Math.min(...ends.map((end) => end.firstAtMs));
+    return resultOf(phaseOf(index, reports), this.#sent - sentBefore, firstAtMs);
   }
 
   async totals(): Promise<TeamTotals> {
@@ -199,6 +203,13 @@ export class Team {
   }
 }
 
+const children = new Set<ChildProcess>();
+
+/** However the command ends, its processes must not outlive it. */
+process.on('exit', () => {
+  for (const child of children) child.kill('SIGKILL');
+});
+
 /** One process. */
 class Worker {
   readonly produces: boolean;
@@ -221,8 +232,11 @@ class Worker {
     this.#child = fork(file, [], { stdio: ['ignore', 'ignore', 'inherit', 'ipc'], env });
     this.#child.on('message', (answer: Answer) => this.#onAnswer(answer));
     this.#child.on('error', (error) => this.#fail(error));
+    const abort = (): void => this.#fail(signal.reason);
     this.#exited = new Promise((resolve) => {
       this.#child.once('close', (code, how) => {
+        children.delete(this.#child);
+        signal.removeEventListener('abort', abort);
         this.#fail(
           new NaruError(
             'NARU_PEER_GONE',
@@ -232,10 +246,9 @@ class Worker {
         resolve();
       });
     });
-    const abort = (): void => this.#fail(signal.reason);
     signal.addEventListener('abort', abort, { once: true });
     if (signal.aborted) abort();
-    process.on('exit', () => this.#child.kill('SIGKILL'));
+    children.add(this.#child);
   }
 
   order(order: Order): void {
@@ -310,10 +323,14 @@ function withListener(url: string): string {
   return `${url}${url.includes('?') ? '&' : '?'}listen`;
 }
 
-function phaseOf(
-  index: number,
-  reports: readonly Report[],
-): { received: number; lastAtMs: number; latency: Histogram } {
+/** What the consumers together have of one phase. */
+interface PhaseSum {
+  readonly received: number;
+  readonly lastAtMs: number;
+  readonly latency: Histogram;
+}
+
+function phaseOf(index: number, reports: readonly Report[]): PhaseSum {
   const latency = new Histogram();
   let [received, lastAtMs] = [0, 0];
   for (const phase of reports.flatMap(({ phases }) => phases)) {
@@ -325,9 +342,10 @@ function phaseOf(
   return { received, lastAtMs, latency };
 }
 
-function resultOf(index: number, reports: readonly Report[], firstAtMs: number): PhaseResult {
-  const { received, lastAtMs, latency } = phaseOf(index, reports);
+function resultOf({ received, lastAtMs, latency }: PhaseSum, sent: number, firstAtMs: number): PhaseResult {
   return {
+    sent,
+    received,
     messagesPerSecond: received === 0 ? 0 : (received * 1000) / Math.max(0.001, lastAtMs - firstAtMs),
     p50Us: latency.percentile(0.5),
     p99Us: latency.percentile(0.99),
