@@ -3,20 +3,7 @@
 
 import { Deque } from './deque.ts';
 import { Heap } from './heap.ts';
-import { comesBefore, type Slot, SlotState, setOrderIndex } from './slot.ts';
-
-/** The ready items of one priority. */
-export interface Level<T> {
-  readonly priority: number;
-  /** In the order they were offered; may hold slots that are not ready any more (skipped, and swept when they are many). */
-  readonly fresh: Deque<Slot<T>>;
-  /** Ready again, by sequence; every slot here has `more`. */
-  readonly returned: Heap<Slot<T>>;
-  /** Ready slots in both. */
-  live: number;
-  /** Place among the levels that may have something; -1 = not listed. */
-  index: number;
-}
+import { comesBefore, type Level, type Slot, SlotState, setOrderIndex } from './slot.ts';
 
 export class Levels<T> {
   readonly #all = new Map<number, Level<T>>();

@@ -4,7 +4,7 @@
 import type { Deadlines } from './deadlines.ts';
 import { Heap } from './heap.ts';
 import { Keys } from './keys.ts';
-import { type Level, Levels } from './levels.ts';
+import { Levels } from './levels.ts';
 import { Roster } from './roster.ts';
 import { FLIGHTS_MAX, Flights, type Seat } from './seat.ts';
 import {
@@ -12,9 +12,11 @@ import {
   forget,
   type Held,
   type KeyState,
+  type Level,
   moreOf,
   newSlot,
   type Slot,
+  type SlotKeeper,
   SlotState,
 } from './slot.ts';
 import type { Entry, ItemMeta, SettleOutcome } from './types.ts';
@@ -37,11 +39,13 @@ export interface Home<T> {
   /** One copy of an item is gone for good; `reason` = not by an ack. */
   freed(slot: Slot<T>, reason: string | undefined): void;
   dropped(reason: string, count: number): void;
+  /** Something changed by itself: whoever runs the deadlines tells it afterwards. */
+  touched(queue: Queue<T>): void;
   /** Something changed that somebody may have to be told; called last in every operation. */
   changed(queue: Queue<T>): void;
 }
 
-export class Queue<T> {
+export class Queue<T> implements SlotKeeper<T> {
   readonly #home: Home<T>;
   readonly #levels = new Levels<T>();
   readonly #keys = new Keys<T>();
@@ -131,7 +135,6 @@ export class Queue<T> {
   join(ready: () => void): Seat<T> {
     this.#seats += 1;
     return {
-      queue: this,
       ready,
       flights: new Flights<T>(),
       want: 0,
@@ -212,8 +215,9 @@ export class Queue<T> {
   due(slot: Slot<T>, now: number): void {
     const { more } = slot;
     if (more === undefined) return;
+    this.#home.touched(this);
     if (slot.state === SlotState.flying) {
-      more.seat?.flights.remove(slot.token);
+      more.flights?.remove(slot.token);
       this.#land(slot);
       this.#putBack(slot, 1, 0);
     } else if (more.expiresAt <= now) {
@@ -252,7 +256,7 @@ export class Queue<T> {
     this.#levels.visit(max, see);
     this.#keys.visit(see);
     for (const slot of this.#home.deadlines.slots) {
-      if (slot.state === SlotState.delayed && slot.more?.queue === this) see(slot);
+      if (slot.state === SlotState.delayed && slot.more?.keeper === this) see(slot);
     }
   }
 
@@ -270,7 +274,7 @@ export class Queue<T> {
   #takeOff(slot: Slot<T>, seat: Seat<T>): void {
     const { deadlines, leaseMs } = this.#home;
     const more = moreOf(slot, this);
-    more.seat = seat;
+    more.flights = seat.flights;
     if (more.ageIndex >= 0) this.#ages?.remove(more.ageIndex);
     if (leaseMs > 0) deadlines.set(slot, more, this.#home.now() + leaseMs);
     else deadlines.clear(slot);

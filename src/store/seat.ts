@@ -1,8 +1,7 @@
 // A consumer's seat at a queue: what it wants, whether it was called, and the table of what it has in flight. Who is called
 // when is in roster.ts.
 
-import type { Queue } from './queue.ts';
-import type { Slot } from './slot.ts';
+import type { FlightTable, Slot } from './slot.ts';
 
 /** Bits of a token that are the index in the seat's table; the rest is a serial number. */
 const INDEX_BITS = 24;
@@ -16,7 +15,7 @@ const TABLE_KEPT = 1024;
 export const FLIGHTS_MAX: number = INDEX_MASK + 1;
 
 /** The slots a seat has in flight, by token: an array with reused places, since a Map costs more than the whole rest. */
-export class Flights<T> {
+export class Flights<T> implements FlightTable<T> {
   readonly #slots: (Slot<T> | undefined)[] = [];
   readonly #free: number[] = [];
   #serial = 0;
@@ -67,7 +66,6 @@ export class Flights<T> {
 
 /** One subscription, as its queue sees it. */
 export interface Seat<T> {
-  readonly queue: Queue<T>;
   readonly ready: () => void;
   readonly flights: Flights<T>;
   /** How many more it would take. */

@@ -1,10 +1,8 @@
-// One item inside the store: the record that queues, levels, keys and deadlines share. Data only; whoever holds a slot
+// One item inside the store: the records that queues, levels, keys and deadlines share. Data only; whoever holds a slot
 // in a certain state is the only one that changes it.
 
+import type { Deque } from './deque.ts';
 import type { Heap } from './heap.ts';
-import type { Level } from './levels.ts';
-import type { Queue } from './queue.ts';
-import type { Seat } from './seat.ts';
 import type { Entry, ItemMeta } from './types.ts';
 
 /** Where a slot is: see docs/internals/store.md. */
@@ -23,11 +21,34 @@ export interface Held {
   retained: boolean;
 }
 
+/** The queue a slot is in, as far as the slot's deadline is concerned. */
+export interface SlotKeeper<T> {
+  /** The deadline is reached. */
+  due(slot: Slot<T>, now: number): void;
+}
+
+/** The table a slot is in while it flies. */
+export interface FlightTable<T> {
+  remove(token: number): Slot<T> | undefined;
+}
+
+/** The ready items of one priority. */
+export interface Level<T> {
+  readonly priority: number;
+  /** In the order they were offered; may hold slots that are not ready any more (skipped, and swept when they are many). */
+  readonly fresh: Deque<Slot<T>>;
+  /** Ready again, by sequence; every slot here has `more`. */
+  readonly returned: Heap<Slot<T>>;
+  /** Ready slots in both. */
+  live: number;
+  /** Place among the levels that may have something; -1 = not listed. */
+  index: number;
+}
+
 /** What only slots with a deadline, a key or a past need: kept apart so that the common slot stays small. */
 export interface More<T> {
-  readonly queue: Queue<T>;
-  /** Who has it, while it flies. */
-  seat: Seat<T> | undefined;
+  readonly keeper: SlotKeeper<T>;
+  flights: FlightTable<T> | undefined;
   /** When it expires by its ttl; Infinity = never. */
   expiresAt: number;
   /** delayed: when it becomes ready. */
@@ -99,10 +120,10 @@ export function forget<T>(slot: Slot<T>): void {
 }
 
 /** The rare part of a slot, made at first need. */
-export function moreOf<T>(slot: Slot<T>, queue: Queue<T>): More<T> {
+export function moreOf<T>(slot: Slot<T>, keeper: SlotKeeper<T>): More<T> {
   slot.more ??= {
-    queue,
-    seat: undefined,
+    keeper,
+    flights: undefined,
     expiresAt: Number.POSITIVE_INFINITY,
     dueAt: 0,
     at: 0,

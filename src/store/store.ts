@@ -107,7 +107,7 @@ export class Store<T> implements ItemStore<T> {
     const queue = this.#queueFor(options.group, options.from ?? 'start');
     this.#consumers += 1;
     const seat = queue.join(ready);
-    return new Consumer<T>(seat, (unseen) => this.#leave(seat, options.group, unseen));
+    return new Consumer<T>(queue, seat, (unseen) => this.#leave(queue, seat, options.group, unseen));
   }
 
   end(): void {
@@ -200,6 +200,7 @@ export class Store<T> implements ItemStore<T> {
       },
       freed: (slot, reason) => this.#freed(slot, reason),
       dropped: (reason, count) => this.#drop(reason, count),
+      touched: (queue) => this.#mark(queue),
       changed: (queue) => {
         if (queue.isCallDue) this.#mark(queue);
         if (this.#changed.length > 0 || this.#untold !== undefined || this.#isRoomDue()) this.#tell();
@@ -342,8 +343,7 @@ export class Store<T> implements ItemStore<T> {
     }
   }
 
-  #leave(seat: Seat<T>, group: string | undefined, unseen: ReadonlySet<number>): void {
-    const { queue } = seat;
+  #leave(queue: Queue<T>, seat: Seat<T>, group: string | undefined, unseen: ReadonlySet<number>): void {
     this.#consumers -= 1;
     queue.leave(seat, unseen);
     if (this.#options.deliver === 'all' && queue.seats === 0) {
@@ -387,10 +387,7 @@ export class Store<T> implements ItemStore<T> {
   #runDue(): void {
     const now = this.#clock.now();
     for (let slot = this.#deadlines.due(now); slot !== undefined; slot = this.#deadlines.due(now)) {
-      const queue = slot.more?.queue;
-      if (queue === undefined) continue;
-      queue.due(slot, now);
-      this.#mark(queue);
+      slot.more?.keeper.due(slot, now);
     }
   }
 
@@ -444,34 +441,36 @@ export class Store<T> implements ItemStore<T> {
 
 /** What a consumer holds. */
 class Consumer<T> implements Subscription<T> {
+  readonly #queue: Queue<T>;
   readonly #seat: Seat<T>;
   readonly #leave: (unseen: ReadonlySet<number>) => void;
 
-  constructor(seat: Seat<T>, leave: (unseen: ReadonlySet<number>) => void) {
+  constructor(queue: Queue<T>, seat: Seat<T>, leave: (unseen: ReadonlySet<number>) => void) {
+    this.#queue = queue;
     this.#seat = seat;
     this.#leave = leave;
   }
 
   take(max: number, out: Entry<T>[]): number {
     const seat = this.#seat;
-    return seat.closed ? 0 : seat.queue.take(seat, max, out);
+    return seat.closed ? 0 : this.#queue.take(seat, max, out);
   }
 
   want(count: number): void {
     const seat = this.#seat;
-    if (!seat.closed) seat.queue.want(seat, count);
+    if (!seat.closed) this.#queue.want(seat, count);
   }
 
   settle(token: number, outcome: SettleOutcome, delayMs: number): boolean {
-    return this.#seat.queue.settle(this.#seat, token, outcome, delayMs);
+    return this.#queue.settle(this.#seat, token, outcome, delayMs);
   }
 
   extend(token: number, ms: number): boolean {
-    return this.#seat.queue.extend(this.#seat, token, ms);
+    return this.#queue.extend(this.#seat, token, ms);
   }
 
   get ended(): boolean {
-    return this.#seat.closed || this.#seat.queue.finished;
+    return this.#seat.closed || this.#queue.finished;
   }
 
   close(unseen?: Iterable<number>): void {

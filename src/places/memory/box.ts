@@ -7,7 +7,6 @@ import type { ItemStore } from '../../store/types.ts';
 import { systemClock } from './clock.ts';
 import type { MemorySettings } from './options.ts';
 import type { Parcel } from './parcel.ts';
-import { registry } from './registry.ts';
 
 /** A handle, as the box sees it. */
 export interface BoxUser {
@@ -38,6 +37,7 @@ export class Box {
   readonly text: string;
   readonly store: ItemStore<Parcel>;
   readonly #creator: string;
+  readonly #onGone: (box: Box) => void;
   readonly #users = new Map<string, BoxUser>();
   /** Handles whose offers were refused, in the order of refusal. */
   #refused = new Set<BoxUser>();
@@ -48,11 +48,15 @@ export class Box {
   #gone: NaruError | undefined;
   readonly #undelivered = new Map<string, number>();
 
-  /** @param creator  identity of the handle that creates it; with `owner: 'process'` the box goes when that one closes */
-  constructor(settings: MemorySettings, creator: string) {
+  /**
+   * @param creator  identity of the handle that creates it; with `owner: 'process'` the box goes when that one closes
+   * @param onGone   called when it is destroyed: its name is free again
+   */
+  constructor(settings: MemorySettings, creator: string, onGone: (box: Box) => void) {
     this.settings = settings;
     this.text = `memory://${settings.name}`;
     this.#creator = creator;
+    this.#onGone = onGone;
     const { limits } = settings.capabilities;
     this.store = new Store<Parcel>(
       {
@@ -146,8 +150,7 @@ export class Box {
   destroy(error: NaruError, except?: BoxUser): void {
     if (this.#gone !== undefined) return;
     this.#gone = error;
-    const { boxes } = registry();
-    if (boxes.get(this.settings.name) === this) boxes.delete(this.settings.name);
+    this.#onGone(this);
     for (const { item } of this.store.peek(Number.POSITIVE_INFINITY)) {
       this.#undelivered.set(item.sender, (this.#undelivered.get(item.sender) ?? 0) + 1);
     }

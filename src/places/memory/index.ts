@@ -41,7 +41,7 @@ function openNow(
   if (existing !== undefined) checkSame(url, options, existing.settings);
   checkTopic(url, options, existing?.settings.deliver ?? settings.deliver);
   const identity = newHandleIdentity();
-  const box = existing ?? new Box(settings, identity);
+  const box = existing ?? new Box(settings, identity, (gone) => boxes.delete(gone.settings.name));
   boxes.set(settings.name, box);
   return new MemoryDriver(box, identity, existing === undefined, options, context.hooks);
 }
