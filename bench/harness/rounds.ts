@@ -45,8 +45,9 @@ interface Runner {
 
 /** Messages of the first, cold run. */
 const FIRST_COUNT = 2000;
-/** The warm-up grows until one of its runs took so long, as a share of a round. */
-const WARM_SHARE = 0.25;
+/** The warm-up takes at least so many runs, and in all so much of a round's time. */
+const WARM_RUNS_MIN = 4;
+const WARM_SHARE = 0.4;
 
 /** Runs the contestants. Those that cannot run here come back as missing; whatever was started is ended. */
 export async function runRounds(duels: readonly Duel[], options: RoundOptions): Promise<Result[]> {
@@ -96,20 +97,27 @@ async function runOnce(
   }
 }
 
-/** @returns how many messages make a round of the wanted length */
+/**
+ * Runs until the code is hot, each time for longer.
+ * @returns how many messages make a round of the wanted length, by the fastest of these runs: others may have been disturbed
+ */
 async function warmUp(pair: Pair, { secondsPerRound, roundTrips }: RoundOptions): Promise<number> {
   if (pair.duel.kind === 'latency') {
     await pair.run(roundTrips, 1000);
     return roundTrips;
   }
   const wanted = secondsPerRound * 1e9;
-  for (let count = FIRST_COUNT; ; ) {
+  let spent = 0;
+  let perNanosecond = 0;
+  let count = FIRST_COUNT;
+  for (let runs = 0; runs < WARM_RUNS_MIN || spent < wanted * WARM_SHARE; runs += 1) {
     const sample = await pair.run(count, secondsPerRound * 1000);
     const nanoseconds = sample.kind === 'throughput' ? Math.max(sample.nanoseconds, 1) : wanted;
-    const fitting = Math.round((count * wanted) / nanoseconds / 1000) * 1000;
-    if (nanoseconds >= wanted * WARM_SHARE) return Math.max(FIRST_COUNT, fitting);
-    count = Math.max(count * 2, Math.min(count * 10, Math.round(fitting * WARM_SHARE * 1.5)));
+    spent += nanoseconds;
+    perNanosecond = Math.max(perNanosecond, count / nanoseconds);
+    count = Math.min(count * 10, Math.max(FIRST_COUNT, Math.round(perNanosecond * wanted * WARM_SHARE)));
   }
+  return Math.max(FIRST_COUNT, Math.round((perNanosecond * wanted) / 1000) * 1000);
 }
 
 function conclude(duel: Duel, count: number, samples: readonly Sample[]): Result {

@@ -4,7 +4,7 @@
 import { NaruError } from '../../errors/index.ts';
 import type { LaneLedger } from '../../ring/lane-ledger.ts';
 import { LaneReader, type ReaderEdges } from '../../ring/lane-reader.ts';
-import { RECORD_FLAG } from '../../ring/layout.ts';
+import { RECORD_FLAG, UNIT_BYTES } from '../../ring/layout.ts';
 import type { RingMemory } from '../../ring/memory.ts';
 import type { SlabSource } from '../../ring/slab.ts';
 import type { MessageFields } from '../../wire/envelope-types.ts';
@@ -23,6 +23,10 @@ export class ReceivedLane {
   readonly ledger: LaneLedger;
   readonly #reader: LaneReader;
   readonly #events: LaneEvents;
+  readonly #farUnits: number;
+  #lookedAt: number;
+  /** Its producer is told of room at the end of this turn. The receiver's note. */
+  isRoomUntold = false;
   /** What went back and will be handed out again, in the order of their tokens. */
   #returned: ShmDelivery[] = [];
 
@@ -31,6 +35,8 @@ export class ReceivedLane {
     this.#reader = new LaneReader(memory, index, slabs, events);
     this.ledger = this.#reader.ledger;
     this.#events = events;
+    this.#farUnits = memory.geometry.laneBytes / UNIT_BYTES / 8;
+    this.#lookedAt = this.ledger.head;
   }
 
   /** Whether take() may find something. */
@@ -46,6 +52,14 @@ export class ReceivedLane {
   /** At least half of the lane is free for its producer. */
   isHalfFree(): boolean {
     return this.#reader.isHalfFree();
+  }
+
+  /** True when an eighth of the lane came free since this was true last: worth looking whether somebody waits for room. */
+  hasMovedFar(): boolean {
+    const { head } = this.ledger;
+    if (((head - this.#lookedAt) | 0) < this.#farUnits) return false;
+    this.#lookedAt = head;
+    return true;
   }
 
   /** Hands out up to `max` messages. @returns how many */

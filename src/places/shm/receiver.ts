@@ -28,7 +28,8 @@ export class ShmReceiver implements Receiver, WaitingEnd {
   readonly #lanes: ReceivedLane[] = [];
   readonly #laneEvents: LaneEvents;
   readonly #lanesUsedWord = headerWord(HEADER.lanesUsed);
-  readonly #stingy = new Set<number>();
+  /** Lanes whose producers are told of room at the end of this turn. */
+  readonly #untold: ReceivedLane[] = [];
   #cursor = 0;
   #wanted = 0;
   #isWaiting = false;
@@ -75,7 +76,7 @@ export class ShmReceiver implements Receiver, WaitingEnd {
     this.#part.edges.failpoint('take:taken');
     if (count < max) {
       // About to wait, perhaps in this very thread: whoever waits for room must hear of it first.
-      if (this.#stingy.size > 0) this.#tellRoom();
+      if (this.#untold.length > 0) this.#tellRoom();
       if (this.#wanted > 0) this.#wait();
     }
     return count;
@@ -91,7 +92,7 @@ export class ShmReceiver implements Receiver, WaitingEnd {
   }
 
   waitSync(timeoutMs: number): 'ready' | 'timeout' | 'interrupted' {
-    if (this.#stingy.size > 0) this.#tellRoom();
+    if (this.#untold.length > 0) this.#tellRoom();
     const isReady = (): boolean => this.#hasMore() || this.#isOver();
     return this.#part.waiter.block(WANT.messages, isReady, timeoutMs, this.#events.housekeeping);
   }
@@ -194,16 +195,24 @@ export class ShmReceiver implements Receiver, WaitingEnd {
 
   /**
    * Rings the producer of a lane if it sleeps for want of room: at once when half of the lane is free or nothing of it is in
-   * anybody's hands, else at the end of this turn. Ringing for every message would cost a system call each.
+   * anybody's hands, else at the end of this turn. Ringing for every message would cost a system call each; even looking
+   * whether the producer sleeps costs as much as settling, so in the middle of a batch that is left to the end of the turn.
    */
   #roomMade(lane: ReceivedLane): void {
-    const slot = slotOf(laneOwner(this.#memory, lane.index));
-    if (slot < 0 || !sleepsFor(this.#memory.words, slot, WANT.room)) return;
-    if (lane.isDone || lane.isHalfFree()) {
-      ringProducer(this.#part, lane.index, WANT.room);
+    if (lane.ledger.unsettled > 0 && !lane.hasMovedFar()) {
+      this.#tellLater(lane);
       return;
     }
-    this.#stingy.add(lane.index);
+    const slot = slotOf(laneOwner(this.#memory, lane.index));
+    if (slot < 0 || !sleepsFor(this.#memory.words, slot, WANT.room)) return;
+    if (lane.isDone || lane.isHalfFree()) ringProducer(this.#part, lane.index, WANT.room);
+    else this.#tellLater(lane);
+  }
+
+  #tellLater(lane: ReceivedLane): void {
+    if (lane.isRoomUntold) return;
+    lane.isRoomUntold = true;
+    this.#untold.push(lane);
     this.#immediate ??= setImmediate(() => {
       this.#immediate = undefined;
       this.#tellRoom();
@@ -211,7 +220,10 @@ export class ShmReceiver implements Receiver, WaitingEnd {
   }
 
   #tellRoom(): void {
-    for (const lane of this.#stingy) ringProducer(this.#part, lane, WANT.room);
-    this.#stingy.clear();
+    for (const lane of this.#untold) {
+      lane.isRoomUntold = false;
+      ringProducer(this.#part, lane.index, WANT.room);
+    }
+    this.#untold.length = 0;
   }
 }

@@ -18,12 +18,16 @@ export interface SenderEvents {
   readonly housekeeping: () => void;
 }
 
+const CLOSED_WORD = headerWord(HEADER.closed);
+const ENDED_WORD = headerWord(HEADER.ended);
+
 export class ShmSender implements Sender, WaitingEnd {
   readonly #part: Participation;
   readonly #memory: RingMemory;
   readonly #writer: LaneWriter;
   readonly #receipts: PendingReceipts;
   readonly #events: SenderEvents;
+  readonly #faultWord: number;
   #isWaiting = false;
   #isOversized = false;
   #isClosed = false;
@@ -35,6 +39,7 @@ export class ShmSender implements Sender, WaitingEnd {
     this.#writer = new LaneWriter(part.memory, lane, Buffer.from(part.identity, 'latin1'));
     this.#receipts = new PendingReceipts(part.memory, this.#writer);
     this.#events = events;
+    this.#faultWord = laneWord(lane, LANE.fault);
     part.waiter.add(this);
   }
 
@@ -156,9 +161,17 @@ export class ShmSender implements Sender, WaitingEnd {
   }
 
   #checkOpen(): void {
-    const { memory, text } = this.#part;
+    const { memory } = this.#part;
     if (this.#isClosed) throw this.#closedHere();
     if (this.#part.health.error !== undefined) throw this.#part.health.error;
+    const { words } = memory;
+    // Plain loads: nothing is ordered by them, a value that is a moment old is as good, and an atomic load is a call each.
+    const isOpen = words[CLOSED_WORD] === 0 && words[ENDED_WORD] === 0 && words[this.#faultWord] === 0;
+    if (!isOpen) this.#refuse();
+  }
+
+  #refuse(): void {
+    const { memory, text } = this.#part;
     const closed = closedError(memory, text);
     if (closed !== undefined) throw closed;
     if (isEnded(memory)) {
@@ -171,7 +184,7 @@ export class ShmSender implements Sender, WaitingEnd {
   }
 
   #isDamaged(): boolean {
-    return Atomics.load(this.#memory.words, laneWord(this.#writer.lane, LANE.fault)) !== 0;
+    return Atomics.load(this.#memory.words, this.#faultWord) !== 0;
   }
 
   #isOver(): boolean {
