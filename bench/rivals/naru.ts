@@ -17,8 +17,9 @@ function urlOf(scheme: Scheme, { name, folder }: DuelContext, suffix = ''): stri
   return `${scheme}://${name}${suffix}`;
 }
 
-async function openBytes(url: string, role: 'producer' | 'consumer'): Promise<Bytes> {
-  return await open(url, { codec: 'bytes', role, needs: ['trySync'] });
+async function openBytes(url: string, role: 'producer' | 'consumer', way?: Way): Promise<Bytes> {
+  const needs: readonly 'trySync'[] = way === 'trySend' ? ['trySync'] : [];
+  return await open(url, { codec: 'bytes', role, needs });
 }
 
 async function consume(mailbox: Bytes, taking: Taking, check: Check): Promise<void> {
@@ -57,7 +58,7 @@ async function produce(mailbox: Bytes, way: Way, bodies: Bodies, count: number):
 }
 
 async function openProducer(url: string, way: Way): Promise<FarEnd> {
-  const mailbox = await openBytes(url, 'producer');
+  const mailbox = await openBytes(url, 'producer', way);
   const bodies = new Bodies();
   return {
     run: (count) => produce(mailbox, way, bodies, count),
