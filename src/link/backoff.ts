@@ -1,6 +1,7 @@
 // How long to wait between attempts to connect: doubling, with chance, so that many who lost the same host do not come back
 // in step.
 
+import { isNaruError } from '../errors/index.ts';
 import { LINK } from './limits.ts';
 
 export class Backoff {
@@ -34,5 +35,23 @@ export class Backoff {
       signal.addEventListener('abort', finish, { once: true });
       if (signal.aborted) finish();
     });
+  }
+}
+
+/**
+ * Tries to connect until it works or the signal fires.
+ * @throws what the last attempt threw; at once what another attempt would not change
+ */
+export async function untilConnected<T>(connect: () => Promise<T>, signal: AbortSignal): Promise<T> {
+  const backoff = new Backoff();
+  for (;;) {
+    try {
+      return await connect();
+    } catch (error) {
+      const isPassing = isNaruError(error, 'NARU_DISCONNECTED') || isNaruError(error, 'NARU_PEER_GONE');
+      if (!isPassing || signal.aborted) throw error;
+      await backoff.wait(signal, true);
+      if (signal.aborted) throw error;
+    }
   }
 }

@@ -68,7 +68,7 @@ export const tcpRaw = {
     delay: 'none',
     headers: 'none',
     reply: 'none',
-    deliverAll: 'none',
+    deliverAll: 'native',
     groups: 'none',
     orderingKey: 'none',
     dedup: 'none',
@@ -92,7 +92,7 @@ export const tcpRaw = {
     end: 'native',
   },
   notes: {
-    multiConsumer: 'each message goes to one connection',
+    multiConsumer: 'each message goes to one connection; with deliver all, to each',
   },
   limits: {
     maxMessageBytes: 16_777_216,

@@ -2,11 +2,12 @@
 // connection says is in link/; raw sockets for strangers are in link/raw-driver.ts.
 
 import type { AddressInfo } from 'node:net';
-import { NaruError, isNaruError } from '../../errors/index.ts';
-import { Backoff } from '../../link/backoff.ts';
+import { NaruError } from '../../errors/index.ts';
+import { untilConnected } from '../../link/backoff.ts';
 import { openLink } from '../../link/driver.ts';
 import { Host } from '../../link/host.ts';
 import { Listener } from '../../link/listener.ts';
+import { rawFraming } from '../../link/raw-driver.ts';
 import { LocalSession } from '../../link/local-session.ts';
 import { connectSession } from '../../link/remote-session.ts';
 import type { Session, SessionEvents } from '../../link/session.ts';
@@ -16,6 +17,7 @@ import type { Place, PlaceContext, PlaceOptions, PlaceUrl } from '../../mailbox/
 import { newHandleIdentity } from '../../native/identity.ts';
 import { tcp, tcpRaw } from './capabilities.ts';
 import { PARAMETERS, readTcpOptions, tcpAddress, type TcpOptions } from './options.ts';
+import { openTcpRaw } from './raw.ts';
 import { connectSocket, listenSocket } from './socket.ts';
 
 /** One handle's way to its mailbox. */
@@ -40,17 +42,7 @@ class Approach {
   ): Promise<Session> {
     if (this.#own.listen) return await this.#listen(events);
     if (previous !== undefined) return await this.#dial(events, signal, previous);
-    const backoff = new Backoff();
-    for (;;) {
-      try {
-        return await this.#dial(events, signal, undefined);
-      } catch (error) {
-        const isPassing = isNaruError(error, 'NARU_DISCONNECTED') || isNaruError(error, 'NARU_PEER_GONE');
-        if (!isPassing || signal.aborted) throw error;
-        await backoff.wait(signal, true);
-        if (signal.aborted) throw error;
-      }
-    }
+    return await untilConnected(() => this.#dial(events, signal, undefined), signal);
   }
 
   async #dial(
@@ -123,10 +115,12 @@ export const place: Place = {
   parameters: PARAMETERS,
   check(url, options) {
     readTcpOptions(url, options);
+    if (options.format === 'raw') rawFraming(options, url.text, 'tcp');
   },
   async open(url: PlaceUrl, options: PlaceOptions, context: PlaceContext): Promise<Driver> {
     const own = readTcpOptions(url, options);
     const identity = newHandleIdentity();
+    if (options.format === 'raw') return await openTcpRaw(url, options, context, own, identity);
     const approach = new Approach(url, options, own, identity);
     return await openLink(
       {

@@ -6,6 +6,7 @@ import { NaruError } from '../../errors/index.ts';
 import { openLink } from '../../link/driver.ts';
 import { Host } from '../../link/host.ts';
 import { Listener } from '../../link/listener.ts';
+import { rawFraming } from '../../link/raw-driver.ts';
 import { LocalSession } from '../../link/local-session.ts';
 import type { RemoteInit } from '../../link/remote.ts';
 import { connectSession } from '../../link/remote-session.ts';
@@ -15,6 +16,7 @@ import type { Driver } from '../../mailbox/driver.ts';
 import type { Place, PlaceContext, PlaceOptions, PlaceUrl } from '../../mailbox/place.ts';
 import { unix, unixRaw } from './capabilities.ts';
 import { type HostLock, tryHostLock } from './lock.ts';
+import { openUnixRaw } from './raw.ts';
 import { PARAMETERS, readUnixOptions, unixAddress, type UnixOptions } from './options.ts';
 import { bindSocket, checkPeer, connectSocket, socketError } from './socket.ts';
 
@@ -128,12 +130,14 @@ class Approach {
 export const place: Place = {
   modes: [unix, unixRaw],
   parameters: PARAMETERS,
-  check(url) {
+  check(url, options) {
     readUnixOptions(url);
+    if (options.format === 'raw') rawFraming(options, url.text, 'unix');
   },
   async open(url: PlaceUrl, options: PlaceOptions, context: PlaceContext): Promise<Driver> {
     const own = readUnixOptions(url);
     const identity = newHandleIdentity();
+    if (options.format === 'raw') return await openUnixRaw(url, options, context, own, identity);
     const approach = new Approach(url, options, own, identity);
     return await openLink(
       {
