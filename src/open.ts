@@ -111,7 +111,7 @@ async function finishOpening(
     if (stated.role === 'producer' || stated.role === 'consumer') await mailbox.connect(stated.role);
     return mailbox;
   } catch (error) {
-    await (mailbox === undefined ? driver.close() : mailbox.close({ flushMs: 0 }));
+    await (mailbox === undefined ? driver.close(0) : mailbox.close({ flushMs: 0 }));
     throw error;
   }
 }

@@ -161,19 +161,19 @@ class LinkDriver implements Driver {
     await this.#current().unlink();
   }
 
-  close(): Promise<{ undelivered: number }> {
-    this.#closed ??= this.#close();
+  close(flushMs?: number): Promise<{ undelivered: number }> {
+    this.#closed ??= this.#close(flushMs);
     return this.#closed;
   }
 
-  async #close(): Promise<{ undelivered: number }> {
+  async #close(flushMs: number | undefined): Promise<{ undelivered: number }> {
     this.#closing.abort();
     const session = this.#session;
     await Promise.all([this.#receiver?.close(), this.#sender?.close()]);
     this.#alive.release();
     this.#session = undefined;
     this.#wake();
-    return session === undefined ? { undelivered: 0 } : session.close();
+    return session === undefined ? { undelivered: 0 } : session.close(flushMs);
   }
 
   /** Takes a seat, also through a reconnection. */

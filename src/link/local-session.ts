@@ -113,14 +113,14 @@ export class LocalSession implements Session, Participant {
     await this.#init.shutDown();
   }
 
-  async close(): Promise<{ undelivered: number }> {
+  async close(flushMs: number = this.#init.flushMs): Promise<{ undelivered: number }> {
     const host = this.#host;
     if (this.#closing) return { undelivered: 0 };
     this.#closing = true;
     this.#alive.release();
     if (this.#replyAddress !== undefined) host.closeReplies(this.#replyAddress);
     // Who only sends gives consumers a chance to come; who received itself waits only for others that receive.
-    if (!host.isStopped && (!this.#consumed || host.peers.consumers > 0)) await this.#drain();
+    if (!host.isStopped && (!this.#consumed || host.peers.consumers > 0)) await this.#drain(flushMs);
     const undelivered = host.isStopped ? 0 : host.held;
     host.leave(this);
     host.stop(
@@ -155,9 +155,9 @@ export class LocalSession implements Session, Participant {
   }
 
   /** Waits until the others have taken and settled everything, at most flushMs. */
-  #drain(): Promise<void> {
+  #drain(flushMs: number): Promise<void> {
     const host = this.#host;
-    const until = performance.now() + this.#init.flushMs;
+    const until = performance.now() + flushMs;
     return new Promise((resolve) => {
       const look = (): void => {
         if (host.held === 0 || host.isStopped || performance.now() >= until) resolve();

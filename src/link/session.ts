@@ -79,6 +79,9 @@ export interface Session {
   peek(max: number): Promise<Delivery[]>;
   purge(): Promise<number>;
   unlink(): Promise<void>;
-  /** @returns messages that nobody will receive, as far as this session knows */
-  close(): Promise<{ undelivered: number }>;
+  /**
+   * @param flushMs  how long a host may wait for others to take what it holds. Default: as it was opened.
+   * @returns messages that nobody will receive, as far as this session knows
+   */
+  close(flushMs?: number): Promise<{ undelivered: number }>;
 }

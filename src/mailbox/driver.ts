@@ -171,8 +171,12 @@ export interface Driver {
   peek?(max: number): Promise<Delivery[]>;
   /** Removes every waiting message. @returns how many */
   purge?(): Promise<number>;
-  /** @see R9 @returns messages of this handle that nobody will receive */
-  close(): Promise<{ undelivered: number }>;
+  /**
+   * @see R9
+   * @param flushMs  how long it may wait for others to take what goes with this handle. Default: the `flushMs` it was opened with.
+   * @returns messages of this handle that nobody will receive
+   */
+  close(flushMs?: number): Promise<{ undelivered: number }>;
   /** Destroys the mailbox for everybody. Others get NARU_CLOSED. */
   unlink(): Promise<void>;
 }

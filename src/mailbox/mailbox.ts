@@ -503,6 +503,7 @@ export class Mailbox<In = unknown, Out = In, Has extends Feature = Feature> impl
   }
 
   async #close(flushMs: number): Promise<CloseResult> {
+    const until = performance.now() + flushMs;
     if (flushMs > 0 && this.#outbox.waitingMessages > 0 && this.#failure === undefined) {
       await Promise.race([this.#outbox.whenIdle(), setTimeout(flushMs, undefined, { ref: true })]);
     }
@@ -515,7 +516,7 @@ export class Mailbox<In = unknown, Out = In, Has extends Feature = Feature> impl
     const receiver = this.#intake.detach();
     const sender = this.#outbox.detach();
     await Promise.allSettled([receiver, sender]);
-    const { undelivered } = await this.#driver.close();
+    const { undelivered } = await this.#driver.close(Math.max(0, until - performance.now()));
     const result = { undelivered: unsent + undelivered };
     this.#events.emit('close', result);
     return result;
