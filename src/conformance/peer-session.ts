@@ -61,6 +61,7 @@ interface Held {
   readonly messages: Map<string, Message<unknown>>;
   background: Background | undefined;
   consumption: Consumption<unknown> | undefined;
+  serving: Serving | undefined;
 }
 
 /** Makes a report of a message. */
@@ -96,6 +97,7 @@ export class PeerSession {
       messages: new Map(),
       background: undefined,
       consumption: undefined,
+      serving: undefined,
     });
     return {
       handle: this.#count,
@@ -114,6 +116,8 @@ export class PeerSession {
     this.#open.delete(handle);
     if (held === undefined) return { undelivered: 0 };
     if (held.background !== undefined) held.background.stopped = true;
+    // Answers are sent before their requests are acked: closing in between is no accident of the case.
+    if (held.serving !== 'silent') await held.consumption?.stop();
     const result = await held.mailbox.close(options);
     await held.background?.done;
     return result;
@@ -224,6 +228,7 @@ export class PeerSession {
 
   async serve(handle: number, serving: Serving, concurrency: number): Promise<void> {
     const held = this.#get(handle);
+    held.serving = serving;
     held.consumption = held.mailbox.serve(
       (message) => {
         if (serving === 'fail') throw new Error(`cannot serve ${JSON.stringify(message.data)}`);

@@ -47,6 +47,11 @@ export class Site {
     return this.#first?.address ?? this.#url;
   }
 
+  /** The mailbox is gone: the next to open it makes it again. */
+  forget(): void {
+    this.#first = undefined;
+  }
+
   /** Opens a handle here. */
   async open(options: OpenOptions = {}): Promise<Mailbox> {
     const mailbox = await open(this.url, { ...this.#trial.settings.open, ...options });

@@ -118,11 +118,7 @@ export class Sending {
     return options?.timeoutMs === 0 || this.#settings.outbox.endsWhenFull;
   }
 
-  async #askAndSend(
-    sender: Sender,
-    message: Outgoing,
-    options: SendOptions | undefined,
-  ): Promise<Receipt> {
+  async #askAndSend(sender: Sender, message: Outgoing, options: SendOptions | undefined): Promise<Receipt> {
     const { outbox, facts } = this.#settings;
     await sender.poll?.(message);
     const offered = outbox.offerOne(sender, message);

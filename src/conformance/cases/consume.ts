@@ -194,6 +194,8 @@ export const consume: readonly Rule[] = [
     text: 'drain() lets running handlers finish, takes no more and closes',
     needs: ['ack'],
     async run(t) {
+      // Some mailboxes live in the handle that made them; it is not the one that drains.
+      await t.open();
       const near = await t.open();
       const far = await t.far();
       let release = (): void => undefined;

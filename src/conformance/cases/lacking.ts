@@ -103,8 +103,8 @@ function ruleOf(feature: Feature): Rule {
       await refused(t, feature, { needs: [feature] });
       for (const asking of options) await refused(t, feature, asking);
       await instead?.(t);
-      for (const call of calls) {
-        const mailbox = await t.open();
+      for (const [index, call] of calls.entries()) {
+        const mailbox = await t.site(`call${index}`).open();
         await t.rejects(async () => await call(mailbox, t), 'NARU_UNSUPPORTED');
         // A refused call must not have done half of what was asked.
         await mailbox.close();

@@ -61,7 +61,7 @@ export const lifecycle: readonly Rule[] = [
     async run(t) {
       const near = await t.open();
       await near.send(1);
-      const first = await near.close();
+      const first = await near.close({ flushMs: 50 });
       t.equal(await near.close(), first, 'the result of the second close()');
       await t.rejects(near.send(2), 'NARU_CLOSED');
       await t.rejects(near.receive(), 'NARU_CLOSED');
@@ -143,6 +143,7 @@ export const lifecycle: readonly Rule[] = [
       const near = await t.open();
       await near.send('old');
       await near.unlink();
+      t.site().forget();
       const again = await t.far();
       t.equal(again.created, true, 'created');
       await t.rejects(again.receive({ timeoutMs: 30 }), 'NARU_TIMEOUT');

@@ -101,7 +101,7 @@ export const requests: readonly Rule[] = [
       await far.serve('silent');
       const asking = t.rejects(near.request('anybody?'), 'NARU_CLOSED');
       await eventually(async () => (await near.stats()).pendingRequests === 1, 'the request is on its way');
-      await within(near.close(), 8_000, 'close()');
+      await within(near.close({ flushMs: 50 }), 8_000, 'close()');
       await asking;
     },
   },

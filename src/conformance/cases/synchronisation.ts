@@ -255,10 +255,10 @@ const waiting: readonly Rule[] = [
       const far = await t.far();
       await near.connect('consumer');
       for (let round = 1; round <= 10; round += 1) {
-        const waiting = near.receive();
+        const pending = near.receive();
         await far.sendMany(['first', 'second']);
         const found = near.tryReceive()?.data;
-        t.equal((await waiting).data, 'first', 'what the waiting receive got');
+        t.equal((await pending).data, 'first', 'what the waiting receive got');
         t.equal(found ?? (await near.receive({ timeoutMs: 8_000 })).data, 'second', 'the other message');
       }
     },

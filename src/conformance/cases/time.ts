@@ -72,7 +72,7 @@ export const time: readonly Rule[] = [
     text: 'a message not settled within its lease is delivered again, marked as redelivered',
     needs: ['lease', 'multiConsumer'],
     async run(t) {
-      const near = await t.open({ leaseMs: 60, settle: 'manual' });
+      const near = await t.open({ leaseMs: 150, settle: 'manual' });
       const far = await t.far({ settle: 'manual' });
       await near.send('leased');
       const first = await far.receive({ timeoutMs: 8_000 });
@@ -88,14 +88,14 @@ export const time: readonly Rule[] = [
     text: 'extend() prolongs a lease; a message acked within it does not come back',
     needs: ['lease', 'multiConsumer'],
     async run(t) {
-      const near = await t.open({ leaseMs: 60, settle: 'manual' });
+      const near = await t.open({ leaseMs: 150, settle: 'manual' });
       const far = await t.far({ settle: 'manual' });
       await far.send('mine');
       const message = await near.receive({ timeoutMs: 8_000 });
       message.extend(60_000);
-      await t.rejects(far.receive({ timeoutMs: 150 }), 'NARU_TIMEOUT');
+      await t.rejects(far.receive({ timeoutMs: 300 }), 'NARU_TIMEOUT');
       await message.ack();
-      await t.rejects(far.receive({ timeoutMs: 80 }), 'NARU_TIMEOUT');
+      await t.rejects(far.receive({ timeoutMs: 30 }), 'NARU_TIMEOUT');
     },
   },
   {
@@ -103,12 +103,12 @@ export const time: readonly Rule[] = [
     text: 'the lease of a message is kept while its handler runs',
     needs: ['lease', 'multiConsumer'],
     async run(t) {
-      const near = await t.open({ leaseMs: 60 });
+      const near = await t.open({ leaseMs: 300 });
       const far = await t.far();
       let calls = 0;
       const consumer = near.consume(async () => {
         calls += 1;
-        await pause(200);
+        await pause(500);
       });
       await near.ready({ consumers: 1, timeoutMs: 8_000 });
       await far.send('slow work');
