@@ -7,6 +7,7 @@ import { redact } from '../errors/index.ts';
 import { command, oneOf, wholeNumber, type Command, type Invocation } from './command.ts';
 import { EXIT, UsageError, type Ending } from './exit.ts';
 import { formatCount, formatMicros, print, printJson, Progress, table } from './output.ts';
+import type { BenchResult, Machine } from './report.ts';
 import { PROBE_BYTES_MIN } from './probe.ts';
 import type { Pace } from './team-protocol.ts';
 import type { PhaseResult, Team } from './team.ts';
@@ -79,18 +80,6 @@ interface Settings {
 /** One round of one URL. */
 interface Round extends PhaseResult {
   readonly exact: boolean;
-}
-
-/** What the JSON document says of one URL. */
-export interface BenchResult {
-  readonly url: string;
-  readonly messagesPerSecond: number;
-  readonly p50Us: number | null;
-  readonly p99Us: number | null;
-  readonly sent: number;
-  readonly received: number;
-  readonly lost: number;
-  readonly rounds: readonly number[];
 }
 
 async function run({ args, positionals, ending }: Invocation<typeof ARGS>): Promise<number> {
@@ -197,14 +186,6 @@ function median(values: readonly (number | null)[]): number | null {
 
 function tenth(micros: number | null): number | null {
   return micros === null ? null : Math.round(micros * 10) / 10;
-}
-
-/** What the figures depend on. */
-export interface Machine {
-  readonly node: string;
-  readonly platform: string;
-  readonly cpu: string;
-  readonly cores: number;
 }
 
 function machine(): Machine {

@@ -8,7 +8,7 @@ import type { OpenOptions } from '../mailbox/options.ts';
 import { parseUrl } from '../mailbox/parse-url.ts';
 import { open } from '../open.ts';
 import { ConfigError, tell, type Ending } from './exit.ts';
-import { note } from './output.ts';
+import { messages, note } from './output.ts';
 import type { Target } from './url.ts';
 
 /** A mailbox of bytes whose features are checked when they are used, not when this is compiled. */
@@ -121,10 +121,13 @@ export async function messagesLeft(mailbox: ByteMailbox): Promise<number> {
 /** How often a leaving host looks whether its messages were taken, in milliseconds. */
 const LOOK_MS = 20;
 
+/** A command that was stopped lets others take what its mailbox holds for so long, in milliseconds. */
+const STOPPED_MS = 2_000;
+
 /**
  * Waits until everything in a mailbox that lives here was taken and settled.
  *
- * @param patienceMs  how long to wait while no consumer is attached
+ * @param patienceMs  how long to wait while no consumer is attached; none when the command was stopped
  * @returns how many messages are left: 0, unless the patience ended or the command was stopped
  */
 export async function waitUntilTaken(
@@ -134,14 +137,24 @@ export async function waitUntilTaken(
   onLook: (left: number) => void,
 ): Promise<number> {
   let aloneSince = performance.now();
+  let stoppedAt: number | undefined;
   for (;;) {
     const left = await messagesLeft(mailbox);
     if (left <= 0) return Math.max(0, left);
     onLook(left);
-    if (mailbox.peers.consumers > 0) aloneSince = performance.now();
-    if (ending.stopped !== undefined || performance.now() - aloneSince > patienceMs) return left;
-    await pause(LOOK_MS, ending.signal);
+    const now = performance.now();
+    if (mailbox.peers.consumers > 0) aloneSince = now;
+    if (ending.stopped !== undefined) {
+      stoppedAt ??= now;
+      if (mailbox.peers.consumers === 0 || now - stoppedAt > STOPPED_MS) return left;
+    }
+    if (now - aloneSince > patienceMs) return left;
+    await delay(LOOK_MS);
   }
+}
+
+function delay(ms: number): Promise<void> {
+  return pause(ms, new AbortController().signal);
 }
 
 /** Resolves after `ms`, or at once when the signal fires. */
@@ -158,8 +171,20 @@ export function pause(ms: number, signal: AbortSignal): Promise<void> {
   });
 }
 
+/**
+ * Closes a command's mailbox.
+ * @returns how many messages nobody can receive any more: its own, or all of a mailbox that lives here
+ */
+export async function closeAndCount({ mailbox, livesHere }: Connection): Promise<number> {
+  // A mailbox that has failed answers no more questions.
+  const left = livesHere ? await messagesLeft(mailbox).catch(() => 0) : 0;
+  const { undelivered } = await mailbox.close();
+  return Math.max(0, left, undelivered);
+}
+
 /** The error of a command that leaves messages behind that nobody can receive any more. */
-export function lostError(count: number, mailbox: ByteMailbox): NaruError {
-  const text = `${count} message${count === 1 ? ' was' : 's were'} not delivered: nobody received, and the mailbox lived in this process`;
+export function lostError(count: number, { mailbox, livesHere }: Connection): NaruError {
+  const why = livesHere ? ': nobody received, and the mailbox lived in this process' : '';
+  const text = `${messages(count)} ${count === 1 ? 'was' : 'were'} not delivered${why}`;
   return new NaruError('NARU_NO_CONSUMER', `${mailbox.address}: ${text}`, { mailbox: mailbox.address });
 }

@@ -132,6 +132,11 @@ export function formatCount(value: number): string {
   return Math.round(value).toLocaleString('en-US');
 }
 
+/** "1 message", "2,000 messages" */
+export function messages(count: number): string {
+  return `${formatCount(count)} message${count === 1 ? '' : 's'}`;
+}
+
 /** 5242880 → "5.0 MiB" */
 export function formatBytes(bytes: number): string {
   const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];

@@ -10,8 +10,8 @@ import {
   type Command,
   type Invocation,
 } from './command.ts';
-import { EXIT, UsageError, type Ending } from './exit.ts';
-import { ByteWriter, formatCount, note, Progress } from './output.ts';
+import { EXIT, tell, UsageError, type Ending } from './exit.ts';
+import { ByteWriter, messages, note, Progress } from './output.ts';
 import { findTarget, URL_ARGUMENT, URL_FILE_FLAG } from './url.ts';
 import type { Message } from '../mailbox/message.ts';
 import type { ByteMailbox, Connection } from './connect.ts';
@@ -98,9 +98,8 @@ async function run({ args, positionals, ending }: Invocation<typeof ARGS>): Prom
       const write = args.json ? addJson : args.bytes ? addBytes : addLine;
       await new Receiving(mailbox, write, settles, ending).run(count, timeoutMs);
     }
-    await keepForOthers(connection, ending);
   } finally {
-    await mailbox.close({ flushMs: 0 });
+    await leave(connection, ending);
   }
   return EXIT.done;
 }
@@ -162,7 +161,7 @@ class Receiving {
       await this.#out.flush();
       this.#received += batch.length;
       left -= batch.length;
-      this.#progress.update(() => `received ${formatCount(this.#received)} messages`);
+      this.#progress.update(() => `received ${messages(this.#received)}`);
       const stop = left < max || this.#ending.stopped !== undefined;
       if (!stop) continue;
       if (this.#settles) await Promise.all(batch.map((message) => message.ack()));
@@ -186,22 +185,25 @@ function messageToJson(message: Message<Uint8Array>): Record<string, unknown> {
 }
 
 /**
- * A mailbox that lives in this process goes with it. While others take from it, it stays; when nobody is there it waits a
- * little for somebody, and then says what is lost.
+ * Closes the mailbox. One that lives in this process goes with it: while others take from it, it stays; when nobody is there
+ * it waits a little for somebody, and then says what is lost.
  */
-async function keepForOthers({ mailbox, livesHere }: Connection, ending: Ending): Promise<void> {
-  if (!livesHere) return;
-  const { waitUntilTaken } = await import('./connect.ts');
-  await mailbox.disconnect('consumer');
-  const progress = new Progress();
-  const left = await waitUntilTaken(mailbox, LINGER_MS, ending, (count) => {
-    progress.update(
-      () => `done; other receivers still take ${formatCount(count)} messages from this process`,
-    );
-  });
-  progress.clear();
-  if (left === 0) return;
-  note(
-    `naru: ${formatCount(left)} messages that nobody received are lost: the mailbox lived in this process`,
-  );
+async function leave(connection: Connection, ending: Ending): Promise<void> {
+  const { mailbox, livesHere } = connection;
+  const { closeAndCount, waitUntilTaken } = await import('./connect.ts');
+  if (livesHere) {
+    const progress = new Progress();
+    try {
+      await mailbox.disconnect('consumer');
+      await waitUntilTaken(mailbox, LINGER_MS, ending, (count) => {
+        progress.update(() => `done; others still take ${messages(count)} from this process`);
+      });
+    } catch (error) {
+      tell(error);
+    }
+    progress.clear();
+  }
+  const lost = await closeAndCount(connection);
+  if (lost > 0)
+    note(`naru: ${messages(lost)} that nobody received are lost: the mailbox lived in this process`);
 }

@@ -1,7 +1,26 @@
 // The page that `naru bench --report` writes: bars in SVG, no script, nothing from elsewhere. Pure.
 
-import type { BenchResult, Machine } from './bench.ts';
 import { formatCount, formatMicros } from './output.ts';
+
+/** What the JSON document says of one URL. */
+export interface BenchResult {
+  readonly url: string;
+  readonly messagesPerSecond: number;
+  readonly p50Us: number | null;
+  readonly p99Us: number | null;
+  readonly sent: number;
+  readonly received: number;
+  readonly lost: number;
+  readonly rounds: readonly number[];
+}
+
+/** What the figures depend on. */
+export interface Machine {
+  readonly node: string;
+  readonly platform: string;
+  readonly cpu: string;
+  readonly cores: number;
+}
 
 /** What is drawn: the same document that `--json` prints. */
 export interface BenchDocument {

@@ -9,9 +9,9 @@ import {
   type Command,
   type Invocation,
 } from './command.ts';
-import { EXIT, UsageError, type Ending } from './exit.ts';
+import { EXIT, Stopped, tell, UsageError, type Ending } from './exit.ts';
 import { readHeaders } from './headers.ts';
-import { formatBytes, formatCount, note, Progress } from './output.ts';
+import { formatBytes, formatCount, messages, note, Progress } from './output.ts';
 import { findTarget, URL_ARGUMENT, URL_FILE_FLAG } from './url.ts';
 import type { SendOptions } from '../mailbox/lacks.ts';
 import type { ByteMailbox, Connection } from './connect.ts';
@@ -105,16 +105,33 @@ async function run({ args, positionals, all, ending }: Invocation<typeof ARGS>):
       ? source.fromArguments(target.rest)
       : source.fromStdin(stdinMode, mailbox.maxMessageBytes, ending.signal);
   const sender = new Sender(mailbox, options, ending);
+  let failure: unknown;
   try {
     await sender.sendAll(rate === undefined ? batches : source.paced(batches, rate, ending.signal));
     if (args.end) await mailbox.end();
     await sender.waitForReceivers(connection);
-  } finally {
-    sender.finish();
-    const { undelivered } = await mailbox.close();
-    if (undelivered > 0) note(`naru: ${formatCount(undelivered)} messages were not delivered`);
+  } catch (error) {
+    failure = error;
   }
+  sender.finish();
+  await leave(connection, failure);
   return EXIT.done;
+}
+
+/**
+ * Closes the mailbox and says what nobody will receive.
+ * @throws what the command failed with; NARU_NO_CONSUMER when only a loss is left to be told
+ */
+async function leave(connection: Connection, failure: unknown): Promise<void> {
+  const { closeAndCount, lostError } = await import('./connect.ts');
+  const lost = await closeAndCount(connection);
+  const wasStopped = failure instanceof Stopped;
+  if (lost > 0) {
+    const loss = lostError(lost, connection);
+    if (failure === undefined || (wasStopped && failure.reason !== 'SIGINT')) throw loss;
+    tell(loss);
+  }
+  if (failure !== undefined) throw failure;
 }
 
 /** Sends batches and counts. */
@@ -138,7 +155,7 @@ class Sender {
       for await (const batch of batches) await this.#send(batch);
     } catch (error) {
       this.#sent += (error as { partial?: { sent?: number } }).partial?.sent ?? 0;
-      if (this.#ending.stopped !== undefined) note(`naru: stopped after ${formatCount(this.#sent)} messages`);
+      if (this.#ending.stopped !== undefined) note(`naru: stopped after ${messages(this.#sent)}`);
       throw error;
     }
   }
@@ -146,19 +163,14 @@ class Sender {
   /** A mailbox that lives in this process is gone with it: everything must be taken first. */
   async waitForReceivers({ mailbox, livesHere }: Connection): Promise<void> {
     if (!livesHere) return;
-    const { waitUntilTaken, lostError } = await import('./connect.ts');
-    const left = await waitUntilTaken(mailbox, Number.POSITIVE_INFINITY, this.#ending, (count) => {
+    const { waitUntilTaken } = await import('./connect.ts');
+    await waitUntilTaken(mailbox, Number.POSITIVE_INFINITY, this.#ending, (count) => {
       this.#progress.update(
         () =>
-          `${this.#summary()}; waiting for a receiver of ${formatCount(count)} (the mailbox lives in this process)`,
+          `${this.#summary()}; waiting for a receiver of ${messages(count)} (the mailbox lives in this process)`,
       );
     });
-    if (left === 0) return;
-    this.#progress.clear();
-    const error = lostError(left, mailbox);
-    if (this.#ending.stopped?.reason !== 'SIGINT') throw error;
-    note(`naru: ${error.code}: ${error.message}`);
-    throw this.#ending.stopped;
+    this.#ending.signal.throwIfAborted();
   }
 
   finish(): void {
@@ -188,7 +200,7 @@ class Sender {
   #summary(): string {
     const seconds = (performance.now() - this.#startedAt) / 1000;
     const rate = formatCount(this.#sent / Math.max(seconds, 0.001));
-    return `sent ${formatCount(this.#sent)} messages, ${formatBytes(this.#bytes)}, ${rate} a second`;
+    return `sent ${messages(this.#sent)}, ${formatBytes(this.#bytes)}, ${rate} a second`;
   }
 }
 
