@@ -120,35 +120,42 @@ export async function messagesLeft(mailbox: ByteMailbox): Promise<number> {
 
 /** How often a leaving host looks whether its messages were taken, in milliseconds. */
 const LOOK_MS = 20;
-
-/** A command that was stopped lets others take what its mailbox holds for so long, in milliseconds. */
+/** How long a host that was stopped still lets others take what it holds, in milliseconds. */
 const STOPPED_MS = 2_000;
 
+/** When a process that holds a mailbox may leave. */
+export interface Patience {
+  /** With messages left and no consumer there: how long to wait for one, in milliseconds. */
+  readonly aloneMs: number;
+  /** With nothing left, consumers there and no producer: how long they have to leave first, in milliseconds. */
+  readonly quietMs: number;
+}
+
 /**
- * Waits until everything in a mailbox that lives here was taken and settled.
- *
- * @param patienceMs  how long to wait while no consumer is attached; none when the command was stopped
- * @returns how many messages are left: 0, unless the patience ended or the command was stopped
+ * Keeps a mailbox that lives here until everything in it was taken and settled. While both producers and consumers of other
+ * processes are there it stays in any case: they are in the middle of something.
  */
-export async function waitUntilTaken(
+export async function serveOthers(
   mailbox: ByteMailbox,
-  patienceMs: number,
+  { aloneMs, quietMs }: Patience,
   ending: Ending,
   onLook: (left: number) => void,
-): Promise<number> {
-  let aloneSince = performance.now();
-  let stoppedAt: number | undefined;
+): Promise<void> {
+  let [aloneSince, busySince, stoppedAt] = [performance.now(), performance.now(), 0];
   for (;;) {
     const left = await messagesLeft(mailbox);
-    if (left <= 0) return Math.max(0, left);
+    if (left < 0) return;
     onLook(left);
+    const { producers, consumers } = mailbox.peers;
     const now = performance.now();
-    if (mailbox.peers.consumers > 0) aloneSince = now;
+    if (consumers > 0) aloneSince = now;
+    if (left > 0 || producers > 0) busySince = now;
     if (ending.stopped !== undefined) {
-      stoppedAt ??= now;
-      if (mailbox.peers.consumers === 0 || now - stoppedAt > STOPPED_MS) return left;
+      stoppedAt ||= now;
+      if (left === 0 || consumers === 0 || now - stoppedAt > STOPPED_MS) return;
     }
-    if (now - aloneSince > patienceMs) return left;
+    if (left === 0 && (consumers === 0 || now - busySince >= quietMs)) return;
+    if (now - aloneSince > aloneMs) return;
     await delay(LOOK_MS);
   }
 }

@@ -1,7 +1,8 @@
 // The places that the tests of this folder run in, and how a receiver of each is started. Not a test itself.
 
+import { existsSync } from 'node:fs';
 import { nativeProblem } from '../native/index.ts';
-import type { Running, RunOptions, Sandbox } from './command.fixture.ts';
+import { until, type Running, type RunOptions, type Sandbox } from './command.fixture.ts';
 
 /** Places that processes can share here. */
 export const SHARED_PLACES: readonly string[] =
@@ -35,6 +36,11 @@ export async function startHost(
     const [, url = ''] = await running.said(/listening on (\S+)/);
     return { ...running, url };
   }
-  const url = place === 'unix' ? sandbox.socketUrl : 'shm://mailbox';
+  if (place === 'unix') {
+    const running = sandbox.start([command, sandbox.socketUrl, ...args], options);
+    await until(() => existsSync(sandbox.path('mailbox.sock')));
+    return { ...running, url: sandbox.socketUrl };
+  }
+  const url = 'shm://mailbox';
   return { ...sandbox.start([command, url, ...args], options), url };
 }

@@ -65,7 +65,7 @@ export const receive: Command = command({
   run,
 });
 
-/** How long a host whose own work is done keeps what others have not taken when nobody is there, in milliseconds. */
+/** How long a host whose own work is done waits for others to come for what is left, or to leave, in milliseconds. */
 const LINGER_MS = 2_000;
 
 async function run({ args, positionals, ending }: Invocation<typeof ARGS>): Promise<number> {
@@ -190,12 +190,12 @@ function messageToJson(message: Message<Uint8Array>): Record<string, unknown> {
  */
 async function leave(connection: Connection, ending: Ending): Promise<void> {
   const { mailbox, livesHere } = connection;
-  const { closeAndCount, waitUntilTaken } = await import('./connect.ts');
+  const { closeAndCount, serveOthers } = await import('./connect.ts');
   if (livesHere) {
     const progress = new Progress();
     try {
       await mailbox.disconnect('consumer');
-      await waitUntilTaken(mailbox, LINGER_MS, ending, (count) => {
+      await serveOthers(mailbox, { aloneMs: LINGER_MS, quietMs: LINGER_MS }, ending, (count) => {
         progress.update(() => `done; others still take ${messages(count)} from this process`);
       });
     } catch (error) {

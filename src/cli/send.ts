@@ -109,9 +109,13 @@ async function run({ args, positionals, all, ending }: Invocation<typeof ARGS>):
   try {
     await sender.sendAll(rate === undefined ? batches : source.paced(batches, rate, ending.signal));
     if (args.end) await mailbox.end();
-    await sender.waitForReceivers(connection);
   } catch (error) {
     failure = error;
+  }
+  try {
+    if (!(failure instanceof Stopped)) await sender.waitForReceivers(connection, args.end === true);
+  } catch (error) {
+    failure ??= error;
   }
   sender.finish();
   await leave(connection, failure);
@@ -133,6 +137,9 @@ async function leave(connection: Connection, failure: unknown): Promise<void> {
   }
   if (failure !== undefined) throw failure;
 }
+
+/** How long consumers have to learn that the mailbox has ended before its host leaves, in milliseconds. */
+const END_MS = 2_000;
 
 /** Sends batches and counts. */
 class Sender {
@@ -161,10 +168,13 @@ class Sender {
   }
 
   /** A mailbox that lives in this process is gone with it: everything must be taken first. */
-  async waitForReceivers({ mailbox, livesHere }: Connection): Promise<void> {
+  async waitForReceivers({ mailbox, livesHere }: Connection, hasEnded: boolean): Promise<void> {
     if (!livesHere) return;
-    const { waitUntilTaken } = await import('./connect.ts');
-    await waitUntilTaken(mailbox, Number.POSITIVE_INFINITY, this.#ending, (count) => {
+    const { serveOthers } = await import('./connect.ts');
+    // This handle must not count as a producer that others could wait for.
+    await mailbox.disconnect('producer');
+    const patience = { aloneMs: Number.POSITIVE_INFINITY, quietMs: hasEnded ? END_MS : 0 };
+    await serveOthers(mailbox, patience, this.#ending, (count) => {
       this.#progress.update(
         () =>
           `${this.#summary()}; waiting for a receiver of ${messages(count)} (the mailbox lives in this process)`,

@@ -44,6 +44,9 @@ describe('naru doctor', () => {
   test.skipIf(!SHARED_PLACES.includes('shm'))('--clean removes what a killed process left', async () => {
     await using sandbox = new Sandbox();
     const receiver = sandbox.start(['receive', 'shm://orphan?owner=users', '--json']);
+    await until(async () =>
+      (await sandbox.run(['doctor', '--json'])).stdout.includes('"orphan","state":"live"'),
+    );
     await sandbox.run(['send', 'shm://orphan', 'x']);
     await receiver.wrote(/"body":"x"/);
     receiver.child.kill('SIGKILL');
