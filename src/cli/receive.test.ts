@@ -152,7 +152,9 @@ describe.each(['unix', 'tcp'])('four receivers of one mailbox on %s', (place) =>
     const host = await startReceiver(sandbox, place, []);
     const others = [1, 2, 3].map(() => sandbox.start(['receive', host.url]));
     const count = 20_000;
-    const sent = await sandbox.run(['send', host.url, '--end'], { stdin: numbers(count) });
+    const sent = await sandbox.run(['send', host.url, '--receivers', '4', '--end'], {
+      stdin: numbers(count),
+    });
     expect(sent).toMatchObject({ code: 0 });
     const all = await Promise.all([host, ...others].map(({ done }) => done));
     expect(all.map(({ code }) => code)).toEqual([0, 0, 0, 0]);
@@ -164,7 +166,9 @@ describe.each(['unix', 'tcp'])('four receivers of one mailbox on %s', (place) =>
     await using sandbox = new Sandbox();
     const host = await startReceiver(sandbox, place, ['--count', '2500']);
     const others = [1, 2, 3].map(() => sandbox.start(['receive', host.url, '--count', '2500']));
-    expect((await sandbox.run(['send', host.url], { stdin: numbers(10_000) })).code).toBe(0);
+    expect((await sandbox.run(['send', host.url, '--receivers', '4'], { stdin: numbers(10_000) })).code).toBe(
+      0,
+    );
     const all = await Promise.all([host, ...others].map(({ done }) => done));
     const counts = all.map(({ stdout }) => stdout.toString().split('\n').length - 1);
     expect(counts).toEqual([2500, 2500, 2500, 2500]);

@@ -14,6 +14,7 @@ import { readHeaders } from './headers.ts';
 import { formatBytes, formatCount, messages, note, Progress } from './output.ts';
 import { findTarget, URL_ARGUMENT, URL_FILE_FLAG } from './url.ts';
 import type { SendOptions } from '../mailbox/lacks.ts';
+import type { WaitLimits } from '../mailbox/waiting.ts';
 import type { ByteMailbox, Connection } from './connect.ts';
 import type { Batch } from './source.ts';
 
@@ -43,10 +44,15 @@ const ARGS = {
     'how far each message must get before the command goes on',
   ),
   rate: { type: 'string', valueHint: 'n', description: 'send at most so many messages a second' },
+  receivers: {
+    type: 'string',
+    valueHint: 'n',
+    description: 'wait until so many receivers are there before sending',
+  },
   timeout: {
     type: 'string',
     valueHint: 'ms',
-    description: 'longest wait for the mailbox, and then for room in it',
+    description: 'longest wait for the mailbox, for receivers, and for room',
   },
   end: {
     type: 'boolean',
@@ -81,6 +87,7 @@ export const send: Command = command({
 async function run({ args, positionals, all, ending }: Invocation<typeof ARGS>): Promise<number> {
   atMostOne(args, 'lines', 'bytes', 'json-lines');
   const options = sendOptions(args, all('header'));
+  const receivers = wholeNumber(args.receivers, 'receivers', 0, 65_536) ?? 0;
   const rate = wholeNumber(args.rate, 'rate', 1, 1e9);
   const target = await findTarget(positionals, args['url-file']);
   const stdinMode = args.bytes ? 'bytes' : args['json-lines'] ? 'json-lines' : 'lines';
@@ -107,6 +114,7 @@ async function run({ args, positionals, all, ending }: Invocation<typeof ARGS>):
   const sender = new Sender(mailbox, options, ending);
   let failure: unknown;
   try {
+    if (receivers > 0) await mailbox.ready({ consumers: receivers, ...limitsOf(options, ending) });
     await sender.sendAll(rate === undefined ? batches : source.paced(batches, rate, ending.signal));
     if (args.end) await mailbox.end();
   } catch (error) {
@@ -212,6 +220,10 @@ class Sender {
     const rate = formatCount(this.#sent / Math.max(seconds, 0.001));
     return `sent ${messages(this.#sent)}, ${formatBytes(this.#bytes)}, ${rate} a second`;
   }
+}
+
+function limitsOf({ timeoutMs }: SendOptions, { signal }: Ending): WaitLimits {
+  return { timeoutMs, signal };
 }
 
 function sendOptions(args: Invocation<typeof ARGS>['args'], headers: readonly string[]): SendOptions {
