@@ -103,7 +103,12 @@ export class Trial {
 
   /** More rounds when the run is a stress run. */
   rounds(quick: number, stress: number): number {
-    return this.settings.stress === undefined || this.settings.stress === false ? quick : stress;
+    return this.isStress ? stress : quick;
+  }
+
+  /** Other cases run in the same process at the same time. */
+  get isStress(): boolean {
+    return this.settings.stress !== undefined && this.settings.stress !== false;
   }
 
   has(feature: Feature): boolean {

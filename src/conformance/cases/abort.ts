@@ -138,7 +138,7 @@ export const abort: readonly Rule[] = [
       );
       t.equal((await near.stats()).waitingReceives, 0, 'waitingReceives');
       // Stress runs have timers of other cases in the same process.
-      if (t.settings.stress !== true) t.ok(timers() <= before, `no timer is left (${before}, ${timers()})`);
+      if (!t.isStress) t.ok(timers() <= before, `no timer is left (${before}, ${timers()})`);
       await near.send('whole');
       t.equal((await near.receive({ timeoutMs: 8_000 })).data, 'whole', 'the next message');
       t.ok(!warnings.includes('MaxListenersExceededWarning'), 'one signal may serve many waits');
