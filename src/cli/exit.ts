@@ -120,6 +120,10 @@ export function tell(error: unknown): void {
   }
   const line = errorLine(error);
   if (line !== undefined) process.stderr.write(`${line}\n`);
+  // For whoever looks for a mistake of ours: where it happened.
+  if ((process.env['NARU_DEBUG'] ?? '') !== '' && error instanceof Error) {
+    process.stderr.write(`${redact(error.stack ?? '')}\n`);
+  }
 }
 
 /** errno of the error or of what caused it. */
@@ -144,6 +148,10 @@ function oneLine(text: string): string {
 export async function runProcess(work: (ending: Ending) => Promise<number>, hint: string): Promise<never> {
   const ending = new Ending();
   ending.watch();
+  process.on('uncaughtException', (error) => {
+    tell(error);
+    process.exit(exitCodeOf(error));
+  });
   let code: number;
   try {
     code = await work(ending);

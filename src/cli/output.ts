@@ -87,7 +87,7 @@ export class Progress {
     if (this.#visible && now - this.#shownAt < 100) return;
     this.#shownAt = now;
     this.#visible = true;
-    const width = Math.max(20, process.stderr.columns ?? 80) - 1;
+    const width = Math.max(20, process.stderr.columns || 80) - 1;
     process.stderr.write(`\r\u001b[2K${text().slice(0, width)}`);
   }
 

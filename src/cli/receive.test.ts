@@ -1,8 +1,8 @@
 // naru receive: how it ends, what it settles, and what it gives back.
 
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, existsSync, openSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { Sandbox, until } from './command.fixture.ts';
+import { Sandbox, until, type Running } from './command.fixture.ts';
 import { SHARED_PLACES, startReceiver } from './places.fixture.ts';
 
 const numbers = (count: number, from = 1): string =>
@@ -175,4 +175,40 @@ describe.each(['unix', 'tcp'])('four receivers of one mailbox on %s', (place) =>
     const lines = all.flatMap(({ stdout }) => stdout.toString().split('\n').filter(Boolean).map(Number));
     expect(lines.sort((a, b) => a - b)).toEqual(Array.from({ length: 10_000 }, (_, index) => index + 1));
   });
+});
+
+test('every receiver of a topic gets every message', async () => {
+  await using sandbox = new Sandbox();
+  const url = `${sandbox.socketUrl}?deliver=all`;
+  const receivers = [1, 2, 3].map(() => sandbox.start(['receive', url]));
+  const sent = await sandbox.run(['send', url, '--receivers', '3', '--end', 'a', 'b']);
+  expect(sent).toMatchObject({ code: 0, stderr: '' });
+  for (const { done } of receivers) {
+    const { code, stdout } = await done;
+    expect({ code, text: stdout.toString() }).toEqual({ code: 0, text: 'a\nb\n' });
+  }
+});
+
+test('a receiver that is killed loses nothing: the others get what it had', async () => {
+  await using sandbox = new Sandbox();
+  const host = await startReceiver(sandbox, 'unix', []);
+  const [victim, other] = [1, 2].map(() => sandbox.start(['receive', host.url])) as [Running, Running];
+  const sender = sandbox.start(['send', host.url, '--receivers', '3', '--end'], { stdin: numbers(100_000) });
+  await victim.wrote(/\n/);
+  victim.child.kill('SIGKILL');
+  expect((await sender.done).code).toBe(0);
+  const all = await Promise.all([host.done, victim.done, other.done]);
+  const lines = all.flatMap(({ stdout }) => stdout.toString().match(/^\d+(?=\n)/gm) ?? []);
+  expect(new Set(lines).size).toBe(100_000);
+});
+
+test('where a place has no headers the sender says that a last line feed will be added', async () => {
+  await using sandbox = new Sandbox();
+  const url = `${sandbox.socketUrl}?format=raw&frame=lines`;
+  const receiver = sandbox.start(['receive', url, '--count', '2']);
+  await until(() => existsSync(sandbox.path('mailbox.sock')));
+  const sent = await sandbox.run(['send', url], { stdin: 'a\nb' });
+  expect(sent).toMatchObject({ code: 0 });
+  expect(sent.stderr).toMatch(/the last line has no line feed/);
+  expect((await receiver.done).stdout.toString()).toBe('a\nb\n');
 });
