@@ -148,7 +148,12 @@ export class HostConsumer {
       const step = Math.min(TAKE, Math.max(1, fit));
       const taken = this.#subscription.take(Math.min(left, step), entries);
       if (taken === 0) return;
-      for (let i = 0; i < taken; i += 1) this.#write(entries[i] as Entry<HostItem>);
+      for (let i = 0; i < taken; i += 1) {
+        const entry = entries[i] as Entry<HostItem>;
+        // They were larger than the one before: what exceeds the limit by more than one goes back to its place.
+        if (this.#deliveredBytes < bytesMax) this.#write(entry);
+        else this.#subscription.settle(entry.token, 'release', 0);
+      }
       left -= taken;
     }
   }

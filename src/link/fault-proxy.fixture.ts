@@ -1,0 +1,78 @@
+// A TCP proxy that misbehaves on request, for tests: it cuts the stream into single bytes, stalls it, or resets it.
+
+import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+
+export class FaultProxy {
+  readonly #server: Server;
+  readonly #pairs = new Set<readonly [Socket, Socket]>();
+  /** Pass on so many bytes at a time; 0 = as they come. */
+  pieceBytes = 0;
+  /** Keeps connections open and passes nothing on. */
+  isStalled = false;
+  /** Takes no connections. */
+  isDown = false;
+  connections = 0;
+
+  private constructor(server: Server) {
+    this.#server = server;
+  }
+
+  static async to(port: number): Promise<FaultProxy> {
+    const server = createServer();
+    const proxy = new FaultProxy(server);
+    server.on('connection', (near) => proxy.#onConnection(near, port));
+    await new Promise<void>((resolve) => {
+      server.listen(0, '127.0.0.1', resolve);
+    });
+    return proxy;
+  }
+
+  get port(): number {
+    return (this.#server.address() as AddressInfo).port;
+  }
+
+  /** Resets every connection. */
+  reset(): void {
+    for (const [near, far] of this.#pairs) {
+      near.resetAndDestroy();
+      far.resetAndDestroy();
+    }
+    this.#pairs.clear();
+  }
+
+  async close(): Promise<void> {
+    this.reset();
+    await new Promise((resolve) => {
+      this.#server.close(resolve);
+    });
+  }
+
+  #onConnection(near: Socket, port: number): void {
+    if (this.isDown) {
+      near.resetAndDestroy();
+      return;
+    }
+    this.connections += 1;
+    const far = connect(port, '127.0.0.1');
+    const pair = [near, far] as const;
+    this.#pairs.add(pair);
+    near.setNoDelay(true);
+    far.setNoDelay(true);
+    this.#pass(near, far);
+    this.#pass(far, near);
+  }
+
+  #pass(from: Socket, to: Socket): void {
+    from.on('data', (bytes: Buffer) => {
+      if (this.isStalled) return;
+      if (this.pieceBytes === 0) to.write(bytes);
+      else {
+        for (let at = 0; at < bytes.length; at += this.pieceBytes)
+          to.write(bytes.subarray(at, at + this.pieceBytes));
+      }
+    });
+    from.on('end', () => to.end());
+    from.on('error', () => to.destroy());
+    from.on('close', () => to.destroy());
+  }
+}
