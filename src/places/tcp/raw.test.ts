@@ -30,7 +30,7 @@ afterEach(async () => {
 });
 
 async function use(url: string, options: Parameters<typeof open>[1] = {}): Promise<Mailbox> {
-  const mailbox = (await open(url, { codec: 'text', ...options })) as unknown as Mailbox;
+  const mailbox = await open(url, { codec: 'text', ...options });
   opened.push(mailbox);
   return mailbox;
 }

@@ -26,7 +26,7 @@ afterEach(async () => {
 });
 
 async function use(url: string, options: Parameters<typeof open>[1] = {}): Promise<Mailbox> {
-  const mailbox = (await open(url, options)) as unknown as Mailbox;
+  const mailbox = await open(url, options);
   opened.push(mailbox);
   return mailbox;
 }
@@ -138,7 +138,7 @@ describe('listening and connecting', () => {
   test('a listener keeps the process alive, an idle connection does not', async () => {
     const host = peers.start({ url: LISTEN, act: 'open-and-end' });
     const { address } = await host.hears((said) => said['ready'] === true);
-    const guest = peers.start({ url: address as string, act: 'open-and-end' });
+    const guest = peers.start({ url: address, act: 'open-and-end' });
     expect(await guest.exited).toBe(0);
     expect(host.child.exitCode).toBeNull();
   });

@@ -40,7 +40,7 @@ afterEach(async () => {
 afterAll(() => peers.end());
 
 async function use(options: Parameters<typeof open>[1] = {}): Promise<Mailbox> {
-  const mailbox = (await open(url as string, options)) as unknown as Mailbox;
+  const mailbox = await open(url as string, options);
   opened.push(mailbox);
   return mailbox;
 }
@@ -75,7 +75,7 @@ describe('the socket', () => {
     ]) {
       expect(await codeOf(open(bad)), bad).toBe('NARU_INVALID_ARGUMENT');
     }
-    expect(await codeOf(open(`unix://${folder}/none/m.sock` as string))).toBe('NARU_NOT_FOUND');
+    expect(await codeOf(open(`unix://${folder}/none/m.sock`))).toBe('NARU_NOT_FOUND');
   });
 
   test('is not made over a file that is something else', async () => {
