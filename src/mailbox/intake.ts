@@ -3,6 +3,7 @@
 
 import { NaruError } from '../errors/index.ts';
 import type { Delivery, Driver, Receiver } from './driver.ts';
+import { Seat } from './seat.ts';
 import { timeoutError, watchLimits, type WaitLimits } from './waiting.ts';
 
 interface WaitingReceive {
@@ -13,11 +14,9 @@ interface WaitingReceive {
 }
 
 export class Intake {
-  readonly #driver: Driver;
   readonly #mailbox: string;
   readonly #single: Delivery[] = [];
-  #receiver: Receiver | undefined;
-  #attaching: Promise<Receiver> | undefined;
+  readonly #seat: Seat<Receiver>;
   #waiting: WaitingReceive[] = [];
   /** Sum of `max` over all that wait. */
   #wanted = 0;
@@ -30,7 +29,7 @@ export class Intake {
   received = 0;
 
   constructor(driver: Driver, mailbox: string) {
-    this.#driver = driver;
+    this.#seat = new Seat(() => driver.attachReceiver());
     this.#mailbox = mailbox;
   }
 
@@ -44,29 +43,18 @@ export class Intake {
   }
 
   get attached(): Receiver | undefined {
-    return this.#receiver;
+    return this.#seat.end;
   }
 
   /** Takes the consumer's seat. Idempotent. */
   attach(): Promise<Receiver> {
     if (this.#failed !== undefined) return Promise.reject(this.#failed);
-    this.#attaching ??= this.#driver.attachReceiver().then(
-      (receiver) => (this.#receiver = receiver),
-      (error: unknown) => {
-        this.#attaching = undefined;
-        throw error;
-      },
-    );
-    return this.#attaching;
+    return this.#seat.take();
   }
 
   /** Gives the seat back; unsettled messages return to the place. */
   async detach(): Promise<void> {
-    const attaching = this.#attaching;
-    if (attaching === undefined) return;
-    this.#attaching = undefined;
-    const receiver = await attaching.catch(() => undefined);
-    this.#receiver = undefined;
+    const receiver = await this.#seat.leave();
     if (receiver === undefined) return;
     this.#rejectAll(new NaruError('NARU_CLOSED', `${this.#mailbox}: the consumer was disconnected`));
     await receiver.close();
@@ -111,7 +99,7 @@ export class Intake {
 
   /** The driver says that there may be something. It may say so from inside take(): then once more, afterwards. */
   drain(): void {
-    const receiver = this.#receiver;
+    const receiver = this.#seat.end;
     this.#drainAgain = true;
     if (receiver === undefined || this.#draining || this.#waiting.length === 0) return;
     this.#draining = true;
@@ -179,7 +167,7 @@ export class Intake {
           stop();
           this.#remove(entry);
           reject(error);
-          if (this.#receiver === receiver) receiver.want(this.#wanted);
+          if (this.#seat.end === receiver) receiver.want(this.#wanted);
         },
       };
       if (limits.signal !== undefined || limits.timeoutMs !== undefined) {

@@ -6,6 +6,7 @@ import type { Confirm } from './capabilities.ts';
 import type { Driver, Outgoing, Sender } from './driver.ts';
 import type { EventHub } from './events.ts';
 import type { FullPolicy, NobodyPolicy } from './options.ts';
+import { Seat } from './seat.ts';
 import { timeoutError, watchLimits, type WaitLimits } from './waiting.ts';
 
 const RANK: Readonly<Record<Confirm, number>> = { accepted: 0, placed: 1, durable: 2, received: 3 };
@@ -40,8 +41,7 @@ export class Outbox {
   readonly #settings: OutboxSettings;
   readonly #dropped: Record<string, number> = {};
   readonly #single: Outgoing[] = [];
-  #sender: Sender | undefined;
-  #attaching: Promise<Sender> | undefined;
+  readonly #seat: Seat<Sender>;
   #waiting: WaitingSend[] = [];
   #waitingMessages = 0;
   #toldFull = false;
@@ -53,6 +53,7 @@ export class Outbox {
 
   constructor(driver: Driver, events: EventHub, settings: OutboxSettings) {
     this.#driver = driver;
+    this.#seat = new Seat(() => driver.attachSender());
     this.#events = events;
     this.#settings = settings;
   }
@@ -72,29 +73,18 @@ export class Outbox {
 
   /** The attached end, for synchronous use. @throws NARU_INVALID_ARGUMENT when there is none yet */
   get attached(): Sender | undefined {
-    return this.#sender;
+    return this.#seat.end;
   }
 
   /** Takes the producer's seat. Idempotent. */
   attach(): Promise<Sender> {
     if (this.#closed !== undefined) return Promise.reject(this.#closed);
-    this.#attaching ??= this.#driver.attachSender().then(
-      (sender) => (this.#sender = sender),
-      (error: unknown) => {
-        this.#attaching = undefined;
-        throw error;
-      },
-    );
-    return this.#attaching;
+    return this.#seat.take();
   }
 
   /** Gives the seat back; waiting sends of this handle fail. */
   async detach(): Promise<void> {
-    const attaching = this.#attaching;
-    if (attaching === undefined) return;
-    this.#attaching = undefined;
-    const sender = await attaching.catch(() => undefined);
-    this.#sender = undefined;
+    const sender = await this.#seat.leave();
     if (sender === undefined) return;
     this.#rejectAll(new NaruError('NARU_CLOSED', `${this.#settings.mailbox}: the producer was disconnected`));
     await sender.close();
@@ -143,7 +133,7 @@ export class Outbox {
 
   /** The driver says there may be room, or a consumer came. It may say so from inside offer(): then once more, afterwards. */
   flush(): void {
-    const sender = this.#sender;
+    const sender = this.#seat.end;
     this.#flushAgain = true;
     if (sender === undefined || this.#flushing) return;
     this.#flushing = true;
