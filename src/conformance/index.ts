@@ -51,11 +51,21 @@ export async function runConformance(options: ConformanceOptions): Promise<Confo
 async function runOne({ rule, text, shape, skip, run }: ConformanceCase): Promise<ConformanceResult> {
   if (skip !== undefined) return { rule, text, shape, outcome: 'skipped', reason: skip, durationMs: 0 };
   const started = performance.now();
+  // A runner does this itself. A rejection that nobody handles is a failure, and a failed case must not end the run.
+  const unhandled: unknown[] = [];
+  const note = (reason: unknown): number => unhandled.push(reason);
+  process.on('unhandledRejection', note);
   try {
     await run();
+    if (unhandled.length > 0)
+      throw new Error(`${rule} (${shape}): ${text}\n  a rejection was not handled`, { cause: unhandled[0] });
     return { rule, text, shape, outcome: 'passed', durationMs: performance.now() - started };
   } catch (thrown) {
     const error = thrown instanceof Error ? thrown : new Error(String(thrown));
+    // What the case left behind rejects in the turns after it.
+    await new Promise(setImmediate);
     return { rule, text, shape, outcome: 'failed', error, durationMs: performance.now() - started };
+  } finally {
+    process.off('unhandledRejection', note);
   }
 }

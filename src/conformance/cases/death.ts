@@ -12,7 +12,7 @@ const OTHERS = ['worker', 'child'] as const;
 export const death: readonly Rule[] = [
   {
     id: 'death.1',
-    text: 'what a killed consumer had not settled is delivered again, marked as redelivered, before younger messages',
+    text: 'what a killed consumer had not settled is delivered again, marked as redelivered, and once its death is seen before younger messages',
     needs: ['ack'],
     shapes: OTHERS,
     covers: ['R3', 'R6'],
@@ -25,6 +25,7 @@ export const death: readonly Rule[] = [
       if (first === undefined) throw new Error('two messages');
       await holding.settle(first, 'ack');
       await doomed.kill();
+      await eventually(() => near.peers.consumers === 0, 'its death was seen');
       const got: [number, boolean][] = [];
       while (got.length < 3) {
         const message = await near.receive({ timeoutMs: 8_000 });
@@ -76,6 +77,7 @@ export const death: readonly Rule[] = [
       const sending = near.send(t.filler(filled + 1));
       await isSettled(sending);
       await doomed.kill();
+      await eventually(() => near.peers.consumers === 0, 'its death was seen');
       const far = await t.far();
       const seen = await far.receiveCount(filled + 1);
       await within(sending, 8_000, 'the send');

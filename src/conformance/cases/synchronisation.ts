@@ -236,7 +236,7 @@ const waiting: readonly Rule[] = [
         await isSettled(sending, 5);
         // Some places make room for several at a time: take until this one went in.
         while (!(await isSettled(sending, 1)) && received < sent) {
-          received += (await far.receiveMany(4, { timeoutMs: 8_000 })).length;
+          received += (await far.receiveMany(32, { timeoutMs: 8_000 })).length;
         }
         await within(sending, 8_000, 'the send for which room was made');
         sent += await t.fill(near);
