@@ -122,3 +122,14 @@ test('a wrong URL from the environment or a file is bad configuration: 78', asyn
   expect((await sandbox.run(['send', '--url-file', file, 'x'])).code).toBe(78);
   expect((await sandbox.run(['send', '--url-file', sandbox.path('absent'), 'x'])).code).toBe(78);
 });
+
+test('the reference page names every command and every flag', async () => {
+  await using sandbox = new Sandbox();
+  const page = readFileSync(new URL('../../docs/reference/cli.md', import.meta.url), 'utf8');
+  for (const name of COMMANDS) {
+    expect(page).toContain(`naru ${name}`);
+    const help = (await sandbox.run([name, '--help'])).stdout.toString();
+    for (const [flag] of help.matchAll(/(?<=^ *)--[a-z-]+/gm))
+      expect(page, `${name} ${flag}`).toContain(flag);
+  }
+});
