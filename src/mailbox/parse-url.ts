@@ -134,7 +134,8 @@ function parseAuthority(
   if (match === null || (port !== undefined && port > 65_535)) {
     throw new NaruError(
       'NARU_INVALID_ARGUMENT',
-      `"${redactUrl(url)}": "${address.slice(0, 80)}" is no name and no host:port`,
+      // The text itself may be the beginning of a password with a slash in it.
+      `"${redactUrl(url)}": what stands after // is no name and no host:port (in a password / ? # are %2F %3F %23)`,
     );
   }
   const colon = user.indexOf(':');
