@@ -41,7 +41,7 @@ export interface TlsOptions {
 export interface WaitOptions {
   /** How long a waiting thread spins before it yields, in microseconds. Default 0 for event loops, 20 for `…Sync`. */
   readonly spinMicros?: number;
-  /** How many times it yields before it parks. Default 2 for event loops, 10 for `…Sync`. */
+  /** How many times it yields before it parks. Default: 0 to 24 for event loops, by what it brought of late; 10 for `…Sync`. */
   readonly yields?: number;
 }
 

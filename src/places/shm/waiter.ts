@@ -25,6 +25,10 @@ export const SAFETY_MS = 500;
 /** How long a ring may be on its way. */
 const GRACE_MS = 100;
 const LOOP_YIELDS = 2;
+const LOOP_YIELDS_MAX = 24;
+/** Turning in vain takes the processor from the very peer that is waited for: it is tried again only so often. */
+const PARKS_BEFORE_TRIAL = 64;
+const TRIAL_YIELDS = 8;
 const THREAD_SPIN_MICROS = 20;
 const THREAD_YIELDS = 10;
 
@@ -46,6 +50,9 @@ export class Waiter {
   readonly #options: WaitOptions;
   readonly #turn = (): void => this.#lingered();
   #turnsLeft = 0;
+  #patience = LOOP_YIELDS;
+  #parksInVain = 0;
+  #hasTurned = false;
   #immediate: NodeJS.Immediate | undefined;
   #isReferenced = true;
   #isClosed = false;
@@ -90,7 +97,8 @@ export class Waiter {
   arm(): void {
     if (this.#isClosed) return;
     if (this.#doorbell.isParked) this.#doorbell.wake();
-    this.#turnsLeft = this.#options.yields ?? LOOP_YIELDS;
+    this.#turnsLeft = this.#options.yields ?? this.#patience;
+    this.#hasTurned = false;
     this.#immediate ??= setImmediate(this.#turn);
     this.#hold(this.#mustHold());
   }
@@ -197,9 +205,13 @@ export class Waiter {
   #lingered(): void {
     this.#immediate = undefined;
     if (this.#isClosed) return;
-    if (this.#anyReady(this.#turnsLeft === 0) || this.#spinInLoop()) return this.#fire();
+    if (this.#anyReady(this.#turnsLeft === 0) || this.#spinInLoop()) {
+      if (this.#hasTurned) this.#adapt(true);
+      return this.#fire();
+    }
     if (this.#turnsLeft > 0) {
       this.#turnsLeft -= 1;
+      this.#hasTurned = true;
       this.#immediate = setImmediate(this.#turn);
       return;
     }
@@ -221,8 +233,22 @@ export class Waiter {
     this.#doorbell.park(BELL.parkedLoop, wants);
     this.counters.parks += 1;
     this.#edges.failpoint('park:before-look');
-    if (this.#anyReady(true)) this.#fire();
-    else this.#hold(this.#mustHold());
+    if (this.#anyReady(true)) return this.#fire();
+    this.#adapt(false);
+    this.#hold(this.#mustHold());
+  }
+
+  /** Turns more where turning finds something, less where it does not. */
+  #adapt(isFound: boolean): void {
+    if (isFound) {
+      this.#patience = Math.min(Math.max(this.#patience * 2, LOOP_YIELDS), LOOP_YIELDS_MAX);
+      return;
+    }
+    this.#patience >>>= 1;
+    this.#parksInVain += 1;
+    if (this.#parksInVain < PARKS_BEFORE_TRIAL) return;
+    this.#parksInVain = 0;
+    this.#patience = TRIAL_YIELDS;
   }
 
   #rung(): void {
