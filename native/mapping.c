@@ -62,8 +62,16 @@ static void finalize(mapping *it) {
   if (unused) free(it);
 }
 
+// V8 counts an external ArrayBuffer (never a SharedArrayBuffer) as memory that collecting could free, and 16 MiB a mailbox
+// make it collect all the time. Shared memory is not the heap's: what V8 adds and later takes off is taken off and added here.
+static void discount(napi_env env, int64_t size) {
+  int64_t total;
+  napi_adjust_external_memory(env, size, &total);
+}
+
 static void finalize_plain(napi_env env, void *data, void *hint) {
-  (void)env, (void)data;
+  (void)data;
+  discount(env, (int64_t)((mapping *)hint)->size);
   finalize(hint);
 }
 
@@ -120,7 +128,10 @@ static napi_value wrap(napi_env env, void *data, size_t size) {
   napi_status status = shared != NULL
                            ? shared(env, data, size, finalize_shared, it, &buffer)
                            : napi_create_external_arraybuffer(env, data, size, finalize_plain, it, &buffer);
-  if (status == napi_ok) return buffer;
+  if (status == napi_ok) {
+    if (shared == NULL) discount(env, -(int64_t)size);
+    return buffer;
+  }
   finalize(it);
   bool pending = false;
   napi_is_exception_pending(env, &pending);

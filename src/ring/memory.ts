@@ -45,12 +45,19 @@ const OWNERS: readonly RingOwner[] = ['users', 'process', 'system'];
 const PARTICIPANTS_OFFSET = L.PAGE_BYTES;
 const LANES_OFFSET = PARTICIPANTS_OFFSET + L.PARTICIPANTS * L.PARTICIPANT_STRIDE;
 
-/** Views over mapped bytes whose geometry is known. */
-export function ringMemory(buffer: ArrayBufferLike, geometry: Geometry): RingMemory {
+/**
+ * Views over mapped bytes whose geometry is known.
+ * @param length  how much of the object is there; less than all of it when only header and tables are
+ */
+export function ringMemory(
+  buffer: ArrayBufferLike,
+  geometry: Geometry,
+  length: number = geometry.fileBytes,
+): RingMemory {
   return {
-    words: new Int32Array(buffer, 0, geometry.fileBytes >>> 2),
-    bytes: new Uint8Array(buffer, 0, geometry.fileBytes),
-    view: new DataView(buffer, 0, geometry.fileBytes),
+    words: new Int32Array(buffer, 0, length >>> 2),
+    bytes: new Uint8Array(buffer, 0, length),
+    view: new DataView(buffer, 0, length),
     geometry,
   };
 }

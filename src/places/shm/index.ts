@@ -23,7 +23,7 @@ export {
 export { runtimeFolder } from './folder.ts';
 
 /** How many other mailboxes a creation looks at, for what the dead left. */
-const SWEEP_MAX = 16;
+const SWEEP_MAX = 8;
 
 export const place: Place = {
   modes: [shm],

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { checkName } from '../../mailbox/parse-url.ts';
 import { takeCensus } from '../../ring/census.ts';
 import { CLOSED, HEADER } from '../../ring/layout.ts';
-import { headerWord } from '../../ring/memory.ts';
+import { headerWord, type RingMemory } from '../../ring/memory.ts';
 import {
   consumerSeat,
   identityOf,
@@ -18,7 +18,7 @@ import { closeFor } from '../../ring/recovery.ts';
 import { defaultEdges, type ShmEdges } from './edges.ts';
 import { isDead, PeerBells } from './fifo.ts';
 import { lockFolder, removeFolder, runtimeFolder, tryLockFolder } from './folder.ts';
-import { openObject, releaseObject, type RingObject } from './object.ts';
+import { openObject, readTables, releaseObject, type RingObject } from './object.ts';
 import { ringAll } from './participation.ts';
 
 /** The lock is only ever held for a few system calls. */
@@ -135,12 +135,8 @@ function removeIfDead(path: string, edges: ShmEdges): boolean {
   if (lock === 'absent') return removeEmpty(path);
   if (lock === 'busy') return false;
   try {
-    const object = openObject(path, edges, true);
-    if (typeof object === 'object') {
-      const isLeftover = isDeadMailbox(path, object, edges);
-      releaseObject(object, edges);
-      if (!isLeftover) return false;
-    }
+    const tables = readTables(path);
+    if (typeof tables === 'object' && !isDeadMailbox(path, tables, edges)) return false;
     removeFolder(path, edges.failpoint);
     return true;
   } catch {
@@ -161,7 +157,7 @@ function removeEmpty(path: string): boolean {
   }
 }
 
-function isDeadMailbox(path: string, { memory }: RingObject, edges: ShmEdges): boolean {
+function isDeadMailbox(path: string, memory: RingMemory, edges: ShmEdges): boolean {
   const { owner } = memory.geometry;
   const living = listParticipants(memory).filter((one) => !isDead(path, one, edges));
   if (Atomics.load(memory.words, headerWord(HEADER.closed)) !== CLOSED.open) return living.length === 0;
@@ -198,7 +194,7 @@ function describe(name: string, path: string, edges: ShmEdges): ListedMailbox {
     const { depth, depthBytes, unsettled } = takeCensus(memory);
     return {
       ...nothing,
-      state: isDeadMailbox(path, object, edges) ? 'leftover' : 'live',
+      state: isDeadMailbox(path, memory, edges) ? 'leftover' : 'live',
       owner: geometry.owner,
       relation: geometry.relation,
       createdMs: geometry.createdMs,

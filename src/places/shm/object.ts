@@ -64,7 +64,7 @@ export function markReady(memory: RingMemory): void {
 }
 
 /**
- * Opens the object after every check.
+ * Opens and maps the object after every check.
  *
  * @returns `absent` when there is none; `unfinished` when its creator died before the ready mark
  * @throws NARU_DENIED (somebody else's, links, open to others), NARU_CORRUPT, NARU_UNSUPPORTED, NARU_LIMIT
@@ -74,6 +74,28 @@ export function openObject(
   edges: Pick<ShmEdges, 'native'>,
   readOnly = false,
 ): RingObject | 'absent' | 'unfinished' {
+  return withFile(folder, readOnly, (path, fd, geometry) => mapObject(path, fd, geometry, edges, readOnly));
+}
+
+/**
+ * A copy of header and tables, without the lanes: enough to see who takes part, and much cheaper than a mapping.
+ * @returns and throws as openObject()
+ */
+export function readTables(folder: string): RingMemory | 'absent' | 'unfinished' {
+  return withFile(folder, true, (path, fd, geometry) => {
+    const tables = new Uint8Array(geometry.dataOffset);
+    attempt('reading', path, () => fs.readSync(fd, tables, 0, tables.length, 0));
+    fs.closeSync(fd);
+    return ringMemory(tables.buffer, geometry, tables.length);
+  });
+}
+
+/** Opens the file and checks it; `use` has to close it, unless it throws. */
+function withFile<T>(
+  folder: string,
+  readOnly: boolean,
+  use: (path: string, fd: number, geometry: Geometry) => T,
+): T | 'absent' | 'unfinished' {
   const path = join(folder, RING_FILE);
   let fd: number;
   try {
@@ -85,15 +107,13 @@ export function openObject(
   try {
     const size = checkedSize(fd, path);
     const geometry = size === 0 ? undefined : readHeader(readFirstPage(fd, path), size, path);
-    if (geometry === undefined) {
-      fs.closeSync(fd);
-      return 'unfinished';
-    }
-    return mapObject(path, fd, geometry, edges, readOnly);
+    if (geometry !== undefined) return use(path, fd, geometry);
   } catch (error) {
     fs.closeSync(fd);
     throw ioError(error, 'opening', path);
   }
+  fs.closeSync(fd);
+  return 'unfinished';
 }
 
 function checkedSize(fd: number, path: string): number {
