@@ -50,6 +50,9 @@ for (const snippet of snippets) {
 beforeAll(() => {
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });
+  // What a reader of docs/internals/conformance.md has beside the program.
+  const declared = `import type { Capabilities } from 'naru';\nexport declare const capabilities: Capabilities;\n`;
+  writeFileSync(join(folder, 'capabilities.ts'), declared);
   for (const { name, code } of snippets) writeFileSync(join(folder, `${name}.ts`), code);
   const compilerOptions = {
     rootDir: '.',

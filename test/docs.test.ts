@@ -29,7 +29,9 @@ test('generated parts of the docs are current (npm run generate brings them up t
 test('the errors page names every code, and the docs name no code that does not exist', () => {
   const documented = new Set(read('docs/reference/errors.md').match(/NARU_[A-Z]+(?:_[A-Z]+)*/g));
   expect(Object.keys(ERROR_CODES).filter((code) => !documented.has(code))).toEqual([]);
-  const environment = ['NARU_RUNTIME_DIR', 'NARU_NO_NATIVE', 'NARU_URL'];
+  const environment = 'NARU_RUNTIME_DIR NARU_NO_NATIVE NARU_URL NARU_ID NARU_DELIVERIES NARU_HEADERS'.split(
+    ' ',
+  );
   for (const page of pages()) {
     const codes = read(page).match(/NARU_[A-Z]+(?:_[A-Z]+)*/g) ?? [];
     expect(

@@ -29,6 +29,7 @@ export async function generatedDocs(): Promise<GeneratedDoc[]> {
     Object.entries(parts).reduce((page, [name, body]) => replacePart(page, name, body), text);
   return [
     'README.md',
+    'docs/guide/model.md',
     'docs/reference/errors.md',
     'docs/reference/capabilities.md',
     'docs/reference/options.md',
