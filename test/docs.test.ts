@@ -29,9 +29,8 @@ test('generated parts of the docs are current (npm run generate brings them up t
 test('the errors page names every code, and the docs name no code that does not exist', () => {
   const documented = new Set(read('docs/reference/errors.md').match(/NARU_[A-Z]+(?:_[A-Z]+)*/g));
   expect(Object.keys(ERROR_CODES).filter((code) => !documented.has(code))).toEqual([]);
-  const environment = 'NARU_RUNTIME_DIR NARU_NO_NATIVE NARU_URL NARU_ID NARU_DELIVERIES NARU_HEADERS'.split(
-    ' ',
-  );
+  const variables = ['RUNTIME_DIR', 'NO_NATIVE', 'URL', 'DEBUG', 'ID', 'DELIVERIES', 'HEADERS', 'TYPE'];
+  const environment = variables.map((name) => `NARU_${name}`);
   for (const page of pages()) {
     const codes = read(page).match(/NARU_[A-Z]+(?:_[A-Z]+)*/g) ?? [];
     expect(
