@@ -2,7 +2,7 @@
 // consumer. The frames are described in docs/internals/link-protocol.md.
 
 import { isNaruError, NaruError } from '../errors/index.ts';
-import { encodedSize } from '../wire/envelope.ts';
+import { bodyOffset, encodedSize } from '../wire/envelope.ts';
 import { FrameType, parseJson, PROTOCOL, readAddressed, readCoded, readFrameText } from '../wire/frames.ts';
 import type { Chunk } from '../wire/splitter.ts';
 import { Connection, type LinkStream } from './connection.ts';
@@ -225,8 +225,9 @@ export class HostConnection implements Participant {
 
   #onReply(chunk: Chunk, start: number, end: number): void {
     const { id, text, offset } = readAddressed(FrameType.reply, chunk, start, end);
-    const from = { sender: this.#identity, origin: undefined, index: 0, ids: false };
-    const item = itemOf(chunk, offset, end - offset, end - offset, from);
+    const length = end - offset;
+    const body = bodyOffset(chunk.view, offset, length);
+    const item = itemOf(chunk, offset, length, body, length, this.#identity, undefined, 0, false);
     try {
       this.#host.answer(text, item);
       this.#respond(id, {});

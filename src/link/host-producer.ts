@@ -61,8 +61,7 @@ export class HostProducer implements Origin {
     }
     const wantsReceipt = (chunk.view.getUint8(start) & WANTS_RECEIPT) !== 0;
     const origin = wantsReceipt ? this : undefined;
-    const from = { sender: this.#identity, origin, index, ids: dedup > 0 };
-    const item = itemOf(chunk, offset, length, cost, from);
+    const item = itemOf(chunk, offset, length, body, cost, this.#identity, origin, index, dedup > 0);
     if (this.#parked.length > 0 || !this.#place(item)) this.#parked.push(item);
   }
 

@@ -129,7 +129,7 @@ export class Host {
 
   /** @throws NARU_INVALID_ARGUMENT  a priority out of range */
   offer(item: HostItem): OfferResult {
-    return this.#store.offer(item, item);
+    return this.#store.offer(item, item.meta);
   }
 
   subscribe(ready: () => void, options: ConsumerOptions): Subscription<HostItem> {

@@ -4,7 +4,14 @@
 import type { Delivery, Outgoing } from '../mailbox/driver.ts';
 import type { ItemMeta } from '../store/types.ts';
 import type { MessageFields } from '../wire/envelope-types.ts';
-import { bodyOffset, encodeEnvelope, fieldsBefore, PREFIX_BYTES } from '../wire/envelope.ts';
+import {
+  bodyOffset,
+  encodeEnvelope,
+  fieldsBefore,
+  PREFIX_BYTES,
+  sequenceAt,
+  timeAt,
+} from '../wire/envelope.ts';
 import type { Chunk } from '../wire/splitter.ts';
 import type { Slab } from './slab.ts';
 
@@ -14,15 +21,19 @@ export interface Origin {
   confirmed(index: number): void;
 }
 
-/** One message in the store; it is its own meta data. */
-export interface HostItem extends ItemMeta {
+/** One message in the store. */
+export interface HostItem {
   readonly chunk: Chunk;
   readonly offset: number;
   readonly length: number;
+  /** Where its body starts in the chunk. */
+  readonly body: number;
   readonly sender: string;
   /** Undefined: nobody waits for the receipt. */
   readonly origin: Origin | undefined;
   readonly index: number;
+  /** What the store must know; one object for many messages of one size that have no fields. */
+  readonly meta: ItemMeta;
 }
 
 /** How much of the capacity a message takes: its body and its fields; at most everything, so that any message fits. */
@@ -32,38 +43,58 @@ export function costOf(encodedBytes: number, capacityBytes: number): number {
 
 /**
  * The item around an encoded message.
- * @throws NARU_INVALID_MESSAGE  the bytes are not a message
+ *
+ * @param body  from bodyOffset(), which has checked the message
+ * @param ids   the store drops duplicates: it wants the message's id
+ * @throws NARU_INVALID_MESSAGE  its fields cannot be read
  */
 export function itemOf(
   chunk: Chunk,
   offset: number,
   length: number,
+  body: number,
   sizeBytes: number,
-  from: {
-    readonly sender: string;
-    readonly origin: Origin | undefined;
-    readonly index: number;
-    readonly ids: boolean;
-  },
+  sender: string,
+  origin: Origin | undefined,
+  index: number,
+  ids: boolean,
 ): HostItem {
-  const body = bodyOffset(chunk.view, offset, length);
+  const isPlain = body === offset + PREFIX_BYTES && !ids;
+  const meta = isPlain
+    ? plainMeta(sizeBytes)
+    : metaOf(chunk, offset, body, sizeBytes, ids ? sender : undefined);
+  return { chunk, offset, length, body, sender, origin, index, meta };
+}
+
+/** @param sender  given where the store wants an id */
+function metaOf(
+  chunk: Chunk,
+  offset: number,
+  body: number,
+  sizeBytes: number,
+  sender: string | undefined,
+): ItemMeta {
   const fields = fieldsBefore(chunk.bytes, offset, body);
-  const { sender, origin, index } = from;
-  const id = from.ids ? (fields?.id ?? `${sender}-${chunk.view.getUint32(offset + 4, true)}`) : undefined;
+  const ownId = sender === undefined ? undefined : `${sender}-${sequenceAt(chunk.view, offset)}`;
   return {
     sizeBytes,
     priority: fields?.priority,
     ttlMs: fields?.ttlMs,
     delayMs: fields?.delayMs,
     key: fields?.key,
-    id,
-    chunk,
-    offset,
-    length,
-    sender,
-    origin,
-    index,
+    id: sender === undefined ? undefined : (fields?.id ?? ownId),
   };
+}
+
+let lastPlain: ItemMeta = { sizeBytes: -1 };
+
+function plainMeta(sizeBytes: number): ItemMeta {
+  if (lastPlain.sizeBytes !== sizeBytes) {
+    // With all its names: one shape of object for the store.
+    const none = undefined;
+    lastPlain = { sizeBytes, priority: none, ttlMs: none, delayMs: none, key: none, id: none };
+  }
+  return lastPlain;
 }
 
 /** Encodes a message of this process into memory of its own. @param length  its encodedSize() */
@@ -74,12 +105,12 @@ export function keep(message: Outgoing, length: number, slab: Slab): { chunk: Ch
   return { chunk, offset };
 }
 
-/** A message in the hands of a consumer. `seat` tells whose it is: one of an earlier connection can no longer be settled. */
+/**
+ * A message in the hands of a consumer; body, sequence and time are read when somebody asks. `seat` tells whose it is: one of
+ * an earlier connection can no longer be settled.
+ */
 export class LinkDelivery implements Delivery {
-  readonly body: Uint8Array;
   readonly sender: string;
-  readonly sequence: number;
-  readonly time: number;
   readonly fields: MessageFields | undefined;
   readonly deliveries: number;
   readonly receipt: boolean;
@@ -87,6 +118,12 @@ export class LinkDelivery implements Delivery {
   readonly seat: object;
   /** Bytes of the encoded message. */
   readonly size: number;
+  /** Who waits for its receipt, where the mailbox lives in this process. */
+  readonly item: HostItem | undefined;
+  readonly #chunk: Chunk;
+  readonly #offset: number;
+  readonly #bodyStart: number;
+  #body: Uint8Array | undefined;
 
   /** @throws NARU_INVALID_MESSAGE  the bytes are not a message */
   constructor(
@@ -98,17 +135,38 @@ export class LinkDelivery implements Delivery {
     receipt: boolean,
     token: number,
     seat: object,
+    item?: HostItem,
   ) {
-    const body = bodyOffset(chunk.view, offset, length);
-    this.body = chunk.bytes.subarray(body, offset + length);
+    const body = item === undefined ? bodyOffset(chunk.view, offset, length) : item.body;
     this.sender = sender;
-    this.sequence = chunk.view.getUint32(offset + 4, true);
-    this.time = chunk.view.getFloat64(offset + 8, true);
-    this.fields = fieldsBefore(chunk.bytes, offset, body);
+    this.fields = body === offset + PREFIX_BYTES ? undefined : fieldsBefore(chunk.bytes, offset, body);
     this.deliveries = deliveries;
     this.receipt = receipt;
     this.token = token;
     this.seat = seat;
     this.size = length;
+    this.item = item;
+    this.#chunk = chunk;
+    this.#offset = offset;
+    this.#bodyStart = body;
+  }
+
+  get body(): Uint8Array {
+    const { bytes } = this.#chunk;
+    // Not bytes.subarray(), which takes twice as long.
+    this.#body ??= new Uint8Array(
+      bytes.buffer,
+      bytes.byteOffset + this.#bodyStart,
+      this.#offset + this.size - this.#bodyStart,
+    );
+    return this.#body;
+  }
+
+  get sequence(): number {
+    return sequenceAt(this.#chunk.view, this.#offset);
+  }
+
+  get time(): number {
+    return timeAt(this.#chunk.view, this.#offset);
   }
 }

@@ -4,7 +4,7 @@
 import { NaruError } from '../errors/index.ts';
 import type { Confirm } from '../mailbox/capabilities.ts';
 import type { Delivery, Outcome, Outgoing, PlaceStats } from '../mailbox/driver.ts';
-import { encodedSize } from '../wire/envelope.ts';
+import { bodyOffset, encodedSize } from '../wire/envelope.ts';
 import type { Entry, Subscription } from '../store/types.ts';
 import type { Account } from './credit.ts';
 import type { Host, Participant } from './host.ts';
@@ -170,8 +170,8 @@ export class LocalSession implements Session, Participant {
   #answer(message: Outgoing): HostItem {
     const length = encodedSize(message);
     const { chunk, offset } = keep(message, length, new Slab());
-    const from = { sender: this.identity, origin: undefined, index: 0, ids: false };
-    return itemOf(chunk, offset, length, length, from);
+    const body = bodyOffset(chunk.view, offset, length);
+    return itemOf(chunk, offset, length, body, length, this.identity, undefined, 0, false);
   }
 }
 
@@ -255,8 +255,10 @@ class LocalProducer implements ProducerSeat, Origin {
     const index = this.#sent + 1;
     const origin = confirm === 'received' && done !== undefined ? this : undefined;
     const { chunk, offset } = keep(message, length, this.#slab);
-    const from = { sender: this.#session.identity, origin, index, ids: host.settings.dedup > 0 };
-    const result = host.offer(itemOf(chunk, offset, length, cost, from));
+    const body = bodyOffset(chunk.view, offset, length);
+    const { identity } = this.#session;
+    const ids = host.settings.dedup > 0;
+    const result = host.offer(itemOf(chunk, offset, length, body, cost, identity, origin, index, ids));
     if (result === 'full') {
       host.ledger.needs(this.#account, cost);
       return false;
@@ -332,8 +334,8 @@ class LocalConsumer implements ConsumerSeat {
   }
 
   received(delivery: Delivery): void {
-    const { item } = delivery as LocalDelivery;
-    item.origin?.confirmed(item.index);
+    const { item } = delivery as LinkDelivery;
+    item?.origin?.confirmed(item.index);
   }
 
   extend(delivery: Delivery, ms: number): void {
@@ -350,24 +352,14 @@ class LocalConsumer implements ConsumerSeat {
   }
 
   #owns(delivery: Delivery): boolean {
-    return (delivery as LocalDelivery).seat === this;
+    return (delivery as LinkDelivery).seat === this;
   }
 }
 
-/** A delivery that came straight from the store. */
-class LocalDelivery extends LinkDelivery {
-  readonly item: HostItem;
-
-  constructor(entry: Entry<HostItem>, seat: object) {
-    const { item } = entry;
-    const { chunk, offset, length, sender, origin } = item;
-    super(chunk, offset, length, sender, entry.deliveries, origin !== undefined, entry.token, seat);
-    this.item = item;
-  }
-}
-
-function deliveryOf(entry: Entry<HostItem>, seat: object): Delivery {
-  return new LocalDelivery(entry, seat);
+/** A delivery straight from the store. */
+function deliveryOf({ item, deliveries, token }: Entry<HostItem>, seat: object): LinkDelivery {
+  const { chunk, offset, length, sender, origin } = item;
+  return new LinkDelivery(chunk, offset, length, sender, deliveries, origin !== undefined, token, seat, item);
 }
 
 /**

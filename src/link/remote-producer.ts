@@ -16,12 +16,19 @@ import type { RemoteInit, SeatHolder } from './remote.ts';
 
 type Done = (error?: Error) => void;
 
+/** Messages one after the other for which the same waits: those of one sendMany(). */
+interface Run {
+  readonly done: Done | undefined;
+  count: number;
+}
+
 export class RemoteProducer implements ProducerSeat {
   readonly #connection: Connection;
   readonly #session: SeatHolder;
   readonly #init: RemoteInit;
-  /** For each message that is sent and not yet placed: who waits for that. */
-  readonly #unplaced = new Deque<Done | undefined>();
+  /** Who waits until the messages that are sent are placed, in order. */
+  readonly #unplaced = new Deque<Run>();
+  #lastRun: Run | undefined;
   /** Who waits for more than that, by index. */
   readonly #receipts = new Map<number, Done>();
   readonly #refused = new Map<number, NaruError>();
@@ -120,7 +127,9 @@ export class RemoteProducer implements ProducerSeat {
   lost(cause: NaruError): void {
     this.#lost = true;
     const waiting: (Done | undefined)[] = [];
-    while (this.#unplaced.size > 0) waiting.push(this.#unplaced.shift());
+    for (let run = this.#unplaced.shift(); run !== undefined; run = this.#unplaced.shift()) {
+      for (; run.count > 0; run.count -= 1) waiting.push(run.done);
+    }
     waiting.push(...this.#receipts.values());
     this.#receipts.clear();
     const text = `${this.#init.mailbox}: the connection broke before the receipt came: the message may or may not have arrived`;
@@ -135,8 +144,18 @@ export class RemoteProducer implements ProducerSeat {
     this.#sent += 1;
     this.#connection.writer.send(message, size, wantsReceipt);
     if (this.#unplaced.size === 0) this.#session.hold(Hold.done, true);
-    this.#unplaced.push(wantsReceipt ? undefined : done);
+    this.#expectPlaced(wantsReceipt ? undefined : done);
     if (wantsReceipt) this.#receipts.set(this.#sent, done);
+  }
+
+  #expectPlaced(done: Done | undefined): void {
+    const last = this.#lastRun;
+    if (last !== undefined && last.count > 0 && last.done === done) {
+      last.count += 1;
+      return;
+    }
+    this.#lastRun = { done, count: 1 };
+    this.#unplaced.push(this.#lastRun);
   }
 
   #ask(bytes: number): void {
@@ -146,21 +165,31 @@ export class RemoteProducer implements ProducerSeat {
   }
 
   #onPlaced(upTo: number): void {
+    // Both count the same messages, modulo 2^32.
     let count = (upTo - this.#placed) | 0;
-    if (count < 0 || count > this.#unplaced.size) {
+    if (count < 0 || ((this.#sent - this.#placed - count) | 0) < 0) {
       throw new NaruError(
         'NARU_CORRUPT',
         `${this.#init.mailbox}: the host placed what was not sent`,
         this.#init,
       );
     }
-    for (; count > 0; count -= 1) {
-      const done = this.#unplaced.shift();
+    for (let run = this.#unplaced.front(); count > 0 && run !== undefined; run = this.#unplaced.front()) {
+      const part = Math.min(count, run.count);
+      count -= part;
+      run.count -= part;
+      if (run.count === 0) this.#unplaced.shift();
+      this.#answer(run.done, part);
+    }
+    this.#checkClosed();
+  }
+
+  #answer(done: Done | undefined, count: number): void {
+    for (let left = count; left > 0; left -= 1) {
       this.#placed += 1;
       if (this.#refused.size === 0) done?.();
       else this.#onAnswer(done);
     }
-    this.#checkClosed();
   }
 
   #onAnswer(done: Done | undefined): void {

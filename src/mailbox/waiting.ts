@@ -105,21 +105,27 @@ export function checkLimits(limits: WaitLimits | undefined, mailbox: string): vo
 /** How long a loop of resolved promises may keep the event loop from timers, signals and sockets, in milliseconds. */
 const TURN_MS = 10;
 let turnStarted = 0;
-let scheduled = false;
+let isTurnTimed = false;
+
+/** performance.now() as it was when somebody asked first in this turn of the event loop. */
+export function turnTime(): number {
+  if (!isTurnTimed) {
+    isTurnTimed = true;
+    turnStarted = performance.now();
+    // Not unref(): an idle event loop would sleep over it and call an old time that of its next turn.
+    setImmediate(forgetTurn);
+  }
+  return turnStarted;
+}
 
 /**
  * True when microtasks have run for so long that the caller must await `nextTurn()` before it goes on. Without it, a
  * `for await` over a mailbox that is never empty would keep even a SIGINT handler from running.
  */
 export function turnIsOver(): boolean {
-  if (!scheduled) {
-    // The first call of a turn: note the time, and forget it when the loop has turned.
-    scheduled = true;
-    turnStarted = performance.now();
-    setImmediate(forgetTurn).unref();
-    return false;
-  }
-  return performance.now() - turnStarted > TURN_MS;
+  const isFirst = !isTurnTimed;
+  const started = turnTime();
+  return !isFirst && performance.now() - started > TURN_MS;
 }
 
 /** Resolves after the event loop has run timers, I/O and signal handlers. */
@@ -130,5 +136,5 @@ export function nextTurn(): Promise<void> {
 }
 
 function forgetTurn(): void {
-  scheduled = false;
+  isTurnTimed = false;
 }

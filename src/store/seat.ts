@@ -1,66 +1,74 @@
 // A consumer's seat at a queue: what it wants, whether it was called, and the table of what it has in flight. Who is called
 // when is in roster.ts.
 
+import { emptyRing } from './deque.ts';
 import type { FlightTable, Slot } from './slot.ts';
 
-/** Bits of a token that are the index in the seat's table; the rest is a serial number. */
-const INDEX_BITS = 24;
-const INDEX_MASK = 2 ** INDEX_BITS - 1;
-const SERIAL_END = 2 ** (53 - INDEX_BITS);
-
-/** A table that has grown beyond this is given back when nothing is in flight. */
-const TABLE_KEPT = 1024;
-
 /** What a seat may have in flight at most. */
-export const FLIGHTS_MAX: number = INDEX_MASK + 1;
+export const FLIGHTS_MAX: number = 2 ** 24;
 
-/** The slots a seat has in flight, by token: an array with reused places, since a Map costs more than the whole rest. */
+/** Smallest table, and what a table shrinks to when nothing is in flight. A power of two. */
+const TABLE_MIN = 1024;
+
+/**
+ * The slots a seat has in flight, by token. Tokens only count up, so none is ever used again and the first two thousand
+ * million are small integers, which need no memory of their own. A slot stands at the low bits of its token; a token whose
+ * place is taken is left out. A Map costs more than the whole rest of the store.
+ */
 export class Flights<T> implements FlightTable<T> {
-  readonly #slots: (Slot<T> | undefined)[] = [];
-  readonly #free: number[] = [];
-  #serial = 0;
+  #slots: (Slot<T> | undefined)[] = emptyRing(TABLE_MIN);
+  #last = 0;
   #size = 0;
 
   get size(): number {
     return this.#size;
   }
 
-  /** Gives the slot a token that no slot in flight here has, and that stale holders of the place do not have. */
+  /** Gives the slot a token. */
   add(slot: Slot<T>): void {
-    const index = this.#free.pop() ?? this.#slots.length;
-    this.#slots[index] = slot;
-    this.#serial = this.#serial + 1 === SERIAL_END ? 1 : this.#serial + 1;
-    slot.token = this.#serial * (INDEX_MASK + 1) + index;
+    // At most half full: the next free place is near.
+    if (this.#size * 2 >= this.#slots.length) this.#grow();
+    const slots = this.#slots;
+    const mask = slots.length - 1;
+    let token = this.#last + 1;
+    while (slots[token & mask] !== undefined) token += 1;
+    slots[token & mask] = slot;
+    slot.token = token;
+    this.#last = token;
     this.#size += 1;
   }
 
   get(token: number): Slot<T> | undefined {
-    const slot = this.#slots[token & INDEX_MASK];
+    const slot = this.#slots[token & (this.#slots.length - 1)];
     return slot !== undefined && slot.token === token ? slot : undefined;
   }
 
   /** @returns undefined when the token is not in flight */
   remove(token: number): Slot<T> | undefined {
-    const index = token & INDEX_MASK;
-    const slot = this.#slots[index];
+    const slots = this.#slots;
+    const index = token & (slots.length - 1);
+    const slot = slots[index];
     if (slot === undefined || slot.token !== token) return undefined;
-    this.#slots[index] = undefined;
-    this.#free.push(index);
+    slots[index] = undefined;
     this.#size -= 1;
-    if (this.#size === 0 && this.#slots.length > TABLE_KEPT) {
-      this.#slots.length = 0;
-      this.#free.length = 0;
-    }
+    if (this.#size === 0 && slots.length > TABLE_MIN) this.#slots = emptyRing(TABLE_MIN);
     return slot;
   }
 
   /** Takes all out, oldest first. */
   drain(): Slot<T>[] {
     const slots = this.#slots.filter((slot) => slot !== undefined);
-    this.#slots.length = 0;
-    this.#free.length = 0;
+    this.#slots = emptyRing(TABLE_MIN);
     this.#size = 0;
     return slots.sort((a, b) => a.sequence - b.sequence);
+  }
+
+  /** Slots whose places differ in a table have different places in one of twice its size, too. */
+  #grow(): void {
+    const slots = emptyRing<Slot<T>>(this.#slots.length * 2);
+    const mask = slots.length - 1;
+    for (const slot of this.#slots) if (slot !== undefined) slots[slot.token & mask] = slot;
+    this.#slots = slots;
   }
 }
 

@@ -229,8 +229,10 @@ export class Store<T> implements ItemStore<T> {
     if (this.#queues.length === 0) return this.#offerToNobody(item, meta, priority);
     if (!this.#hasRoom(sizeBytes) && !this.#makeRoom(sizeBytes)) return 'full';
     if (this.#ids !== undefined && id !== undefined) this.#ids.add(id);
-    const now = this.#clock.now();
-    const since = Math.floor(now - this.#startedAt);
+    // A look at the clock costs as much as the rest: only what depends on the time gets the exact one.
+    const isTimed = meta.ttlMs !== undefined || meta.delayMs !== undefined || this.#history !== undefined;
+    const now = isTimed ? this.#clock.now() : this.#recent();
+    const since = Math.max(0, Math.floor(now - this.#startedAt));
     this.#sequence += 1;
     let held: Held | undefined;
     if (this.#options.deliver === 'all') held = this.#hold(item, meta, now, since, this.#queues.length);
@@ -241,6 +243,10 @@ export class Store<T> implements ItemStore<T> {
       if (queue.isCallDue) this.#mark(queue);
     }
     return 'taken';
+  }
+
+  #recent(): number {
+    return this.#clock.recent === undefined ? this.#clock.now() : this.#clock.recent();
   }
 
   /** deliver all, nobody subscribed. */

@@ -40,6 +40,8 @@ export interface StoreOptions {
 export interface Clock {
   /** Milliseconds; only differences matter. */
   now(): number;
+  /** The same as it was at some moment of this turn of the event loop: cheaper, and good enough for what is only shown. */
+  recent?(): number;
   /** Calls `fn` once at or after `atMs`. The timer must not keep the process alive. @returns a function that cancels it */
   schedule(atMs: number, fn: () => void): () => void;
 }

@@ -1,5 +1,6 @@
 // Real time for the store: monotonic, with timers that keep no process alive.
 
+import { turnTime } from '../../mailbox/waiting.ts';
 import type { Clock } from '../../store/types.ts';
 
 /** What setTimeout() can wait at most. */
@@ -7,6 +8,7 @@ const TIMER_MS_MAX = 2 ** 31 - 1;
 
 export const systemClock: Clock = {
   now: () => performance.now(),
+  recent: turnTime,
   schedule(atMs, fn) {
     let timer: NodeJS.Timeout;
     const arm = (): void => {
