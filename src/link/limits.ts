@@ -22,7 +22,9 @@ export const LINK = {
   aheadBytes: 4_194_304,
   /** How long a consumer that wants nothing may keep what was fetched ahead: long enough for a loop to come back. */
   lingerMs: 2,
-  /** How often a loop of single receives must come back in time before it is sent more than it asks for. */
+  /** A loop that keeps coming back in time may be sent so many times its prefetch ahead. */
+  prefetchFactor: 4,
+  /** How often it must have come back in time before it is sent more than it asks for. */
   returnsToPrefetch: 16,
   /** Senders whose names a connection remembers; beyond, numbers are used again. */
   sendersMax: 1_024,

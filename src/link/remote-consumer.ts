@@ -86,7 +86,8 @@ export class RemoteConsumer implements ConsumerSeat {
     if (this.#lingering) {
       this.#returns += 1;
       if (this.#returns >= LINK.returnsToPrefetch) {
-        this.#window = Math.min(this.#window * 2, Math.max(this.#init.prefetch, count));
+        const most = this.#init.prefetch * LINK.prefetchFactor;
+        this.#window = Math.min(this.#window * 2, Math.max(most, count));
       }
     }
     this.#lingering = false;
