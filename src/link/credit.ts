@@ -64,6 +64,12 @@ export class Ledger {
     return false;
   }
 
+  /** Whether balance() has something to do for this account, or for those who wait. */
+  isDue(account: Account): boolean {
+    if (this.#line.size > 0 || account.messages === 0) return true;
+    return isLow(account, targetOf(account, this.#share()));
+  }
+
   /** Room that nobody has a claim to. */
   free(): Room {
     const { messages, bytes } = this.#room();

@@ -78,6 +78,7 @@ class LinkDriver implements Driver {
   #receiver: LinkReceiver | undefined;
   #replies: LinkReplies | undefined;
   #settings: MailboxSettings | undefined;
+  #host = '';
   #waiting: (() => void)[] = [];
   #closed: Promise<{ undelivered: number }> | undefined;
   #failed: NaruError | undefined;
@@ -99,7 +100,8 @@ class LinkDriver implements Driver {
   async open(signal: AbortSignal): Promise<void> {
     const session = await this.#connect(signal);
     const { capabilities, identity } = this.#init;
-    const { settings, address, created, offered } = session;
+    const { settings, address, created, offered, host } = session;
+    this.#host = host;
     this.#facts = {
       capabilities,
       offered,
@@ -251,6 +253,7 @@ class LinkDriver implements Driver {
   async #reconnect(): Promise<void> {
     const { signal } = this.#closing;
     const backoff = new Backoff(this.#init.random);
+    const lostHost = this.#host;
     this.#reconnecting = true;
     while (this.#failed === undefined) {
       await backoff.wait(signal, false);
@@ -258,7 +261,7 @@ class LinkDriver implements Driver {
       let session: Session | undefined;
       try {
         session = await this.#connect(signal);
-        await this.#takeSeats(session);
+        await this.#takeSeats(session, session.host === lostHost);
         if (this.#session !== session) continue;
       } catch (error) {
         if (session !== undefined && this.#session === session) this.#session = undefined;
@@ -269,6 +272,7 @@ class LinkDriver implements Driver {
         return;
       }
       this.#reconnecting = false;
+      this.#host = session.host;
       this.#init.hooks.event('reconnect', { attempts: backoff.attempts });
       this.#wake();
       this.#init.hooks.peers();
@@ -278,9 +282,12 @@ class LinkDriver implements Driver {
     }
   }
 
-  async #takeSeats(session: Session): Promise<void> {
+  async #takeSeats(session: Session, isSameHost: boolean): Promise<void> {
+    // A topic that lives on replays nothing to a subscriber who has had it.
+    const { consumer } = this.#init;
+    const from = isSameHost ? { ...consumer, from: 'now' as const } : consumer;
     if (this.#sender !== undefined) this.#sender.find(await session.attachProducer());
-    if (this.#receiver !== undefined) this.#receiver.find(await session.attachConsumer(this.#init.consumer));
+    if (this.#receiver !== undefined) this.#receiver.find(await session.attachConsumer(from));
     if (this.#replies !== undefined) this.#replies.find(await session.openReplies());
   }
 

@@ -68,10 +68,6 @@ export class HostConnection implements Participant {
     this.connection.writer.coded(FrameType.dropped, count, 0, reason);
   }
 
-  unpark(): void {
-    this.#producer?.unpark();
-  }
-
   stopped(error: NaruError, final: boolean): void {
     this.connection.close(final ? error : new NaruError('NARU_PEER_GONE', error.message, this.#host));
   }
@@ -216,7 +212,8 @@ export class HostConnection implements Participant {
     let bytes = 0;
     for (const { item, deliveries } of this.#host.peek(Math.min(Math.max(0, max) || 0, LINK.peekMax))) {
       bytes += item.length;
-      if (bytes > LINK.peekBytesMax) break;
+      // Whoever asks and does not read gets less and less.
+      if (bytes + this.connection.unsentBytes > LINK.peekBytesMax) break;
       const { chunk, offset, length, sender } = item;
       const seen = new LinkDelivery(chunk, offset, length, sender, deliveries, false, 0, this);
       writer.addressed(FrameType.peeked, id, deliveries, sender, seen, encodedSize(seen));

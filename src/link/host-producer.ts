@@ -6,10 +6,10 @@ import { expectSize, FrameType, WANTS_RECEIPT } from '../wire/frames.ts';
 import type { Chunk } from '../wire/splitter.ts';
 import type { Connection } from './connection.ts';
 import type { Account } from './credit.ts';
-import type { Host } from './host.ts';
+import type { Host, Parked } from './host.ts';
 import { costOf, type HostItem, itemOf, type Origin } from './item.ts';
 
-export class HostProducer implements Origin {
+export class HostProducer implements Origin, Parked {
   readonly #host: Host;
   readonly #connection: Connection;
   readonly #identity: string;
@@ -62,7 +62,10 @@ export class HostProducer implements Origin {
     const wantsReceipt = (chunk.view.getUint8(start) & WANTS_RECEIPT) !== 0;
     const origin = wantsReceipt ? this : undefined;
     const item = itemOf(chunk, offset, length, body, cost, this.#identity, origin, index, dedup > 0);
-    if (this.#parked.length > 0 || !this.#place(item)) this.#parked.push(item);
+    if (this.#parked.length > 0 || !this.#place(item)) {
+      this.#parked.push(item);
+      host.parked.add(this);
+    }
   }
 
   /** need: it waits for room. return: it keeps credit only up to these totals. */
@@ -91,13 +94,14 @@ export class HostProducer implements Origin {
     const placed = this.#received - this.#parked.length;
     if (placed === this.#told) return;
     // Credit first: whoever awaited the receipt may send again at once.
-    this.#host.balance();
+    if (this.#host.ledger.isDue(this.#account)) this.#host.balance();
     this.#told = placed;
     this.#connection.writer.count(FrameType.placed, placed >>> 0);
   }
 
   unpark(): void {
     while (this.#parked.length > 0 && this.#place(this.#parked[0] as HostItem)) this.#parked.shift();
+    if (this.#parked.length === 0) this.#host.parked.delete(this);
     const placed = this.#received - this.#parked.length;
     if (placed === this.#told || this.#closed) return;
     this.#told = placed;
@@ -114,6 +118,7 @@ export class HostProducer implements Origin {
     if (this.#closed) return;
     this.#closed = true;
     this.#parked = [];
+    this.#host.parked.delete(this);
     this.#host.ledger.close(this.#account);
     this.#host.giveSeat('producers');
     this.#host.balanceSoon();

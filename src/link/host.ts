@@ -22,10 +22,14 @@ export interface Participant {
   dropped(reason: string, count: number): void;
   /** A participant died: its connection broke. */
   orphaned?(role: 'producer' | 'consumer', identity: string): void;
-  /** There may be room for what it holds back. */
-  unpark(): void;
   /** The host stops. `final`: the mailbox is gone, nobody shall make it anew. */
   stopped(error: NaruError, final: boolean): void;
+}
+
+/** Holds messages back that were sent on credit and found no room. */
+export interface Parked {
+  /** There may be room now. */
+  unpark(): void;
 }
 
 /** Takes an answer to a request: an encoded message. @throws NARU_LIMIT when it has too much to take already */
@@ -46,6 +50,8 @@ export class Host {
   readonly place: string;
   readonly identity: string = newHandleIdentity();
   readonly ledger: Ledger;
+  /** Producers that hold messages back. */
+  readonly parked: Set<Parked> = new Set();
   readonly #store: Store<HostItem>;
   readonly #participants = new Set<Participant>();
   readonly #answers = new Map<string, Answers>();
@@ -157,7 +163,7 @@ export class Host {
   /** Divides what room there is. */
   balance(): void {
     if (this.#stopped) return;
-    for (const participant of this.#participants) participant.unpark();
+    for (const parked of this.parked) parked.unpark();
     this.ledger.balance();
     this.#short = this.ledger.isShort;
   }

@@ -17,7 +17,7 @@ export const LINK = {
   /** Unsent bytes on a connection at which the host stops reading from it: it asks but does not listen. */
   stuffedBytes: 4_194_304,
   /** Unsent bytes on a connection at which answers to its requests are refused. */
-  answersBytesMax: 67_108_864,
+  answersBytesMax: 16_777_216,
   /** Bytes that a consumer lets the host send ahead, beside the one message that may exceed it. */
   aheadBytes: 4_194_304,
   /** How long a consumer that wants nothing may keep what was fetched ahead: long enough for a loop to come back. */

@@ -58,6 +58,10 @@ export class LocalSession implements Session, Participant {
     init.host.join(this);
   }
 
+  get host(): string {
+    return this.#host.identity;
+  }
+
   get peers(): Peers {
     return this.#host.peers;
   }
@@ -141,10 +145,6 @@ export class LocalSession implements Session, Participant {
 
   orphaned(role: 'producer' | 'consumer', identity: string): void {
     this.#init.events.event('orphan', { role, identity });
-  }
-
-  unpark(): void {
-    // What it holds back waits in the outbox of its handle.
   }
 
   stopped(error: NaruError, final: boolean): void {

@@ -61,26 +61,15 @@ async function produce(): Promise<void> {
   say({ placed, unknown, done: true });
 }
 
-/** Says every message it received, once it is settled. */
+/** Says every message it received before it settles it: what a killed process had settled is known. */
 async function consume(): Promise<void> {
-  let heard: { id: string; deliveries: number }[] = [];
-  const flush = (): void => {
-    if (heard.length > 0) say({ received: heard });
-    heard = [];
-  };
-  for (;;) {
-    try {
-      for await (const message of mailbox.messages({ timeoutMs: idleMs })) {
-        heard.push({ id: (message.data as { id: string }).id, deliveries: message.deliveries });
-        if (heard.length >= 50) flush();
-      }
-      break;
-    } catch (error) {
-      if ((error as { code?: string }).code === 'NARU_TIMEOUT') break;
-      throw error;
+  try {
+    for await (const message of mailbox.messages({ timeoutMs: idleMs })) {
+      say({ received: [{ id: (message.data as { id: string }).id, deliveries: message.deliveries }] });
     }
+  } catch (error) {
+    if ((error as { code?: string }).code !== 'NARU_TIMEOUT') throw error;
   }
-  flush();
   say({ done: true });
 }
 

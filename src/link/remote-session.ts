@@ -48,6 +48,7 @@ export class RemoteSession implements Session, SeatHolder {
   readonly #helloTimer: NodeJS.Timeout;
   #greeted: ((error?: NaruError) => void) | undefined;
   #settings: MailboxSettings = newSettings({});
+  #hostIdentity = '';
   #peers: Peers = { producers: 0, consumers: 0 };
   #producer: RemoteProducer | undefined;
   #consumer: RemoteConsumer | undefined;
@@ -78,6 +79,10 @@ export class RemoteSession implements Session, SeatHolder {
 
   get settings(): MailboxSettings {
     return this.#settings;
+  }
+
+  get host(): string {
+    return this.#hostIdentity;
   }
 
   get peers(): Peers {
@@ -240,6 +245,7 @@ export class RemoteSession implements Session, SeatHolder {
 
   #onHello(hello: Record<string, unknown>): void {
     this.#settings = readSettings(hello['settings']);
+    this.#hostIdentity = typeof hello['identity'] === 'string' ? hello['identity'] : '';
     const peers = (hello['peers'] ?? {}) as Record<string, unknown>;
     this.#peers = { producers: Number(peers['producers']) || 0, consumers: Number(peers['consumers']) || 0 };
     this.#connection.allow(this.#settings.maxMessageBytes);

@@ -69,6 +69,8 @@ export interface Session {
   /** This session's opening made the mailbox. */
   readonly created: boolean;
   readonly offered: Confirm;
+  /** Who hosts: the same after a reconnection to the same life of the mailbox. */
+  readonly host: string;
   readonly peers: Peers;
   attachProducer(): Promise<ProducerSeat>;
   attachConsumer(options: ConsumerOptions): Promise<ConsumerSeat>;

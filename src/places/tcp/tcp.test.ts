@@ -280,6 +280,40 @@ describe('a network that fails', () => {
     expect((await receiving).data).toBe('again');
   });
 
+  test('a subscriber of a topic that comes back is not given again what was retained', async () => {
+    const host = await use(LISTEN, { deliver: 'all', retain: 10 });
+    const proxy = await proxyTo(host);
+    await host.sendMany([1, 2]);
+    const guest = await use(`tcp://127.0.0.1:${proxy.port}`);
+    expect([
+      (await guest.receive({ timeoutMs: 5_000 })).data,
+      (await guest.receive({ timeoutMs: 5_000 })).data,
+    ]).toEqual([1, 2]);
+    const back = new Promise<void>((resolve) => {
+      guest.on('reconnect', () => resolve());
+    });
+    proxy.reset();
+    await back;
+    await host.send(3);
+    expect((await guest.receive({ timeoutMs: 5_000 })).data).toBe(3);
+  });
+
+  test('retained messages may take the room of credit that was lent: those wait, and none is lost', async () => {
+    const host = await use(LISTEN, { deliver: 'all', retain: 8, capacityMessages: 8 });
+    const first = await use(host.address, { role: 'consumer', settle: 'manual' });
+    const producer = await use(host.address, { role: 'producer' });
+    await producer.sendMany([1, 2, 3, 4]);
+    const late = await use(host.address, { role: 'consumer', group: 'late' });
+    const sending = producer.sendMany([5, 6, 7, 8, 9, 10, 11, 12]);
+    for (let n = 1; n <= 12; n += 1) {
+      expect((await late.receive({ timeoutMs: 5_000 })).data).toBe(n);
+      const message = await first.receive({ timeoutMs: 5_000 });
+      expect(message.data).toBe(n);
+      await message.ack();
+    }
+    await sending;
+  });
+
   test('a message settled after its connection was lost tells that it comes again', async () => {
     const host = await use(LISTEN);
     const proxy = await proxyTo(host);
