@@ -13,7 +13,11 @@ function platformOf(name) {
   const words = name.split(/[/-]/);
   const os = OS.find((one) => words.includes(one));
   const cpu = CPU.find((one) => words.includes(one));
-  const libc = words.some((word) => word.startsWith('musl')) ? 'musl' : words.includes('gnu') ? 'glibc' : undefined;
+  const libc = words.some((word) => word.startsWith('musl'))
+    ? 'musl'
+    : words.includes('gnu')
+      ? 'glibc'
+      : undefined;
   if (os === undefined || cpu === undefined) throw new Error(`cannot tell the platform of ${name}`);
   return { cpu: [cpu], ...(libc === undefined || os !== 'linux' ? {} : { libc: [libc] }), os: [os] };
 }
@@ -23,7 +27,12 @@ for (const parent of Object.values(lock.packages)) {
   for (const [name, version] of Object.entries(parent.optionalDependencies ?? {})) {
     const key = `node_modules/${name}`;
     if (lock.packages[key] !== undefined) continue;
-    lock.packages[key] = { version, ...platformOf(name), ...(parent.dev ? { dev: true } : {}), optional: true };
+    lock.packages[key] = {
+      version,
+      ...platformOf(name),
+      ...(parent.dev ? { dev: true } : {}),
+      optional: true,
+    };
     added += 1;
   }
 }
