@@ -138,6 +138,7 @@ export class HostConnection implements Participant {
   }
 
   #onRequest(chunk: Chunk, start: number, end: number): void {
+    if (end - start > LINK.helloBytesMax) throw this.#unexpected(FrameType.request);
     const { id, code, text } = readCoded(FrameType.request, chunk, start, end);
     try {
       const answer = this.#perform(id, code, text === '' ? {} : parseJson(text));

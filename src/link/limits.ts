@@ -4,7 +4,7 @@
 export const LINK = {
   /** A peer that has not said hello by then is cut off. */
   helloTimeoutMs: 5_000,
-  /** Longest hello, bye or other frame of text before both sides agreed on the size of messages. */
+  /** Longest frame before both sides agreed on the size of messages, and longest request. */
   helloBytesMax: 16_384,
   /** Silence of so many heartbeats means that the peer is dead. */
   heartbeatsToDeath: 2.5,
