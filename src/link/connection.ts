@@ -74,7 +74,7 @@ export class Connection {
       wake: () => {
         if (this.#scheduled) return;
         this.#scheduled = true;
-        process.nextTick(this.#flush);
+        setImmediate(this.#flush);
       },
     });
     stream.on('data', (bytes: Buffer) => this.#onData(bytes));

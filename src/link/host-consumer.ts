@@ -76,13 +76,14 @@ export class HostConsumer {
     }
   }
 
-  /** Sends what is there, once at the end of the turn: many messages that arrive together leave together. */
+  /** Sends what is there after everything that came in this turn: what arrives together leaves in one write. */
   pumpSoon(): void {
     if (this.#pumping || this.#closed) return;
     this.#pumping = true;
-    process.nextTick(() => {
+    setImmediate(() => {
       this.#pumping = false;
       this.#pump();
+      this.#connection.flush();
     });
   }
 
