@@ -334,6 +334,7 @@ class LinkSender implements Sender {
   offer(batch: readonly Outgoing[], from: number): number {
     const taken = this.#seat?.offer(batch, from) ?? 0;
     if (from + taken < batch.length) this.#alive.hold(Hold.offer, true);
+    else if (batch.length === 0) this.#alive.hold(Hold.offer, false);
     return taken;
   }
 

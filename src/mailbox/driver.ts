@@ -9,6 +9,7 @@
 //      and told by an event `drop`.
 //  R3  After offer() took less than it was given, hooks.writable() is called once room may be there again. Spurious calls
 //      are allowed, missed ones are not — not even when a peer was killed by SIGKILL (safety: within 1 s of the proof).
+//      An offer() of an empty batch says that nobody waits for room any more.
 //  R4  take() never waits. After it returned less than asked while want(n > 0) stands, hooks.readable() is called once more
 //      may be there or the mailbox has ended. Spurious calls allowed, missed ones not.
 //  R5  A message that take() returned is the caller's until settled; a message that was not returned is still in the place:

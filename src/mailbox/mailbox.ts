@@ -203,6 +203,8 @@ export class Mailbox<In = unknown, Out = In, Has extends Feature = Feature> impl
       if (this.#stated.full === 'drop-newest') return;
       blocked.wait(sender, 'no room came free');
       this.#checkOpen();
+      // Sends of this handle that wait in the event loop, which does not turn now, come first.
+      this.#outbox.flush();
     }
   }
 
@@ -276,6 +278,7 @@ export class Mailbox<In = unknown, Out = In, Has extends Feature = Feature> impl
       if (receiver.ended) throw this.#nothingMore();
       blocked.wait(receiver, 'no message came');
       this.#checkOpen();
+      this.#intake.drain();
     }
   }
 

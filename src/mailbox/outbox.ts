@@ -16,6 +16,8 @@ export function exceeds(a: Confirm, b: Confirm): boolean {
   return RANK[a] > RANK[b];
 }
 
+const NOTHING: readonly Outgoing[] = [];
+
 /** How the outbox of one handle behaves. */
 export interface OutboxSettings {
   readonly mailbox: string;
@@ -104,6 +106,7 @@ export class Outbox {
       return 'taken';
     }
     if (mayAsk && sender.poll !== undefined) return 'ask';
+    this.#giveUp(sender);
     return this.#noRoom();
   }
 
@@ -198,6 +201,7 @@ export class Outbox {
     const left = batch.length - from;
     if (limits.timeoutMs === 0) {
       onPartial(from);
+      this.#giveUp(this.#seat.end);
       return Promise.reject(timeoutError('there was no room', 0, mailbox));
     }
     if (this.#waitingMessages + 1 > maxWaiting) {
@@ -225,6 +229,9 @@ export class Outbox {
           this.#remove(entry);
           onPartial(entry.from);
           reject(error);
+          // What waited behind it may fit where it did not.
+          if (this.#waiting.length > 0) this.flush();
+          else this.#giveUp(this.#seat.end);
         },
       };
       if (limits.signal !== undefined || limits.timeoutMs !== undefined) {
@@ -247,7 +254,19 @@ export class Outbox {
   }
 
   #rejectAll(error: Error): void {
-    for (const entry of this.#waiting.slice()) entry.failed(error);
+    const all = this.#waiting;
+    this.#waiting = [];
+    for (const entry of all) entry.failed(error);
+  }
+
+  /** Nobody waits for room any more: the driver need not call for it, nor keep the process for it (R3). */
+  #giveUp(sender: Sender | undefined): void {
+    if (sender === undefined || this.#waiting.length > 0) return;
+    try {
+      sender.offer(NOTHING, 0);
+    } catch {
+      // Closed or gone: then it waits for nothing either.
+    }
   }
 
   #remove(entry: WaitingSend): void {

@@ -131,7 +131,7 @@ test('a loop of resolved promises gives the event loop its turn', async () => {
     ticks += 1;
   }, 1);
   const started = performance.now();
-  while (performance.now() - started < 150) {
+  while (ticks <= 3 && performance.now() - started < 5_000) {
     if (turnIsOver()) await nextTurn();
     else await Promise.resolve();
   }

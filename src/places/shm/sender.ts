@@ -56,15 +56,22 @@ export class ShmSender implements Sender, WaitingEnd {
     if (index > from) this.#publish();
     // Nothing was taken of a message that can never fit: say so now. After others: at the next call, which is asked for at once.
     if (this.#isOversized && index === from) throw this.#tooLarge(batch[index] as Outgoing);
+    const waited = this.#isWaiting;
     this.#isWaiting = index < batch.length;
     // Who sleeps already must say that it wants receipts too, or nobody rings for them.
     if (this.#isWaiting || this.#receipts.count > 0) this.#part.waiter.arm();
+    else if (waited) this.#part.waiter.disarm();
     return index - from;
   }
 
   waitSync(timeoutMs: number): 'ready' | 'timeout' | 'interrupted' {
     const isReady = (): boolean => this.isReady(true) || this.#isOver();
-    return this.#part.waiter.block(WANT.room, isReady, timeoutMs, this.#events.housekeeping);
+    const waited = this.#isWaiting;
+    this.#isWaiting = true;
+    const outcome = this.#part.waiter.block(WANT.room, isReady, timeoutMs, this.#events.housekeeping);
+    this.#isWaiting = waited;
+    this.#part.waiter.disarm();
+    return outcome;
   }
 
   async end(): Promise<void> {
