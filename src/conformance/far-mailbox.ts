@@ -4,7 +4,7 @@ import type { SendOptions } from '../mailbox/lacks.ts';
 import type { CloseOptions, CloseResult } from '../mailbox/setup.ts';
 import type { SendManyResult } from '../mailbox/receipt.ts';
 import type { MailboxStats } from '../mailbox/stats.ts';
-import type { Opened, PeerLimits, Seen, Serving } from './peer-session.ts';
+import type { Beginning, Opened, PeerLimits, Seen, Serving } from './peer-session.ts';
 import type { AnswerOf, Peer } from './peers.ts';
 
 export class FarMailbox {
@@ -33,6 +33,11 @@ export class FarMailbox {
   /** @see PeerSession.sendNumbered */
   sendNumbered(label: string, count: number): Promise<void> {
     return this.peer.call('sendNumbered', this.#handle, label, count);
+  }
+
+  /** @see PeerSession.fill */
+  fill(data: unknown): Promise<number> {
+    return this.peer.call('fill', this.#handle, data);
   }
 
   trySend(data: unknown, options: SendOptions = {}): Promise<boolean> {
@@ -92,7 +97,7 @@ export class FarMailbox {
     return this.peer.call('flood', this.#handle, label);
   }
 
-  begin(call: 'receive' | 'receiveSync' | 'send', data?: unknown): Promise<void> {
+  begin(call: Beginning, data?: unknown): Promise<void> {
     return this.peer.call('begin', this.#handle, call, data);
   }
 

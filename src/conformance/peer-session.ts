@@ -1,6 +1,7 @@
 // The other end of every case: a program that opens mailboxes and does what it is told. The same code runs in the process of
 // the test, in a worker thread and in a child process; peer.ts and peers.ts carry commands to it. No assertions here.
 
+import { isNaruError } from '../errors/index.ts';
 import type { Capabilities } from '../mailbox/capabilities.ts';
 import type { Consumption } from '../mailbox/consume.ts';
 import type { SendOptions } from '../mailbox/lacks.ts';
@@ -46,6 +47,9 @@ export interface PeerLimits {
 
 /** What a served request is answered with: the data itself, an error, or nothing at all. */
 export type Serving = 'echo' | 'fail' | 'silent';
+
+/** What begin() can begin. */
+export type Beginning = 'receive' | 'receiveSync' | 'send' | 'sendSync';
 
 /** Something that runs while further commands come. */
 interface Background {
@@ -165,6 +169,19 @@ export class PeerSession {
     for (let n = 1; n <= count; n += 1) await mailbox.send({ from: label, n });
   }
 
+  /** Sends until there is no room. @returns how many went in */
+  async fill(handle: number, data: unknown): Promise<number> {
+    const mailbox = this.#mailbox(handle);
+    for (let count = 0; ; count += 1) {
+      try {
+        await mailbox.send(data, { timeoutMs: 0 });
+      } catch (error) {
+        if (isNaruError(error, 'NARU_TIMEOUT')) return count;
+        throw error;
+      }
+    }
+  }
+
   async trySend(handle: number, data: unknown, options: SendOptions): Promise<boolean> {
     return this.#mailbox(handle).trySend(data, options);
   }
@@ -258,14 +275,15 @@ export class PeerSession {
     });
   }
 
-  /** Begins one call in the background. */
-  async begin(handle: number, call: 'receive' | 'receiveSync' | 'send', data: unknown): Promise<void> {
+  /** Begins one call in the background; `sendSync` again and again, until it is interrupted. */
+  async begin(handle: number, call: Beginning, data: unknown): Promise<void> {
     await this.#background(handle, async (mailbox, background) => {
       if (call === 'send') await mailbox.send(data);
-      // After the answer to this command has left: nothing leaves a thread that is blocked.
-      else if (call === 'receiveSync') await new Promise(setImmediate);
       if (call === 'receive') background.seen.push(seen(await mailbox.receive()));
+      // After the answer to this command has left: nothing leaves a thread that is blocked.
+      if (call === 'receiveSync' || call === 'sendSync') await new Promise(setImmediate);
       if (call === 'receiveSync') background.seen.push(seen(mailbox.receiveSync()));
+      for (; call === 'sendSync'; background.count += 1) mailbox.sendSync(data);
       background.count += 1;
     });
   }

@@ -138,4 +138,39 @@ export const blocking: readonly Rule[] = [
       t.equal((await heir.receive({ timeoutMs: 8_000 })).data, 'still here', 'the message');
     },
   },
+  {
+    id: 'blocking.8',
+    text: 'a signal with a handler ends sendSync() with NARU_INTERRUPTED; nothing was sent',
+    needs: ['waitSync'],
+    shapes: ['child'],
+    async run(t) {
+      const near = await t.open({ ...t.small, role: 'consumer' });
+      const far = await t.far({ role: 'producer' });
+      await far.peer.call('listen', 'SIGINT');
+      await far.begin('sendSync', t.filler(1));
+      await pause(150);
+      process.kill(far.peer.pid, 'SIGINT');
+      const { count, error } = await within(far.finish(), 8_000, 'sendSync() to be interrupted');
+      t.equal(error, 'NARU_INTERRUPTED', 'what sendSync() threw');
+      t.ok(count > 0, 'a small mailbox holds at least one message');
+      for (let n = 1; n <= count; n += 1) await near.receive({ timeoutMs: 8_000 });
+      await t.rejects(near.receive({ timeoutMs: 30 }), 'NARU_TIMEOUT');
+    },
+  },
+  {
+    id: 'blocking.9',
+    text: 'calls of the same handle that wait in the event loop come before a call that blocks the thread',
+    needs: ['waitSync'],
+    shapes: ['worker', 'child'],
+    async run(t) {
+      const far = await t.far();
+      const near = await t.open();
+      await near.connect('consumer');
+      const waiting = near.receive();
+      await far.flood('far');
+      const blocked = near.receiveSync({ timeoutMs: 8_000 });
+      t.equal((await waiting).data, { from: 'far', n: 1 }, 'what the waiting receive got');
+      t.equal(blocked.data, { from: 'far', n: 2 }, 'what receiveSync() got');
+    },
+  },
 ];

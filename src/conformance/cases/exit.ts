@@ -102,4 +102,22 @@ export const exit: readonly Rule[] = [
       );
     },
   },
+  {
+    id: 'exit.6',
+    text: 'a send that gave up, and one that never waited, keep no process alive',
+    needs: ['multiProducer'],
+    shapes: OTHERS,
+    covers: ['R3', 'R11'],
+    async run(t) {
+      await t.open(t.small);
+      const peer = await t.anotherPeer();
+      const far = await t.site().far({}, peer);
+      await far.fill(t.filler(1));
+      await t.rejects(far.send(t.filler(2), { timeoutMs: 20 }), 'NARU_TIMEOUT');
+      await t.rejects(far.send(t.filler(2), { timeoutMs: 0 }), 'NARU_TIMEOUT');
+      if (t.has('trySync')) t.equal(await far.trySend(t.filler(2)), false, 'trySend() to a full mailbox');
+      await peer.leave();
+      t.equal(await within(peer.exited, 5_000, 'the peer to exit'), 0, 'the exit code');
+    },
+  },
 ];

@@ -1,5 +1,6 @@
 // A full mailbox: it waits, fails or drops, as it was told; and whatever it drops is counted.
 
+import { isNaruError } from '../../errors/index.ts';
 import type { Mailbox } from '../../mailbox/mailbox.ts';
 import type { FarMailbox } from '../far-mailbox.ts';
 import type { Rule } from '../rule.ts';
@@ -19,6 +20,16 @@ async function receiveAll(far: FarMailbox, expected: number): Promise<number[]> 
 async function droppedFull(near: Mailbox): Promise<number> {
   const { dropped } = await near.stats();
   return dropped['full'] ?? 0;
+}
+
+async function goesIn(mailbox: Mailbox, body: Uint8Array): Promise<boolean> {
+  try {
+    await mailbox.send(body, { timeoutMs: 0 });
+    return true;
+  } catch (error) {
+    if (isNaruError(error, 'NARU_TIMEOUT')) return false;
+    throw error;
+  }
 }
 
 async function nothingMore(t: Trial, far: FarMailbox): Promise<void> {
@@ -156,6 +167,27 @@ export const full: readonly Rule[] = [
       t.equal(told, 2, 'the events after it was full again');
       await receiveAll(far, again + 1);
       await within(last, 8_000, 'the last send');
+    },
+  },
+  {
+    id: 'full.8',
+    text: 'a message that waits behind one that gave up goes in at once where it fits',
+    covers: ['R3'],
+    shapes: 'once',
+    async run(t) {
+      const near = await t.open({ ...t.small, codec: 'bytes' });
+      const large = new Uint8Array(6_000);
+      await near.connect('producer');
+      while (await goesIn(near, large));
+      // Where messages are counted, or hardly a byte is left, a small one does not fit either.
+      if (!(await goesIn(near, new Uint8Array(1)))) return;
+      const control = new AbortController();
+      const first = near.send(large, { signal: control.signal }).catch(() => 'gave up');
+      const second = near.send(new Uint8Array(1));
+      t.ok(!(await isSettled(second)), 'the small message waits its turn');
+      control.abort();
+      t.equal(await first, 'gave up', 'the large message');
+      await within(second, 2_000, 'the small message to go in');
     },
   },
 ];
