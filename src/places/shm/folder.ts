@@ -43,8 +43,10 @@ export function ensureRuntimeFolder(): string {
   return folder;
 }
 
+/** Nothing to object to in a folder that is not there (any more). */
 function checkPrivate(folder: string): void {
-  const stat = attempt('reading', folder, () => fs.lstatSync(folder));
+  const stat = attempt('reading', folder, () => fs.lstatSync(folder, { throwIfNoEntry: false }));
+  if (stat === undefined) return;
   const problem = !stat.isDirectory()
     ? 'it is not a folder'
     : stat.uid !== ownUid()
@@ -56,8 +58,11 @@ function checkPrivate(folder: string): void {
   throw new NaruError('NARU_DENIED', `${folder} cannot hold shm mailboxes: ${problem}`, { place: 'shm' });
 }
 
-/** Makes a mailbox's own folder when it is missing, and checks it. */
-export function ensureMailboxFolder(path: string): void {
+/**
+ * Makes a mailbox's own folder when it is missing, and checks it. It may be gone again right after: whoever opens a file in
+ * it finds out.
+ */
+function ensureMailboxFolder(path: string): void {
   try {
     fs.mkdirSync(path, { mode: 0o700 });
   } catch (error) {
