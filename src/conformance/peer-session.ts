@@ -283,7 +283,12 @@ export class PeerSession {
       // After the answer to this command has left: nothing leaves a thread that is blocked.
       if (call === 'receiveSync' || call === 'sendSync') await new Promise(setImmediate);
       if (call === 'receiveSync') background.seen.push(seen(mailbox.receiveSync()));
-      for (; call === 'sendSync'; background.count += 1) mailbox.sendSync(data);
+      if (call === 'sendSync') {
+        for (;;) {
+          mailbox.sendSync(data);
+          background.count += 1;
+        }
+      }
       background.count += 1;
     });
   }
