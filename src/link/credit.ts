@@ -155,6 +155,8 @@ export class Ledger {
 
   /** @returns false when it must wait on; those behind it must too */
   #serve(account: Account): boolean {
+    // What it was lent is on its way back: anything lent now would cross it, and be counted twice.
+    if (account.recalled) return false;
     const free = this.free();
     const messages = Math.max(0, 1 - account.messages);
     const bytes = Math.max(0, account.need - account.bytes);

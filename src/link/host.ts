@@ -171,13 +171,17 @@ export class Host {
   /** Finds out whether there is room for a message, calling back what others were lent; at most for ASK_MS. */
   async ask(account: Account, bytes: number): Promise<void> {
     const { ledger } = this;
+    const waitsFor = account.need;
     ledger.needs(account, bytes);
     this.balance();
     if (account.need >= 0) {
       await Promise.race([ledger.whenReturned(), setTimeout(ASK_MS, undefined, { ref: false })]);
       this.balance();
     }
-    ledger.forgets(account);
+    if (account.need < 0) return;
+    // It may have been waiting for another message before it asked: that it goes on doing.
+    if (waitsFor < 0) ledger.forgets(account);
+    else ledger.needs(account, waitsFor);
   }
 
   /** Opens a way for answers. @returns its address */
