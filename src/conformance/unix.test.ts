@@ -11,6 +11,12 @@ const folder = mkdtempSync(join(tmpdir(), 'naru-unix-'));
 const suite = conformanceSuite({
   url: (name) => `unix://${folder}/${name}`,
   capabilities: unix,
+  skip: [
+    {
+      rule: 'death.9',
+      reason: 'owner is not looked at: the mailbox lives as long as its listener, and its peers reconnect',
+    },
+  ],
 });
 
 for (const { name, skip, run } of suite.cases) test.skipIf(skip !== undefined)(name, run);

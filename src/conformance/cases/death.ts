@@ -1,5 +1,6 @@
 // A peer is killed: SIGKILL for a process, terminate() for a thread. The others go on; nothing that was placed is lost.
 
+import { isNaruError } from '../../errors/index.ts';
 import type { Rule } from '../rule.ts';
 import { eventually, isSettled, within } from '../waiting.ts';
 
@@ -190,6 +191,31 @@ export const death: readonly Rule[] = [
       const far = await t.far();
       await far.serve('echo');
       t.equal((await asking).data, 'anybody?', 'the answer of the second server');
+    },
+  },
+  {
+    id: 'death.9',
+    text: 'a mailbox owned by its creator goes with it: calls of others that wait reject with NARU_PEER_GONE or NARU_CLOSED',
+    shapes: OTHERS,
+    covers: ['R3', 'R4'],
+    async run(t) {
+      const doomed = await t.anotherPeer();
+      await t.site('empty').far({ owner: 'process' }, doomed);
+      await t.site('full').far({ ...t.small, owner: 'process' }, doomed);
+      const receiving = t
+        .site('empty')
+        .open()
+        .then((near) => near.receive());
+      const near = await t.site('full').open();
+      await t.fill(near);
+      const sending = near.send(t.filler(-1));
+      const ends = [receiving, sending].map((call) => call.catch((error: unknown) => error));
+      t.ok(!(await isSettled(Promise.race(ends))), 'both wait while the owner lives');
+      await doomed.kill();
+      for (const error of await within(Promise.all(ends), 5_000, 'both calls to reject')) {
+        const fits = isNaruError(error, 'NARU_PEER_GONE') || isNaruError(error, 'NARU_CLOSED');
+        t.ok(fits, `the code is NARU_PEER_GONE or NARU_CLOSED (${String(error)})`);
+      }
     },
   },
 ];
