@@ -56,7 +56,7 @@ export class Intake {
   async detach(): Promise<void> {
     const receiver = await this.#seat.leave();
     if (receiver === undefined) return;
-    this.#rejectAll(new NaruError('NARU_CLOSED', `${this.#mailbox}: the consumer was disconnected`));
+    this.#rejectAll(this.#disconnected());
     await receiver.close();
   }
 
@@ -87,6 +87,8 @@ export class Intake {
     if (this.#finished) return out;
     if (this.takeMany(receiver, max, out) > 0) return out;
     if (receiver.ended) return out;
+    // The seat may have been given back while the caller was taking it.
+    if (this.#seat.end !== receiver) throw this.#disconnected();
     if (limits.timeoutMs === 0) {
       if (receiver.poll !== undefined) {
         await receiver.poll();
@@ -177,6 +179,10 @@ export class Intake {
       this.#wanted += max;
       receiver.want(this.#wanted);
     });
+  }
+
+  #disconnected(): NaruError {
+    return new NaruError('NARU_CLOSED', `${this.#mailbox}: the consumer was disconnected`);
   }
 
   #remove(entry: WaitingReceive): void {

@@ -88,7 +88,7 @@ export class Outbox {
   async detach(): Promise<void> {
     const sender = await this.#seat.leave();
     if (sender === undefined) return;
-    this.#rejectAll(new NaruError('NARU_CLOSED', `${this.#settings.mailbox}: the producer was disconnected`));
+    this.#rejectAll(this.#disconnected());
     await sender.close();
   }
 
@@ -199,6 +199,11 @@ export class Outbox {
   ): Promise<void> {
     const { mailbox, maxWaiting } = this.#settings;
     const left = batch.length - from;
+    // The seat may have been given back while the caller was taking it.
+    if (this.#seat.end === undefined) {
+      onPartial(from);
+      return Promise.reject(this.#disconnected());
+    }
     if (limits.timeoutMs === 0) {
       onPartial(from);
       this.#giveUp(this.#seat.end);
@@ -267,6 +272,10 @@ export class Outbox {
     } catch {
       // Closed or gone: then it waits for nothing either.
     }
+  }
+
+  #disconnected(): NaruError {
+    return new NaruError('NARU_CLOSED', `${this.#settings.mailbox}: the producer was disconnected`);
   }
 
   #remove(entry: WaitingSend): void {
