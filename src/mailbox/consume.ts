@@ -82,7 +82,7 @@ export class Consumption<T> {
   async #run(): Promise<void> {
     const { intake, incoming, events } = this.#source;
     try {
-      const receiver = await intake.attach();
+      const receiver = await intake.attach({ signal: this.#stop.signal });
       while (!this.#stop.signal.aborted) {
         const free = this.#concurrency - this.#running.size;
         if (free === 0) {

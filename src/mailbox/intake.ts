@@ -29,7 +29,7 @@ export class Intake {
   received = 0;
 
   constructor(driver: Driver, mailbox: string) {
-    this.#seat = new Seat(() => driver.attachReceiver());
+    this.#seat = new Seat(() => driver.attachReceiver(), 'consumer', mailbox);
     this.#mailbox = mailbox;
   }
 
@@ -47,9 +47,9 @@ export class Intake {
   }
 
   /** Takes the consumer's seat. Idempotent. */
-  attach(): Promise<Receiver> {
+  attach(limits: WaitLimits = {}): Promise<Receiver> {
     if (this.#failed !== undefined) return Promise.reject(this.#failed);
-    return this.#seat.take();
+    return this.#seat.take(limits);
   }
 
   /** Gives the seat back; unsettled messages return to the place. */

@@ -61,7 +61,7 @@ class Prefetch<T> {
     const { intake, max, limits } = this.source;
     if (turnIsOver()) await nextTurn();
     if (intake.finished) return false;
-    this.#receiver = await intake.attach();
+    this.#receiver = await intake.attach(limits);
     this.#batch = await intake.wait(this.#receiver, max, limits);
     this.#index = 0;
     return this.#batch.length > 0;

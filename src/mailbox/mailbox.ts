@@ -1,7 +1,6 @@
 // Mailbox: the class every user holds. It joins the halves (outbox, intake), encoding and decoding, requests and consumers,
 // and owns the life of the handle. Everything that can be told apart from these lives in the files it imports.
 
-import { setTimeout } from 'node:timers/promises';
 import { inspect } from 'node:util';
 import { NaruError } from '../errors/index.ts';
 import { resolveCodec } from './codec.ts';
@@ -30,7 +29,10 @@ import { sendMany } from './send-many.ts';
 import { Sending } from './sending.ts';
 import type { CloseOptions, CloseResult, MailboxSetup } from './setup.ts';
 import { addCounters, type MailboxStats } from './stats.ts';
-import { checkLimits, type WaitLimits } from './waiting.ts';
+import { atMost, checkLimits, type WaitLimits } from './waiting.ts';
+
+/** Giving back seats and ports may take so long even where nothing is left to flush, in milliseconds. */
+const GIVE_BACK_MS = 1_000;
 
 /**
  * A mailbox: producers send, consumers receive.
@@ -219,7 +221,7 @@ export class Mailbox<In = unknown, Out = In, Has extends Feature = Feature> impl
   ): Promise<SendManyResult> {
     this.#checkOpen();
     checkLimits(options, this.#text);
-    const sender = await this.#outbox.attach();
+    const sender = await this.#outbox.attach(options);
     const confirm = this.#sending.wantedConfirm(options as SendOptions | undefined);
     const source = {
       sender,
@@ -441,7 +443,7 @@ export class Mailbox<In = unknown, Out = In, Has extends Feature = Feature> impl
   async drain(options: CloseOptions = {}): Promise<CloseResult> {
     this.#intake.finish();
     const flushMs = options.flushMs ?? this.#stated.flushMs ?? DEFAULTS.flushMs;
-    const loops = Promise.race([this.#intake.whenIdle(), setTimeout(flushMs, undefined, { ref: false })]);
+    const loops = atMost(this.#intake.whenIdle(), flushMs);
     await Promise.all([loops, ...Array.from(this.#consumptions, (consumption) => consumption.stop())]);
     return this.close(options);
   }
@@ -508,21 +510,24 @@ export class Mailbox<In = unknown, Out = In, Has extends Feature = Feature> impl
   async #close(flushMs: number): Promise<CloseResult> {
     const until = performance.now() + flushMs;
     if (flushMs > 0 && this.#outbox.waitingMessages > 0 && this.#failure === undefined) {
-      await Promise.race([this.#outbox.whenIdle(), setTimeout(flushMs, undefined, { ref: true })]);
+      await atMost(this.#outbox.whenIdle(), flushMs);
     }
     const error = this.#closedError();
     const unsent = this.#outbox.close(error);
     this.#intake.finish();
     for (const check of this.#peerWaits) check();
-    await this.#closeRequests(error);
-    await this.#deadLetter?.close();
-    const receiver = this.#intake.detach();
-    const sender = this.#outbox.detach();
-    await Promise.allSettled([receiver, sender]);
+    // A place out of reach gives no seat that could be given back: the driver's close() ends such attempts.
+    await atMost(this.#giveBack(error), Math.max(GIVE_BACK_MS, until - performance.now()));
     const { undelivered } = await this.#driver.close(Math.max(0, until - performance.now()));
     const result = { undelivered: unsent + undelivered };
     this.#events.emit('close', result);
     return result;
+  }
+
+  async #giveBack(error: Error): Promise<void> {
+    await this.#closeRequests(error);
+    await this.#deadLetter?.close();
+    await Promise.allSettled([this.#intake.detach(), this.#outbox.detach()]);
   }
 
   #iteration(limits: WaitLimits, max: number | undefined): IterationSource<Out> {

@@ -55,7 +55,7 @@ export class Outbox {
 
   constructor(driver: Driver, events: EventHub, settings: OutboxSettings) {
     this.#driver = driver;
-    this.#seat = new Seat(() => driver.attachSender());
+    this.#seat = new Seat(() => driver.attachSender(), 'producer', settings.mailbox);
     this.#events = events;
     this.#settings = settings;
   }
@@ -79,9 +79,9 @@ export class Outbox {
   }
 
   /** Takes the producer's seat. Idempotent. */
-  attach(): Promise<Sender> {
+  attach(limits: WaitLimits = {}): Promise<Sender> {
     if (this.#closed !== undefined) return Promise.reject(this.#closed);
-    return this.#seat.take();
+    return this.#seat.take(limits);
   }
 
   /** Gives the seat back; waiting sends of this handle fail. */

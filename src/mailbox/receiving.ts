@@ -67,7 +67,7 @@ export class Receiving<T> {
         `${mailbox}: receiveMany takes a number of messages from 1, got ${max}`,
       );
     }
-    const receiver = await intake.attach();
+    const receiver = await intake.attach(limits);
     for (;;) {
       const deliveries = await intake.wait(receiver, max, limits);
       if (deliveries.length === 0) throw nothingMore();
@@ -79,7 +79,7 @@ export class Receiving<T> {
   async #receiveLater(limits: WaitLimits): Promise<Message<T>> {
     const { intake, incoming, nothingMore } = this.#settings;
     if (turnIsOver()) await nextTurn();
-    const receiver = await intake.attach();
+    const receiver = await intake.attach(limits);
     const [delivery] = await intake.wait(receiver, 1, limits);
     if (delivery === undefined) throw nothingMore();
     return this.#settled(receiver, await incoming.handOut(receiver, delivery));

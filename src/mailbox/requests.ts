@@ -3,7 +3,7 @@
 import { isNaruError, NaruError } from '../errors/index.ts';
 import type { Delivery, Driver, Outgoing, ReplyPort } from './driver.ts';
 import type { Message } from './message.ts';
-import { watchLimits, type WaitLimits } from './waiting.ts';
+import { watchLimits, within, type WaitLimits } from './waiting.ts';
 
 /** Message type of an answer that carries an error instead of data. */
 const ERROR_TYPE = 'naru.error';
@@ -52,13 +52,14 @@ export class Requests<T> {
     send: (replyTo: string, correlationId: string) => Promise<unknown>,
     limits: WaitLimits,
   ): Promise<Message<T>> {
-    const port = await this.#openPort();
+    const { mailbox } = this.#settings;
+    const port = await within(this.#openPort(), limits, 'there was no way back for answers', mailbox);
     this.#count += 1;
     const correlationId = `${this.#driver.facts.identity}-r${this.#count}`;
     let stop = (): void => undefined;
     const answer = new Promise<Delivery>((resolve, reject) => {
       this.#pending.set(correlationId, { resolve, reject });
-      stop = watchLimits(limits, 'no answer came', this.#settings.mailbox, reject);
+      stop = watchLimits(limits, 'no answer came', mailbox, reject);
     });
     // The answer may be rejected while the request is still being sent: that is no unhandled rejection.
     answer.catch(() => undefined);

@@ -67,7 +67,7 @@ export class Sending {
   /** The same once data and sender are there. */
   async sendLater(data: unknown, options: SendOptions | undefined): Promise<Receipt> {
     const ready = await data;
-    return this.send(await this.#settings.outbox.attach(), ready, options);
+    return this.send(await this.#settings.outbox.attach(options), ready, options);
   }
 
   /** Without waiting. @returns whether the message was taken */

@@ -83,6 +83,33 @@ export function awaitOutcome(
   });
 }
 
+/** A promise that ends with the limits of one call; what it stood for goes on. */
+export function within<T>(
+  promise: Promise<T>,
+  limits: WaitLimits,
+  what: string,
+  mailbox: string,
+): Promise<T> {
+  if (limits.signal === undefined && limits.timeoutMs === undefined) return promise;
+  return new Promise((resolve, reject) => {
+    const stop = watchLimits(limits, what, mailbox, reject);
+    promise.then(resolve, reject).finally(stop);
+  });
+}
+
+/** Waits for a promise, but at most so long; keeps the process alive meanwhile and not longer. */
+export async function atMost(promise: Promise<unknown>, ms: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, ms);
+  });
+  try {
+    await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
 /** The error of a wait that took too long. */
 export function timeoutError(what: string, timeoutMs: number, mailbox: string): NaruError {
   return new NaruError('NARU_TIMEOUT', `${mailbox}: ${what} within ${timeoutMs} ms`, { mailbox });

@@ -314,6 +314,26 @@ describe('a network that fails', () => {
     await sending;
   });
 
+  test('a first call while the listener is away ends with its limits, and so does close()', async () => {
+    const host = await use(LISTEN);
+    const guest = await use(host.address, { needs: ['reply'] });
+    const lost = new Promise<void>((resolve) => {
+      guest.on('disconnect', () => resolve());
+    });
+    await host.close({ flushMs: 0 });
+    await lost;
+    expect(await codeOf(guest.receive({ timeoutMs: 50 }))).toBe('NARU_TIMEOUT');
+    expect(await codeOf(guest.send('x', { timeoutMs: 50 }))).toBe('NARU_TIMEOUT');
+    expect(await codeOf(guest.sendMany(['x'], { timeoutMs: 50 }))).toBe('NARU_TIMEOUT');
+    expect(await codeOf(guest.request('x', { timeoutMs: 50 }))).toBe('NARU_TIMEOUT');
+    const abort = AbortSignal.timeout(50);
+    const reason: unknown = await guest.receive({ signal: abort }).catch((error: unknown) => error);
+    expect(reason).toBe(abort.reason);
+    const consumption = guest.consume(() => undefined);
+    await consumption.stop();
+    expect(await guest.close()).toEqual({ undelivered: 0 });
+  });
+
   test('a message settled after its connection was lost tells that it comes again', async () => {
     const host = await use(LISTEN);
     const proxy = await proxyTo(host);
