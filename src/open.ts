@@ -1,6 +1,6 @@
 // open(): from a URL to a mailbox. Joins the registry of places with the model; nothing else may know both.
 
-import { NaruError } from './errors/index.ts';
+import { isNaruError, NaruError } from './errors/index.ts';
 import type { Capabilities, Feature, FeaturesOf } from './mailbox/capabilities.ts';
 import type { Codec, CodecName } from './mailbox/codec.ts';
 import { DEFAULTS } from './mailbox/defaults.ts';
@@ -86,10 +86,21 @@ async function openMailbox(url: string, options: OpenOptions): Promise<Mailbox> 
     return await finishOpening(driver, hooks, stated, parts.text);
   } catch (error) {
     // A place that was interrupted reports the reason in its own words; the caller's signal or the deadline has the last one.
-    throw timeout.signal.aborted ? timeout.signal.reason : error;
+    throw timeout.signal.aborted ? whyItEnded(timeout.signal.reason, error) : error;
   } finally {
     timeout.stop();
   }
+}
+
+/** The deadline's error says what the last attempt failed with: "could not be opened" alone helps nobody. */
+function whyItEnded(reason: unknown, last: unknown): unknown {
+  if (!isNaruError(reason, 'NARU_TIMEOUT') || !isNaruError(last) || last === reason) return reason;
+  const { place, mailbox } = last;
+  return new NaruError('NARU_TIMEOUT', `${reason.message}; the last attempt: ${last.message}`, {
+    place,
+    mailbox,
+    cause: last,
+  });
 }
 
 async function finishOpening(
