@@ -110,6 +110,8 @@ export class Ledger {
 
   /** It waits for room for a message of so many bytes. */
   needs(account: Account, bytes: number): void {
+    // Who asked may have left before the answer.
+    if (!this.#accounts.has(account)) return;
     account.need = bytes;
     this.#line.add(account);
   }

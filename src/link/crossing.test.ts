@@ -1,104 +1,122 @@
 // Host and peers whose frames cross each other in every order: credit that is lent, recalled and used at the same time still
-// adds up, and every message arrives once.
+// adds up, and every message arrives once, in order, and marked only when somebody had it.
 
-import { Duplex } from 'node:stream';
+import { setTimeout } from 'node:timers/promises';
 import * as fc from 'fast-check';
-import { describe, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import type { Delivery, Outgoing } from '../mailbox/driver.ts';
 import { HostConnection } from './host-connection.ts';
 import { Host } from './host.ts';
+import { LINK } from './limits.ts';
 import { LocalSession } from './local-session.ts';
-import { connectSession, type RemoteSession } from './remote-session.ts';
-import type { ProducerSeat, SessionEvents } from './session.ts';
-import { newSettings } from './settings.ts';
+import { connectSession } from './remote-session.ts';
+import type { ProducerSeat, Session, SessionEvents } from './session.ts';
+import { newSettings, type StatedSettings } from './settings.ts';
+import { SlowEnd } from './slow-end.fixture.ts';
 
 const CAPACITY_BYTES = 1_000;
+const AT = { mailbox: 'test://m', place: 'test', address: 'test://m' };
 
-/** One end of a connection whose other end gets the bytes only when the test says so. */
-class SlowEnd extends Duplex {
-  readonly inbox: Buffer[] = [];
-  other: SlowEnd | undefined;
-
-  override _read(): void {
-    // deliver() pushes.
-  }
-
-  override _write(chunk: Buffer, _encoding: string, done: () => void): void {
-    this.other?.inbox.push(chunk);
-    done();
-  }
-
-  override _final(done: () => void): void {
-    done();
-  }
-
-  deliver(): boolean {
-    const chunk = this.inbox.shift();
-    if (chunk !== undefined && !this.destroyed) this.push(chunk);
-    return chunk !== undefined;
-  }
-}
+const silent: SessionEvents = {
+  readable: () => undefined,
+  writable: () => undefined,
+  peers: () => undefined,
+  reply: () => undefined,
+  event: () => undefined,
+  lost: () => undefined,
+};
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+function newHost(stated: StatedSettings): { host: Host; local: LocalSession } {
+  const host = new Host({ settings: newSettings(stated), ...AT });
+  const shutDown = (): Promise<void> => Promise.resolve();
+  return {
+    host,
+    local: new LocalSession({ host, ...AT, identity: 'local', flushMs: 0, shutDown, events: silent }),
+  };
+}
+
+function outgoing(body: Uint8Array, sequence: number, done?: (error?: Error) => void): Outgoing {
+  return {
+    body,
+    sequence,
+    time: 1,
+    fields: undefined,
+    confirm: done === undefined ? undefined : 'placed',
+    done,
+  };
+}
+
+const firstByte = ({ body }: Delivery): number => body[0] as number;
+
+/** A peer and its connection, whose bytes flow as the test says. */
+class Wire {
+  readonly near: SlowEnd = new SlowEnd();
+  readonly far: SlowEnd = this.near.pair();
+
+  constructor(host: Host) {
+    const init = { host, heartbeatMs: 0, unlink: () => Promise.resolve(), closed: () => undefined };
+    expect(new HostConnection(this.far, init).identity).toBe('');
+  }
+
+  connect(identity: string, events: SessionEvents): Promise<Session> {
+    const init = { ...AT, identity, stated: {}, heartbeatMs: 0, prefetch: 10, events };
+    return this.flowUntil(connectSession(this.near, init));
+  }
+
+  flow(): void {
+    this.near.deliver();
+    this.far.deliver();
+  }
+
+  async flowUntil<T>(promise: Promise<T>): Promise<T> {
+    const state = { isSettled: false };
+    const settled = promise.finally(() => {
+      state.isSettled = true;
+    });
+    while (!state.isSettled) {
+      this.flow();
+      await turn();
+    }
+    return await settled;
+  }
+
+  cut(): void {
+    this.near.destroy();
+    this.far.destroy();
+  }
+}
 
 /** A handle that sends bodies of given sizes, one after the other, as there is room. */
 class Producer {
   readonly errors: Error[] = [];
-  readonly near = new SlowEnd();
-  readonly far = new SlowEnd();
+  readonly wire: Wire;
   readonly #outgoing: Outgoing[];
   #seat: ProducerSeat | undefined;
   #next = 0;
-  placed = 0;
+  #placed = 0;
 
-  constructor(sizes: readonly number[], mark: number) {
-    this.near.other = this.far;
-    this.far.other = this.near;
-    this.#outgoing = sizes.map((size, n) => ({
-      body: Buffer.alloc(Math.max(2, size), mark * 16 + n),
-      sequence: n + 1,
-      time: 1,
-      fields: undefined,
-      confirm: 'placed',
-      done: (error) => {
-        if (error === undefined) this.placed += 1;
-        else this.errors.push(error);
-      },
-    }));
+  constructor(host: Host, sizes: readonly number[], mark: number) {
+    this.wire = new Wire(host);
+    const done = (error?: Error): void => {
+      if (error === undefined) this.#placed += 1;
+      else this.errors.push(error);
+    };
+    this.#outgoing = sizes.map((size, n) => outgoing(Buffer.alloc(size, mark * 16 + n), n + 1, done));
   }
 
   get isDone(): boolean {
-    return this.placed === this.#outgoing.length;
+    return this.#placed === this.#outgoing.length;
   }
 
-  async connect(host: Host, mark: number): Promise<void> {
-    const connection = new HostConnection(this.far, {
-      host,
-      heartbeatMs: 0,
-      unlink: () => Promise.resolve(),
-      closed: () => undefined,
-    });
-    expect(connection.identity).toBe('');
-    const events: SessionEvents = {
-      readable: () => undefined,
+  async connect(mark: number): Promise<void> {
+    const session = await this.wire.connect(`p${mark}`, {
+      ...silent,
       writable: () => this.offer(),
-      peers: () => undefined,
-      reply: () => undefined,
-      event: () => undefined,
       lost: (error) => this.errors.push(error),
-    };
-    const connecting = connectSession(this.near, {
-      mailbox: 'test://m',
-      place: 'test',
-      address: 'test://m',
-      identity: `p${mark}`,
-      stated: {},
-      heartbeatMs: 0,
-      prefetch: 10,
-      events,
     });
-    const session: RemoteSession = await this.#pumpUntil(connecting);
-    this.#seat = await this.#pumpUntil(session.attachProducer());
+    this.#seat = await this.wire.flowUntil(session.attachProducer());
   }
 
   offer(): void {
@@ -111,101 +129,119 @@ class Producer {
     const message = this.#outgoing[this.#next];
     if (message !== undefined) this.#seat?.poll(message).catch((error: Error) => this.errors.push(error));
   }
-
-  async #pumpUntil<T>(promise: Promise<T>): Promise<T> {
-    let isSettled = false;
-    const settled = promise.finally(() => {
-      isSettled = true;
-    });
-    while (!isSettled) {
-      this.near.deliver();
-      this.far.deliver();
-      await turn();
-    }
-    return await settled;
-  }
 }
 
-describe('frames that cross', () => {
-  test('never make a peer exceed its credit, nor a message lost', { timeout: 120_000 }, async () => {
-    const sizes = fc.array(fc.oneof(fc.nat(100), fc.integer({ min: 400, max: CAPACITY_BYTES })), {
-      maxLength: 12,
-    });
-    const step = fc.record({ who: fc.nat(2), what: fc.nat(6) });
-    await fc.assert(
-      fc.asyncProperty(
-        fc.tuple(sizes, sizes, sizes),
-        fc.array(step, { maxLength: 150 }),
-        async (lists, steps) => {
-          const host = new Host({
-            settings: newSettings({ capacityMessages: 6, capacityBytes: CAPACITY_BYTES }),
-            mailbox: 'test://m',
-            place: 'test',
-          });
-          const local = new LocalSession({
-            host,
-            identity: 'local',
-            address: 'test://m',
-            flushMs: 0,
-            shutDown: () => Promise.resolve(),
-            events: silent,
-          });
-          const consumer = await local.attachConsumer({ group: undefined, from: undefined });
-          const producers = lists.map((list, mark) => new Producer(list, mark));
-          for (const [mark, producer] of producers.entries()) await producer.connect(host, mark);
-          const received: Delivery[] = [];
-          const consume = (): void => {
-            const out: Delivery[] = [];
-            if (consumer.take(1, out) > 0) {
-              received.push(...out);
-              consumer.ackAll(out);
-            }
-          };
-          for (const { who, what } of steps) {
-            const producer = producers[who] as Producer;
-            if (what === 0) producer.near.deliver();
-            else if (what === 1) producer.far.deliver();
-            else if (what === 2) producer.offer();
-            else if (what === 3) consume();
-            else if (what === 4) producer.ask();
-            else await turn();
-            expect(producers.flatMap(({ errors }) => errors)).toEqual([]);
-            expect(host.held).toBeLessThanOrEqual(6);
+test('no peer exceeds its credit and no message is lost, however frames cross', {
+  timeout: 120_000,
+}, async () => {
+  const size = fc.oneof(fc.integer({ min: 1, max: 100 }), fc.integer({ min: 400, max: CAPACITY_BYTES }));
+  const sizes = fc.array(size, { maxLength: 12 });
+  const step = fc.record({ who: fc.nat(2), what: fc.nat(6) });
+  await fc.assert(
+    fc.asyncProperty(
+      fc.tuple(sizes, sizes, sizes),
+      fc.array(step, { maxLength: 150 }),
+      async (lists, steps) => {
+        const { host, local } = newHost({ capacityMessages: 6, capacityBytes: CAPACITY_BYTES });
+        const consumer = await local.attachConsumer({ group: undefined, from: undefined });
+        const producers = lists.map((list, mark) => new Producer(host, list, mark));
+        for (const [mark, producer] of producers.entries()) await producer.connect(mark);
+        const received: string[] = [];
+        const consume = (): void => {
+          const out: Delivery[] = [];
+          if (consumer.take(1, out) === 0) return;
+          received.push(...out.map(({ body }) => `${body[0]}:${body.length}`));
+          consumer.ackAll(out);
+        };
+        for (const { who, what } of steps) {
+          const producer = producers[who] as Producer;
+          if (what === 0) producer.wire.near.deliver();
+          else if (what === 1) producer.wire.far.deliver();
+          else if (what === 2) producer.offer();
+          else if (what === 3) consume();
+          else if (what === 4) producer.ask();
+          else await turn();
+          expect(host.held).toBeLessThanOrEqual(6);
+        }
+        for (let i = 0; i < 2_000 && !producers.every(({ isDone }) => isDone); i += 1) {
+          for (const producer of producers) {
+            producer.offer();
+            producer.wire.flow();
           }
-          for (let i = 0; i < 2_000 && !producers.every(({ isDone }) => isDone); i += 1) {
-            for (const producer of producers) {
-              producer.offer();
-              producer.near.deliver();
-              producer.far.deliver();
-            }
-            consume();
-            await turn();
-          }
-          while (host.held > 0) consume();
-          expect(producers.flatMap(({ errors }) => errors)).toEqual([]);
-          expect(producers.map(({ isDone }) => isDone)).toEqual([true, true, true]);
-          const marks = (list: readonly number[], mark: number): string[] =>
-            list.map((size, n) => `${mark * 16 + n}:${Math.max(2, size)}`);
-          expect(received.map(({ body }) => `${body[0]}:${body.length}`).sort()).toEqual(
-            lists.flatMap(marks).sort(),
-          );
-          for (const { near, far } of producers) {
-            near.destroy();
-            far.destroy();
-          }
-          await local.close();
-        },
-      ),
-      { numRuns: 60 },
-    );
-  });
+          consume();
+          await turn();
+        }
+        while (host.held > 0) consume();
+        expect(producers.flatMap(({ errors }) => errors)).toEqual([]);
+        expect(producers.map(({ isDone }) => isDone)).toEqual([true, true, true]);
+        const sent = lists.flatMap((list, mark) => list.map((length, n) => `${mark * 16 + n}:${length}`));
+        expect(received.sort()).toEqual(sent.sort());
+        for (const { wire } of producers) wire.cut();
+        await local.close();
+      },
+    ),
+    { numRuns: 60 },
+  );
 });
 
-const silent: SessionEvents = {
-  readable: () => undefined,
-  writable: () => undefined,
-  peers: () => undefined,
-  reply: () => undefined,
-  event: () => undefined,
-  lost: () => undefined,
-};
+test('deliveries come once and in order, however often the consumer changes its mind', {
+  timeout: 120_000,
+}, async () => {
+  const step = fc.record({ what: fc.nat(9), count: fc.nat(6) });
+  await fc.assert(
+    fc.asyncProperty(fc.nat(40), fc.array(step, { maxLength: 120 }), async (total, steps) => {
+      const { host, local } = newHost({ capacityMessages: 100 });
+      const wire = new Wire(host);
+      const session = await wire.connect('c', silent);
+      const everybody = { group: undefined, from: undefined };
+      const consumer = await wire.flowUntil(session.attachConsumer(everybody));
+      const batch = Array.from({ length: total }, (_, n) => outgoing(Buffer.from([n]), n + 1));
+      expect((await local.attachProducer()).offer(batch, 0)).toBe(total);
+      const inHand: Delivery[] = [];
+      const acked: number[] = [];
+      const requeued = new Set<number>();
+      let last = -1;
+      const take = (count: number): void => {
+        const out: Delivery[] = [];
+        consumer.take(count, out);
+        for (const delivery of out) {
+          const n = firstByte(delivery);
+          if (requeued.size === 0) expect(n).toBe(last + 1);
+          expect(delivery.deliveries > 1).toBe(requeued.has(n));
+          last = n;
+        }
+        inHand.push(...out);
+      };
+      const ack = (): void => {
+        acked.push(...inHand.map(firstByte));
+        consumer.ackAll(inHand.splice(0));
+      };
+      for (const { what, count } of steps) {
+        if (what <= 1) wire.near.deliver();
+        else if (what <= 3) wire.far.deliver();
+        else if (what === 4) consumer.want(count);
+        else if (what === 5) take(count);
+        else if (what === 6) ack();
+        else if (what === 7 && inHand.length > 0) {
+          const given = inHand.pop() as Delivery;
+          requeued.add(firstByte(given));
+          consumer.settle(given, 'requeue', 0);
+        } else if (what === 8) await setTimeout(LINK.lingerMs + 1);
+        else await turn();
+      }
+      ack();
+      consumer.want(0);
+      await wire.flowUntil(consumer.close());
+      // What is left is in its old order, and counts as delivered only if somebody had it.
+      const rest: Delivery[] = [];
+      (await local.attachConsumer(everybody)).take(total, rest);
+      const left = rest.map(firstByte);
+      expect(left).toEqual(left.slice().sort((x, y) => x - y));
+      expect([...acked, ...left].sort((x, y) => x - y)).toEqual(batch.map((_, n) => n));
+      for (const delivery of rest) expect(delivery.deliveries > 1).toBe(requeued.has(firstByte(delivery)));
+      wire.cut();
+      await local.close();
+    }),
+    { numRuns: 60 },
+  );
+});

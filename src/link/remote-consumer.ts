@@ -46,6 +46,7 @@ export class RemoteConsumer implements ConsumerSeat {
   #receipts: number[] = [];
   #syncing: Done[] = [];
   #flushing = false;
+  #closing = false;
   #closed = false;
 
   constructor(connection: Connection, session: SeatHolder, init: RemoteInit) {
@@ -75,7 +76,7 @@ export class RemoteConsumer implements ConsumerSeat {
   }
 
   want(count: number): void {
-    if (this.#closed) return;
+    if (this.#closing || this.#closed) return;
     const before = this.#wanted;
     this.#wanted = count;
     if (count === 0) {
@@ -142,11 +143,15 @@ export class RemoteConsumer implements ConsumerSeat {
   }
 
   async close(): Promise<void> {
-    if (this.#closed) return;
+    if (this.#closing || this.#closed) return;
+    this.#closing = true;
+    this.#wanted = 0;
+    clearTimeout(this.#linger);
     this.#giveBack();
     this.#flush();
+    // What is on its way goes back as well, before the host takes what is left for handed out.
+    await this.#sync([]);
     this.#closed = true;
-    clearTimeout(this.#linger);
     await this.#session.request(Operation.detachConsumer, {}).catch(() => undefined);
   }
 
@@ -182,7 +187,7 @@ export class RemoteConsumer implements ConsumerSeat {
     if (!this.#news) return;
     this.#news = false;
     if (this.#wanted > 0) this.#init.events.readable();
-    else if (!this.#lingering && this.#polling === 0) this.#giveBack();
+    else if (this.#closing || (!this.#lingering && this.#polling === 0)) this.#giveBack();
   }
 
   lost(): void {
@@ -207,7 +212,7 @@ export class RemoteConsumer implements ConsumerSeat {
   }
 
   #lingerOn(): void {
-    if (this.#closed) return;
+    if (this.#closing || this.#closed) return;
     this.#lingering = true;
     if (this.#linger === undefined) {
       this.#linger = setTimeout(() => this.#giveUp(), LINK.lingerMs);
