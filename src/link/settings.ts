@@ -82,6 +82,27 @@ export function checkSettings(stated: StatedSettings, actual: MailboxSettings, m
 }
 
 /**
+ * Options that would change nothing where a mailbox lives in its listener.
+ * @throws NARU_UNSUPPORTED, NARU_INVALID_ARGUMENT
+ */
+export function refuseMeaningless(options: PlaceOptions, mailbox: string, place: string): void {
+  if (options.owner === 'system') {
+    throw new NaruError(
+      'NARU_UNSUPPORTED',
+      `${mailbox}: a mailbox on ${place}:// lives as long as its listener; owner "system" is not possible`,
+      { place, mailbox },
+    );
+  }
+  if (options.frame !== undefined && options.format !== 'raw') {
+    throw new NaruError(
+      'NARU_INVALID_ARGUMENT',
+      `${mailbox}: frame=${options.frame} says how plain bytes are cut and needs format=raw`,
+      { place, mailbox },
+    );
+  }
+}
+
+/**
  * Settings that a peer sent.
  * @throws NARU_CORRUPT  something is missing or has the wrong kind
  */

@@ -66,6 +66,14 @@ export function resolveOptions(url: PlaceUrl, options: PlaceOptions): ShmOptions
 
 function refuseUnsupported(url: PlaceUrl, options: PlaceOptions): void {
   const { relation, deliver, capacityMessages } = options;
+  const ofStreams = options.frame !== undefined ? 'frame' : options.tls !== undefined ? 'tls' : undefined;
+  if (ofStreams !== undefined) {
+    throw new NaruError(
+      'NARU_UNSUPPORTED',
+      `${url.text}: the option ${ofStreams} has no meaning in shared memory; leave it out`,
+      { place: 'shm', mailbox: url.text },
+    );
+  }
   if (deliver === 'all' || relation === '1:N' || relation === 'N:N') {
     throw new NaruError(
       'NARU_UNSUPPORTED',

@@ -70,6 +70,8 @@ describe('creating and adopting', () => {
   test('what shm cannot do is refused before anything is made', async () => {
     for (const url of ['shm://m?deliver=all', 'shm://m?depth=10'])
       await expect(open(url)).rejects.toMatchObject({ code: 'NARU_UNSUPPORTED' });
+    await expect(open('shm://m', { frame: 'lines' })).rejects.toMatchObject({ code: 'NARU_UNSUPPORTED' });
+    await expect(open('shm://m', { tls: {} })).rejects.toMatchObject({ code: 'NARU_UNSUPPORTED' });
     await expect(open('shm://m', { relation: 'N:N' })).rejects.toMatchObject({ code: 'NARU_UNSUPPORTED' });
     for (const url of [
       'shm://../x',

@@ -11,7 +11,7 @@ import { rawFraming } from '../../link/raw-driver.ts';
 import { LocalSession } from '../../link/local-session.ts';
 import { connectSession } from '../../link/remote-session.ts';
 import type { Session, SessionEvents } from '../../link/session.ts';
-import { type MailboxSettings, newSettings, statedSettings } from '../../link/settings.ts';
+import { type MailboxSettings, newSettings, refuseMeaningless, statedSettings } from '../../link/settings.ts';
 import type { Driver } from '../../mailbox/driver.ts';
 import type { Place, PlaceContext, PlaceOptions, PlaceUrl } from '../../mailbox/place.ts';
 import { newHandleIdentity } from '../../native/identity.ts';
@@ -115,6 +115,7 @@ export const place: Place = {
   parameters: PARAMETERS,
   check(url, options) {
     readTcpOptions(url, options);
+    refuseMeaningless(options, url.text, 'tcp');
     if (options.format === 'raw') rawFraming(options, url.text, 'tcp');
   },
   async open(url: PlaceUrl, options: PlaceOptions, context: PlaceContext): Promise<Driver> {

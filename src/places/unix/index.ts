@@ -11,7 +11,7 @@ import { LocalSession } from '../../link/local-session.ts';
 import type { RemoteInit } from '../../link/remote.ts';
 import { connectSession } from '../../link/remote-session.ts';
 import type { Session, SessionEvents } from '../../link/session.ts';
-import { type MailboxSettings, newSettings, statedSettings } from '../../link/settings.ts';
+import { type MailboxSettings, newSettings, refuseMeaningless, statedSettings } from '../../link/settings.ts';
 import type { Driver } from '../../mailbox/driver.ts';
 import type { Place, PlaceContext, PlaceOptions, PlaceUrl } from '../../mailbox/place.ts';
 import { unix, unixRaw } from './capabilities.ts';
@@ -127,11 +127,23 @@ class Approach {
   }
 }
 
+/** @throws NARU_UNSUPPORTED */
+function refuseTls({ text }: PlaceUrl, { tls }: PlaceOptions): void {
+  if (tls === undefined) return;
+  throw new NaruError(
+    'NARU_UNSUPPORTED',
+    `${text}: the option tls has no meaning on a Unix socket; leave it out, or use tcp://`,
+    { place: 'unix', mailbox: text },
+  );
+}
+
 export const place: Place = {
   modes: [unix, unixRaw],
   parameters: PARAMETERS,
   check(url, options) {
     readUnixOptions(url);
+    refuseTls(url, options);
+    refuseMeaningless(options, url.text, 'unix');
     if (options.format === 'raw') rawFraming(options, url.text, 'unix');
   },
   async open(url: PlaceUrl, options: PlaceOptions, context: PlaceContext): Promise<Driver> {

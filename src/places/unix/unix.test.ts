@@ -64,6 +64,12 @@ describe('the socket', () => {
     expect(readdirSync(folder)).toEqual([]);
   });
 
+  test('refuses options that would change nothing', async () => {
+    expect(await codeOf(open(url, { owner: 'system' }))).toBe('NARU_UNSUPPORTED');
+    expect(await codeOf(open(url, { tls: {} }))).toBe('NARU_UNSUPPORTED');
+    expect(await codeOf(open(url, { frame: 'lines' }))).toBe('NARU_INVALID_ARGUMENT');
+  });
+
   test('refuses paths that no socket can have', async () => {
     const long = join(folder, 'x'.repeat(107));
     for (const bad of [
