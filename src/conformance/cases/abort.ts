@@ -1,5 +1,6 @@
 // Aborts and timeouts: they end a wait and nothing else. No message is lost to them, none doubled, and they leave nothing.
 
+import { getEventListeners } from 'node:events';
 import type { Rule } from '../rule.ts';
 import { eventually, isSettled, within } from '../waiting.ts';
 
@@ -119,7 +120,7 @@ export const abort: readonly Rule[] = [
   },
   {
     id: 'abort.5',
-    text: 'waits that timed out leave no timer, no listener and no waiting call behind',
+    text: 'waits that timed out or were served leave no timer, no listener and no waiting call behind',
     shapes: 'once',
     async run(t) {
       const near = await t.open();
@@ -136,7 +137,11 @@ export const abort: readonly Rule[] = [
         outcomes.every(({ status }) => status === 'rejected'),
         'all waits timed out',
       );
+      const served = range(50).map(() => near.receive({ timeoutMs: 60_000, signal }));
+      for (const n of range(50)) await near.send(n, { timeoutMs: 60_000, signal });
+      await within(Promise.all(served), 8_000, 'all receives to be served');
       t.equal((await near.stats()).waitingReceives, 0, 'waitingReceives');
+      t.equal(getEventListeners(signal, 'abort').length, 0, 'the listeners on the signal');
       // Stress runs have timers of other cases in the same process.
       if (!t.isStress) t.ok(timers() <= before, `no timer is left (${before}, ${timers()})`);
       await near.send('whole');

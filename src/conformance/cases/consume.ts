@@ -220,4 +220,24 @@ export const consume: readonly Rule[] = [
       t.equal([left.data, left.redelivered], [2, false], 'the message that was not handled');
     },
   },
+  {
+    id: 'consume.11',
+    text: 'an error event that nobody listens to becomes a process warning: nothing is lost without a word',
+    needs: ['end'],
+    async run(t) {
+      const near = await t.open();
+      const far = await t.far({ codec: 'bytes' });
+      const warnings: string[] = [];
+      const hear = ({ message }: Error): number => warnings.push(message);
+      process.on('warning', hear);
+      t.defer(() => process.off('warning', hear));
+      await far.send(Uint8Array.of(0xff));
+      await far.end();
+      for await (const message of near) t.ok(false, `nothing can be read (${String(message.data)})`);
+      await eventually(
+        () => warnings.some((text) => text.includes('cannot be decoded')),
+        'a warning was given',
+      );
+    },
+  },
 ];

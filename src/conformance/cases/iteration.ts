@@ -223,4 +223,33 @@ export const iteration: readonly Rule[] = [
       await t.rejects(far.iterate(undefined, { timeoutMs: 40 }), 'NARU_TIMEOUT');
     },
   },
+  {
+    id: 'iteration.13',
+    text: 'what a loop settles by hand is not settled again by the loop',
+    needs: ['requeue'],
+    shapes: 'once',
+    async run(t) {
+      const near = await t.open();
+      await near.sendMany([1, 2]);
+      const got: [unknown, number][] = [];
+      for await (const message of near.messages({ timeoutMs: 8_000 })) {
+        got.push([message.data, message.deliveries]);
+        if (got.length === 1) await message.nack();
+        else await message.ack();
+        if (got.length === 3) break;
+      }
+      t.equal(
+        got.sort(([a], [b]) => Number(a) - Number(b)),
+        [
+          [1, 1],
+          [1, 2],
+          [2, 1],
+        ],
+        'messages and deliveries',
+      );
+      const { acked, requeued } = await near.stats();
+      t.equal([acked, requeued], [2, 1], 'acked and requeued');
+      await t.rejects(near.receive({ timeoutMs: 30 }), 'NARU_TIMEOUT');
+    },
+  },
 ];
