@@ -1,6 +1,7 @@
 // A process that uses one mailbox as its first argument says, for tests: a JSON object with `url`, `act` and what the act needs.
 // Prints one JSON line for each thing that happens.
 
+import { writeSync } from 'node:fs';
 import type { Mailbox } from '../mailbox/mailbox.ts';
 import { open } from '../open.ts';
 
@@ -18,8 +19,9 @@ interface Orders {
 const orders = JSON.parse(process.argv[2] ?? '{}') as Orders;
 const { url, act, name = '', count = 0, bytes = 0, idleMs = 1_000, options = {} } = orders;
 
+/** Blocks until it is written: process.stdout would keep what a slow reader leaves, and SIGKILL would take it along. */
 function say(what: Record<string, unknown>): void {
-  process.stdout.write(`${JSON.stringify(what)}\n`);
+  writeSync(1, `${JSON.stringify(what)}\n`);
 }
 
 process.on('uncaughtException', (error) => {
