@@ -69,6 +69,7 @@ export class HostConnection implements Participant {
   }
 
   stopped(error: NaruError, final: boolean): void {
+    this.#consumer?.finish();
     this.connection.close(final ? error : new NaruError('NARU_PEER_GONE', error.message, this.#host));
   }
 

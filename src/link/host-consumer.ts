@@ -94,6 +94,11 @@ export class HostConsumer {
     return this.#tellEnd();
   }
 
+  /** The host stops: if this is the end for the consumer, it hears so before the goodbye. */
+  finish(): void {
+    if (!this.#closed) this.#tellEnd();
+  }
+
   /** How many settlements came too late since this was last asked. */
   takeLate(): number {
     const late = this.#late;

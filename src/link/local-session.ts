@@ -127,10 +127,12 @@ export class LocalSession implements Session, Participant {
     if (!host.isStopped && (!this.#consumed || host.peers.consumers > 0)) await this.#drain(flushMs);
     const undelivered = host.isStopped ? 0 : host.held;
     host.leave(this);
-    host.stop(
-      new NaruError('NARU_PEER_GONE', `${host.mailbox}: the process that hosted the mailbox closed it`, host),
-      false,
-    );
+    // A mailbox that has ended has nobody to go on with it; any other is made anew by those who still use it.
+    if (host.isEnded) host.stop(closedError(host, 'the mailbox has ended, and its host has closed it'), true);
+    else {
+      const text = `${host.mailbox}: the process that hosted the mailbox closed it`;
+      host.stop(new NaruError('NARU_PEER_GONE', text, host), false);
+    }
     await this.#init.shutDown();
     return { undelivered };
   }

@@ -202,6 +202,25 @@ describe('the host', () => {
     await until(() => consumer.all('received').length === 200, 'the consumer has all');
   });
 
+  test('that ends the mailbox and closes ends the loops of others, whoever comes first', {
+    timeout: 60_000,
+  }, async () => {
+    for (let round = 0; round < 20; round += 1) {
+      const host = await use({ role: 'producer' });
+      const guest = await use({ role: 'consumer' });
+      const received: unknown[] = [];
+      const loop = (async () => {
+        for await (const message of guest) received.push(message.data);
+      })();
+      await host.sendMany([1, 2, 3]);
+      await host.end();
+      expect(await host.close()).toEqual({ undelivered: 0 });
+      await loop;
+      expect(received).toEqual([1, 2, 3]);
+      await guest.close();
+    }
+  });
+
   test('an idle handle keeps no process alive, whether it hosts or not', async () => {
     const host = peers.start({ url, act: 'open-and-end' });
     expect(await host.exited).toBe(0);
