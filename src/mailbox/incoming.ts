@@ -86,6 +86,21 @@ export class Incoming<T> implements MessageKeeper {
     );
   }
 
+  /**
+   * handOut() for a whole batch at once, where the body itself is the data: nothing can fail and nothing waits.
+   * @returns undefined where each must be handed out by itself
+   */
+  handOutPlain(receiver: Receiver, deliveries: readonly Delivery[]): Message<T>[] | undefined {
+    if (!this.#plain || this.#diagnostics.heard('receive')) return undefined;
+    const messages: Message<T>[] = [];
+    for (let index = 0; index < deliveries.length; index += 1) {
+      const delivery = deliveries[index] as Delivery;
+      if (delivery.receipt) receiver.received(delivery);
+      messages.push(new Message(delivery.body as T, delivery, this));
+    }
+    return messages;
+  }
+
   /** handOut() for loops: poison becomes an `error` event and undefined, and the loop goes on. */
   handOutOrSkip(
     receiver: Receiver,

@@ -176,10 +176,14 @@ export class MessageIterator<T> implements AsyncIterableIterator<Message<T>> {
   }
 }
 
+const NONE: readonly Delivery[] = [];
+
 /** `for await (const messages of mailbox.batches())`: everything that is there, up to a limit, at least one. */
 export class BatchIterator<T> implements AsyncIterableIterator<Message<T>[]> {
   readonly #prefetch: Prefetch<T>;
   #current: Message<T>[] = [];
+  /** Those of the messages of `#current`, where they are at hand. */
+  #deliveries: readonly Delivery[] = NONE;
   #done = false;
 
   constructor(source: IterationSource<T>) {
@@ -194,7 +198,8 @@ export class BatchIterator<T> implements AsyncIterableIterator<Message<T>[]> {
     this.#settleCurrent();
     while (!this.#done && !this.#prefetch.source.intake.finished) {
       if (!this.#prefetch.refillNow() && !(await this.#prefetch.refill())) break;
-      const batch = await this.#handOut();
+      const deliveries = this.#prefetch.all();
+      const batch = this.#handOutPlain(deliveries) ?? (await this.#handOut(deliveries));
       if (batch.length > 0) {
         this.#current = batch;
         this.#prefetch.source.intake.hold(1);
@@ -219,11 +224,18 @@ export class BatchIterator<T> implements AsyncIterableIterator<Message<T>[]> {
     return this.#prefetch.end();
   }
 
-  async #handOut(): Promise<Message<T>[]> {
+  #handOutPlain(deliveries: readonly Delivery[]): Message<T>[] | undefined {
+    const { receiver, source } = this.#prefetch;
+    const batch = receiver && source.incoming.handOutPlain(receiver, deliveries);
+    this.#deliveries = batch === undefined ? NONE : deliveries;
+    return batch;
+  }
+
+  async #handOut(deliveries: readonly Delivery[]): Promise<Message<T>[]> {
     const { receiver, source } = this.#prefetch;
     const batch: Message<T>[] = [];
     if (receiver === undefined) return batch;
-    for (const delivery of this.#prefetch.all()) {
+    for (const delivery of deliveries) {
       const handed = source.incoming.handOutOrSkip(receiver, delivery);
       const message = handed instanceof Promise ? await handed : handed;
       if (message !== undefined) batch.push(message);
@@ -242,10 +254,31 @@ export class BatchIterator<T> implements AsyncIterableIterator<Message<T>[]> {
 
   #ack(source: IterationSource<T>, receiver: Receiver, current: readonly Message<T>[]): void {
     if (!source.auto) return;
-    const deliveries: Delivery[] = [];
-    for (const message of current) {
-      if (message.markSettled('ack')) deliveries.push(message.delivery);
-    }
-    source.incoming.autoAckAll(receiver, deliveries);
+    const unsettled = markAll(current, this.#deliveries);
+    source.incoming.autoAckAll(receiver, unsettled);
   }
+}
+
+/**
+ * Marks messages as acked.
+ * @param deliveries  theirs in the same order, if that is known: then most loops need no new list
+ * @returns the deliveries of those that were not settled before
+ */
+function markAll(
+  messages: readonly Message<unknown>[],
+  deliveries: readonly Delivery[],
+): readonly Delivery[] {
+  let index = 0;
+  // The loop may have changed the list it was given: then it is no longer parallel.
+  for (; index < messages.length; index += 1) {
+    const message = messages[index] as Message<unknown>;
+    if (message.delivery !== deliveries[index] || !message.markSettled('ack')) break;
+  }
+  if (index === messages.length && index === deliveries.length) return deliveries;
+  const unsettled = deliveries.slice(0, index);
+  for (; index < messages.length; index += 1) {
+    const message = messages[index] as Message<unknown>;
+    if (message.markSettled('ack')) unsettled.push(message.delivery);
+  }
+  return unsettled;
 }
