@@ -71,6 +71,7 @@ export class Connection {
     });
     this.writer = new FrameWriter({
       emit: (bytes) => this.#emit(bytes),
+      isIdle: () => stream.writableLength === 0,
       wake: () => {
         if (this.#scheduled) return;
         this.#scheduled = true;

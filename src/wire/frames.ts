@@ -59,8 +59,10 @@ const WORDS_BYTES_MAX = 200;
 
 /** What a writer hands its buffers to. */
 export interface WriterEvents {
-  /** Bytes to send now; they are not changed afterwards. */
+  /** Bytes to send now; they are not changed before isIdle() says so. */
   emit(bytes: Buffer): void;
+  /** True when everything emitted has left, so that its memory may be used again. Absent = never. */
+  isIdle?(): boolean;
   /** There is something to flush() where there was nothing. */
   wake(): void;
 }
@@ -91,7 +93,7 @@ export class FrameWriter {
   /** @param size  encodedSize() of the message */
   send(message: Encodable, size: number, receipt: boolean): void {
     const at = this.#begin(FrameType.send, 1 + size);
-    this.#view.setUint8(at, receipt ? WANTS_RECEIPT : 0);
+    this.#bytes[at] = receipt ? WANTS_RECEIPT : 0;
     encodeEnvelope(message, this.#bytes, this.#view, at + 1);
   }
 
@@ -179,11 +181,12 @@ export class FrameWriter {
   /** Writes length and type. @returns where the payload goes */
   #begin(type: number, payload: number): number {
     const size = LENGTH_BYTES + 1 + payload;
+    if (this.#to === this.#from) this.#rewind();
     if (this.#to + size > this.#bytes.length) this.#grow(size);
     else if (this.#to === this.#from) this.#events.wake();
     const at = this.#to;
     this.#view.setUint32(at, payload + 1, true);
-    this.#view.setUint8(at + LENGTH_BYTES, type);
+    this.#bytes[at + LENGTH_BYTES] = type;
     this.#to = at + size;
     return at + LENGTH_BYTES + 1;
   }
@@ -191,12 +194,22 @@ export class FrameWriter {
   #grow(size: number): void {
     const had = this.#to > this.#from;
     this.flush();
-    const bytes = Buffer.allocUnsafeSlow(Math.max(SLAB_BYTES, size));
-    this.#bytes = bytes;
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.#rewind();
+    if (this.#to > 0 || size > this.#bytes.length) {
+      const bytes = Buffer.allocUnsafeSlow(Math.max(SLAB_BYTES, size));
+      this.#bytes = bytes;
+      this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+      this.#from = 0;
+      this.#to = 0;
+    }
+    if (!had) this.#events.wake();
+  }
+
+  /** Starts from the beginning once all is sent: memory that was just used is in the cache, and needs no clearing. */
+  #rewind(): void {
+    if (this.#to === 0 || this.#bytes.length > SLAB_BYTES || this.#events.isIdle?.() !== true) return;
     this.#from = 0;
     this.#to = 0;
-    if (!had) this.#events.wake();
   }
 
   #copy(chunk: Chunk, offset: number, length: number, at: number): void {

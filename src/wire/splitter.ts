@@ -9,6 +9,9 @@ export interface Chunk {
   readonly bytes: Buffer;
   /** A view of exactly `bytes`. */
   readonly view: DataView;
+  /** Where `bytes` lie: asking them for it costs a call into the engine each time. */
+  readonly buffer: ArrayBufferLike;
+  readonly byteOffset: number;
 }
 
 /** Bytes of the length field; the length counts type and payload. */
@@ -23,7 +26,8 @@ const PARTIAL_BYTES_MIN = 4096;
 
 /** A chunk around some bytes. */
 export function chunkOf(bytes: Buffer): Chunk {
-  return { bytes, view: new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength) };
+  const { buffer, byteOffset } = bytes;
+  return { bytes, view: new DataView(buffer, byteOffset, bytes.byteLength), buffer, byteOffset };
 }
 
 /** The preamble of a version of the protocol. */
