@@ -31,7 +31,7 @@ export interface ConnectionSettings {
   readonly heartbeatMs: number;
 }
 
-/** A net.Socket or tls.TLSSocket; anything that can be (un)referenced. */
+/** A net.Socket or tls.TLSSocket; anything that can be (un)referenced and keeps no bytes once it has written them. */
 export interface LinkStream extends Duplex {
   ref?(): unknown;
   unref?(): unknown;

@@ -9,7 +9,7 @@ import { Connection, type LinkStream } from './connection.ts';
 import { HostConsumer } from './host-consumer.ts';
 import { HostProducer } from './host-producer.ts';
 import type { Host, Participant } from './host.ts';
-import { type HostItem, itemOf, LinkDelivery } from './item.ts';
+import { type LinkMessage, itemOf } from './item.ts';
 import { LINK } from './limits.ts';
 import { Operation } from './operation.ts';
 import { checkSettings, readStated } from './settings.ts';
@@ -216,9 +216,7 @@ export class HostConnection implements Participant {
       bytes += item.length;
       // Whoever asks and does not read gets less and less.
       if (bytes + this.connection.unsentBytes > LINK.peekBytesMax) break;
-      const { chunk, offset, length, sender } = item;
-      const seen = new LinkDelivery(chunk, offset, length, sender, deliveries, false, 0, this);
-      writer.addressed(FrameType.peeked, id, deliveries, sender, seen, encodedSize(seen));
+      writer.addressed(FrameType.peeked, id, deliveries, item.sender, item, encodedSize(item));
     }
   }
 
@@ -235,15 +233,13 @@ export class HostConnection implements Participant {
     }
   }
 
-  #deliverAnswer(item: HostItem): void {
+  #deliverAnswer(item: LinkMessage): void {
     const { mailbox } = this.#host;
     if (this.connection.unsentBytes > LINK.answersBytesMax) {
       const text = `${mailbox}: whoever asked does not read its answers: ${LINK.answersBytesMax} bytes wait`;
       throw new NaruError('NARU_LIMIT', text, this.#host);
     }
-    const { chunk, offset, length, sender } = item;
-    const seen = new LinkDelivery(chunk, offset, length, sender, 1, false, 0, this);
-    this.connection.writer.addressed(FrameType.answer, 0, 0, sender, seen, encodedSize(seen));
+    this.connection.writer.addressed(FrameType.answer, 0, 0, item.sender, item, encodedSize(item));
   }
 
   #respond(id: number, answer: object): void {

@@ -5,7 +5,7 @@ import { expectSize, FrameType, readList } from '../wire/frames.ts';
 import type { Chunk } from '../wire/splitter.ts';
 import type { Connection } from './connection.ts';
 import type { Host } from './host.ts';
-import type { HostItem } from './item.ts';
+import type { LinkMessage } from './item.ts';
 import { LINK } from './limits.ts';
 import { OUTCOMES } from './operation.ts';
 
@@ -17,10 +17,9 @@ const LATE_MAX = 1_000_000;
 export class HostConsumer {
   readonly #host: Host;
   readonly #connection: Connection;
-  readonly #subscription: Subscription<HostItem>;
-  readonly #entries: Entry<HostItem>[] = [];
+  readonly #subscription: Subscription<LinkMessage>;
   /** Those who wait for a receipt, by token. */
-  readonly #receipts = new Map<number, HostItem>();
+  readonly #receipts = new Map<number, LinkMessage>();
   readonly #senderIndex = new Map<string, number>();
   readonly #senders: string[] = [];
   #nextSender = 0;
@@ -145,17 +144,16 @@ export class HostConsumer {
   }
 
   #deliver(count: number, bytesMax: number): void {
-    const entries = this.#entries;
     let left = count;
     while (left > 0 && this.#deliveredBytes < bytesMax && !this.#connection.isCongested) {
-      entries.length = 0;
+      const entries: Entry<LinkMessage>[] = [];
       // As many as fit if they are like the last one: large messages go one by one, small ones together.
       const fit = Math.floor((bytesMax - this.#deliveredBytes) / this.#lastLength);
       const step = Math.min(TAKE, Math.max(1, fit));
       const taken = this.#subscription.take(Math.min(left, step), entries);
       if (taken === 0) return;
       for (let i = 0; i < taken; i += 1) {
-        const entry = entries[i] as Entry<HostItem>;
+        const entry = entries[i] as Entry<LinkMessage>;
         // They were larger than the one before: what exceeds the limit by more than one goes back to its place.
         if (this.#deliveredBytes < bytesMax) this.#write(entry);
         else this.#subscription.settle(entry.token, 'release', 0);
@@ -164,7 +162,7 @@ export class HostConsumer {
     }
   }
 
-  #write(entry: Entry<HostItem>): void {
+  #write(entry: Entry<LinkMessage>): void {
     const { item, deliveries, token } = entry;
     const { chunk, offset, length, sender, origin } = item;
     const receipt = origin !== undefined;

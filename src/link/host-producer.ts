@@ -7,7 +7,7 @@ import type { Chunk } from '../wire/splitter.ts';
 import type { Connection } from './connection.ts';
 import type { Account } from './credit.ts';
 import type { Host, Parked } from './host.ts';
-import { costOf, type HostItem, itemOf, type Origin } from './item.ts';
+import { costOf, type LinkMessage, itemOf, type Origin } from './item.ts';
 
 export class HostProducer implements Origin, Parked {
   readonly #host: Host;
@@ -15,7 +15,7 @@ export class HostProducer implements Origin, Parked {
   readonly #identity: string;
   readonly #account: Account;
   /** Sent on credit, but retained messages took the room meanwhile: they wait here, never more than was lent. */
-  #parked: HostItem[] = [];
+  #parked: LinkMessage[] = [];
   #confirmed: number[] = [];
   #received = 0;
   #told = 0;
@@ -100,7 +100,7 @@ export class HostProducer implements Origin, Parked {
   }
 
   unpark(): void {
-    while (this.#parked.length > 0 && this.#place(this.#parked[0] as HostItem)) this.#parked.shift();
+    while (this.#parked.length > 0 && this.#place(this.#parked[0] as LinkMessage)) this.#parked.shift();
     if (this.#parked.length === 0) this.#host.parked.delete(this);
     const placed = this.#received - this.#parked.length;
     if (placed === this.#told || this.#closed) return;
@@ -125,7 +125,7 @@ export class HostProducer implements Origin, Parked {
   }
 
   /** @returns false when there is no room */
-  #place(item: HostItem): boolean {
+  #place(item: LinkMessage): boolean {
     const host = this.#host;
     let result: ReturnType<Host['offer']>;
     try {

@@ -10,7 +10,7 @@ import { Store } from '../store/store.ts';
 import type { Entry, OfferResult, Subscription } from '../store/types.ts';
 import { systemClock } from './clock.ts';
 import { type Account, Ledger } from './credit.ts';
-import type { HostItem } from './item.ts';
+import type { LinkMessage } from './item.ts';
 import type { ConsumerOptions, Peers } from './session.ts';
 import { type MailboxSettings, seatsOf } from './settings.ts';
 
@@ -33,7 +33,7 @@ export interface Parked {
 }
 
 /** Takes an answer to a request: an encoded message. @throws NARU_LIMIT when it has too much to take already */
-export type Answers = (item: HostItem) => void;
+export type Answers = (item: LinkMessage) => void;
 
 export interface HostInit {
   readonly settings: MailboxSettings;
@@ -52,7 +52,7 @@ export class Host {
   readonly ledger: Ledger;
   /** Producers that hold messages back. */
   readonly parked: Set<Parked> = new Set();
-  readonly #store: Store<HostItem>;
+  readonly #store: Store<LinkMessage>;
   readonly #participants = new Set<Participant>();
   readonly #answers = new Map<string, Answers>();
   readonly #counters = { connections: 0, refusedConnections: 0, brokenConnections: 0 };
@@ -70,7 +70,7 @@ export class Host {
     this.settings = settings;
     this.mailbox = init.mailbox;
     this.place = init.place;
-    this.#store = new Store<HostItem>({ ...settings, priorityMin: 0, priorityMax: 255 }, systemClock, {
+    this.#store = new Store<LinkMessage>({ ...settings, priorityMin: 0, priorityMax: 255 }, systemClock, {
       room: () => this.balanceSoon(),
       drop: (reason, count) => this.#onDrop(reason, count),
     });
@@ -134,11 +134,11 @@ export class Host {
   }
 
   /** @throws NARU_INVALID_ARGUMENT  a priority out of range */
-  offer(item: HostItem): OfferResult {
+  offer(item: LinkMessage): OfferResult {
     return this.#store.offer(item, item.meta);
   }
 
-  subscribe(ready: () => void, options: ConsumerOptions): Subscription<HostItem> {
+  subscribe(ready: () => void, options: ConsumerOptions): Subscription<LinkMessage> {
     return this.#store.subscribe(ready, options);
   }
 
@@ -197,7 +197,7 @@ export class Host {
   }
 
   /** @throws NARU_PEER_GONE  nobody has this address any more; NARU_LIMIT */
-  answer(address: string, item: HostItem): void {
+  answer(address: string, item: LinkMessage): void {
     const answers = this.#answers.get(address);
     if (answers === undefined) {
       throw new NaruError('NARU_PEER_GONE', `${this.mailbox}: whoever asked is gone`, {
@@ -230,7 +230,7 @@ export class Host {
     };
   }
 
-  peek(max: number): Entry<HostItem>[] {
+  peek(max: number): Entry<LinkMessage>[] {
     return this.#store.peek(max);
   }
 

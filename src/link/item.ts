@@ -21,21 +21,6 @@ export interface Origin {
   confirmed(index: number): void;
 }
 
-/** One message in the store. */
-export interface HostItem {
-  readonly chunk: Chunk;
-  readonly offset: number;
-  readonly length: number;
-  /** Where its body starts in the chunk. */
-  readonly body: number;
-  readonly sender: string;
-  /** Undefined: nobody waits for the receipt. */
-  readonly origin: Origin | undefined;
-  readonly index: number;
-  /** What the store must know; one object for many messages of one size that have no fields. */
-  readonly meta: ItemMeta;
-}
-
 /** How much of the capacity a message takes: its body and its fields; at most everything, so that any message fits. */
 export function costOf(encodedBytes: number, capacityBytes: number): number {
   return Math.min(encodedBytes - PREFIX_BYTES, capacityBytes);
@@ -58,12 +43,12 @@ export function itemOf(
   origin: Origin | undefined,
   index: number,
   ids: boolean,
-): HostItem {
+): LinkMessage {
   const isPlain = body === offset + PREFIX_BYTES && !ids;
   const meta = isPlain
     ? plainMeta(sizeBytes)
     : metaOf(chunk, offset, body, sizeBytes, ids ? sender : undefined);
-  return { chunk, offset, length, body, sender, origin, index, meta };
+  return new LinkMessage(chunk, offset, length, body, sender, origin !== undefined, origin, index, meta);
 }
 
 /** @param sender  given where the store wants an id */
@@ -77,6 +62,7 @@ function metaOf(
   const fields = fieldsBefore(chunk.bytes, offset, body);
   const ownId = sender === undefined ? undefined : `${sender}-${sequenceAt(chunk.view, offset)}`;
   return {
+    isPlain: false,
     sizeBytes,
     priority: fields?.priority,
     ttlMs: fields?.ttlMs,
@@ -86,13 +72,16 @@ function metaOf(
   };
 }
 
-let lastPlain: ItemMeta = { sizeBytes: -1 };
+/** Of messages that are in no store of this process. */
+const NO_META: ItemMeta = { sizeBytes: 0 };
+
+let lastPlain: ItemMeta = NO_META;
 
 function plainMeta(sizeBytes: number): ItemMeta {
   if (lastPlain.sizeBytes !== sizeBytes) {
     // With all its names: one shape of object for the store.
     const none = undefined;
-    lastPlain = { sizeBytes, priority: none, ttlMs: none, delayMs: none, key: none, id: none };
+    lastPlain = { isPlain: true, sizeBytes, priority: none, ttlMs: none, delayMs: none, key: none, id: none };
   }
   return lastPlain;
 }
@@ -106,64 +95,106 @@ export function keep(message: Outgoing, length: number, slab: Slab): { chunk: Ch
 }
 
 /**
- * A message in the hands of a consumer; body, sequence and time are read when somebody asks. `seat` tells whose it is: one of
- * an earlier connection can no longer be settled.
+ * A message: in the store of its host, in the hands of a consumer, or both, since it is its own first delivery: one object
+ * fewer for each, and no derived class, whose constructor costs as much as the object. Body, fields, sequence and time are
+ * read when somebody asks.
  */
-export class LinkDelivery implements Delivery {
+export class LinkMessage implements Delivery {
+  readonly chunk: Chunk;
+  /** The encoded message in the chunk. */
+  readonly offset: number;
+  readonly length: number;
+  readonly bodyStart: number;
   readonly sender: string;
-  readonly fields: MessageFields | undefined;
-  readonly deliveries: number;
+  /** The sender waits until it is received: `origin` in the host, whoever is behind the connection elsewhere. */
   readonly receipt: boolean;
-  readonly token: number;
-  readonly seat: object;
-  /** Bytes of the encoded message. */
-  readonly size: number;
-  /** Who waits for its receipt, where the mailbox lives in this process. */
-  readonly item: HostItem | undefined;
-  readonly #chunk: Chunk;
-  readonly #offset: number;
-  readonly #bodyStart: number;
+  readonly origin: Origin | undefined;
+  /** The producer's count of its messages. */
+  readonly index: number;
+  /** What the store must know; one object for many messages of one size that have no fields. */
+  readonly meta: ItemMeta;
+  deliveries = 1;
+  token = 0;
+  /** Whose it is: a message of an earlier connection can no longer be settled. */
+  seat: object | undefined = undefined;
   #body: Uint8Array | undefined;
+  #fields: MessageFields | undefined;
 
-  /** @throws NARU_INVALID_MESSAGE  the bytes are not a message */
+  /** @param bodyStart  from bodyOffset(), which has checked the message */
   constructor(
     chunk: Chunk,
     offset: number,
     length: number,
+    bodyStart: number,
     sender: string,
-    deliveries: number,
     receipt: boolean,
-    token: number,
-    seat: object,
-    item?: HostItem,
+    origin: Origin | undefined,
+    index: number,
+    meta: ItemMeta,
   ) {
-    const body = item === undefined ? bodyOffset(chunk.view, offset, length) : item.body;
+    this.chunk = chunk;
+    this.offset = offset;
+    this.length = length;
+    this.bodyStart = bodyStart;
     this.sender = sender;
-    this.fields = body === offset + PREFIX_BYTES ? undefined : fieldsBefore(chunk.bytes, offset, body);
-    this.deliveries = deliveries;
     this.receipt = receipt;
-    this.token = token;
-    this.seat = seat;
-    this.size = length;
-    this.item = item;
-    this.#chunk = chunk;
-    this.#offset = offset;
-    this.#bodyStart = body;
+    this.origin = origin;
+    this.index = index;
+    this.meta = meta;
   }
 
   get body(): Uint8Array {
-    const { buffer, byteOffset } = this.#chunk;
-    const start = this.#bodyStart;
+    const { buffer, byteOffset } = this.chunk;
+    const start = this.bodyStart;
     // Not subarray(), which takes twice as long.
-    this.#body ??= new Uint8Array(buffer, byteOffset + start, this.#offset + this.size - start);
+    this.#body ??= new Uint8Array(buffer, byteOffset + start, this.offset + this.length - start);
     return this.#body;
   }
 
+  /** Whoever made it has seen that they can be read. */
+  get fields(): MessageFields | undefined {
+    if (this.bodyStart === this.offset + PREFIX_BYTES) return undefined;
+    this.#fields ??= fieldsBefore(this.chunk.bytes, this.offset, this.bodyStart);
+    return this.#fields;
+  }
+
   get sequence(): number {
-    return sequenceAt(this.#chunk.view, this.#offset);
+    return sequenceAt(this.chunk.view, this.offset);
   }
 
   get time(): number {
-    return timeAt(this.#chunk.view, this.#offset);
+    return timeAt(this.chunk.view, this.offset);
   }
+
+  /** The same message for another delivery: whoever had it before may still hold the object. */
+  again(): LinkMessage {
+    const { chunk, offset, length, bodyStart, sender, receipt, origin, index, meta } = this;
+    return new LinkMessage(chunk, offset, length, bodyStart, sender, receipt, origin, index, meta);
+  }
+
+  /** @returns itself, now in somebody's hands */
+  handTo(seat: object, token: number, deliveries: number): this {
+    this.seat = seat;
+    this.token = token;
+    this.deliveries = deliveries;
+    return this;
+  }
+}
+
+/**
+ * A delivery of a message that anybody may have written.
+ * @throws NARU_INVALID_MESSAGE  the bytes are not a message
+ */
+export function deliveryAt(
+  chunk: Chunk,
+  offset: number,
+  length: number,
+  sender: string,
+  receipt: boolean,
+): LinkMessage {
+  const body = bodyOffset(chunk.view, offset, length);
+  const delivery = new LinkMessage(chunk, offset, length, body, sender, receipt, undefined, 0, NO_META);
+  // Throws here, where the connection is at hand, if they cannot be read.
+  void delivery.fields;
+  return delivery;
 }

@@ -8,7 +8,7 @@ import { bodyOffset, encodedSize } from '../wire/envelope.ts';
 import type { Entry, Subscription } from '../store/types.ts';
 import type { Account } from './credit.ts';
 import type { Host, Participant } from './host.ts';
-import { costOf, type HostItem, itemOf, keep, LinkDelivery, type Origin } from './item.ts';
+import { costOf, type LinkMessage, itemOf, keep, type Origin } from './item.ts';
 import { KeepAlive } from './keep-alive.ts';
 import { Hold } from './session.ts';
 import type {
@@ -89,8 +89,7 @@ export class LocalSession implements Session, Participant {
   openReplies(): Promise<SessionReplies> {
     const { events } = this.#init;
     const address = this.#host.openReplies((item) => {
-      const delivery = new LinkDelivery(item.chunk, item.offset, item.length, item.sender, 1, false, 0, this);
-      process.nextTick(() => events.reply(delivery));
+      process.nextTick(() => events.reply(item.handTo(this, 0, 1)));
     });
     this.#replyAddress = address;
     return Promise.resolve({
@@ -104,7 +103,9 @@ export class LocalSession implements Session, Participant {
   }
 
   peek(max: number): Promise<Delivery[]> {
-    return attempt(() => this.#host.peek(max).map((entry) => deliveryOf(entry, this)));
+    return attempt(() =>
+      this.#host.peek(max).map(({ item, deliveries }) => item.again().handTo(this, 0, deliveries)),
+    );
   }
 
   purge(): Promise<number> {
@@ -169,7 +170,7 @@ export class LocalSession implements Session, Participant {
     });
   }
 
-  #answer(message: Outgoing): HostItem {
+  #answer(message: Outgoing): LinkMessage {
     const length = encodedSize(message);
     const { chunk, offset } = keep(message, length, new Slab());
     const body = bodyOffset(chunk.view, offset, length);
@@ -292,8 +293,11 @@ class LocalProducer implements ProducerSeat, Origin {
 
 class LocalConsumer implements ConsumerSeat {
   readonly #host: Host;
-  readonly #subscription: Subscription<HostItem>;
-  readonly #entries: Entry<HostItem>[] = [];
+  readonly #subscription: Subscription<LinkMessage>;
+  readonly #hand = ({ item, token, deliveries }: Entry<LinkMessage>): Delivery => {
+    const own = item.seat === undefined ? item : item.again();
+    return own.handTo(this, token, deliveries);
+  };
   #closed = false;
 
   constructor(host: Host, events: SessionEvents, options: ConsumerOptions) {
@@ -306,11 +310,7 @@ class LocalConsumer implements ConsumerSeat {
   }
 
   take(max: number, out: Delivery[]): number {
-    const entries = this.#entries;
-    entries.length = 0;
-    const count = this.#subscription.take(max, entries);
-    for (let i = 0; i < count; i += 1) out.push(deliveryOf(entries[i] as Entry<HostItem>, this));
-    return count;
+    return this.#subscription.takeAs(max, out, this.#hand);
   }
 
   want(count: number): void {
@@ -329,15 +329,14 @@ class LocalConsumer implements ConsumerSeat {
   }
 
   ackAll(deliveries: readonly Delivery[]): void {
-    for (const delivery of deliveries) {
-      if (this.#owns(delivery)) this.#subscription.settle(delivery.token, 'ack', 0);
-    }
+    const isMine = (delivery: Delivery): boolean => this.#owns(delivery);
+    this.#subscription.ackAll(deliveries.every(isMine) ? deliveries : deliveries.filter(isMine));
     this.#host.freed();
   }
 
   received(delivery: Delivery): void {
-    const { item } = delivery as LinkDelivery;
-    item?.origin?.confirmed(item.index);
+    const { origin, index } = delivery as LinkMessage;
+    origin?.confirmed(index);
   }
 
   extend(delivery: Delivery, ms: number): void {
@@ -354,14 +353,8 @@ class LocalConsumer implements ConsumerSeat {
   }
 
   #owns(delivery: Delivery): boolean {
-    return (delivery as LinkDelivery).seat === this;
+    return (delivery as LinkMessage).seat === this;
   }
-}
-
-/** A delivery straight from the store. */
-function deliveryOf({ item, deliveries, token }: Entry<HostItem>, seat: object): LinkDelivery {
-  const { chunk, offset, length, sender, origin } = item;
-  return new LinkDelivery(chunk, offset, length, sender, deliveries, origin !== undefined, token, seat, item);
 }
 
 /**

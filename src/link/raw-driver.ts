@@ -375,7 +375,6 @@ class RawDriver implements Driver {
 class RawReceiver implements Receiver {
   readonly #subscription: Subscription<RawItem>;
   readonly #alive: KeepAlive;
-  readonly #entries: Entry<RawItem>[] = [];
 
   constructor(subscription: Subscription<RawItem>, alive: KeepAlive) {
     this.#subscription = subscription;
@@ -387,11 +386,10 @@ class RawReceiver implements Receiver {
   }
 
   take(max: number, out: Delivery[]): number {
-    const entries = this.#entries;
-    entries.length = 0;
+    const entries: Entry<RawItem>[] = [];
     const count = this.#subscription.take(max, entries);
-    for (const { item, token } of entries) {
-      this.#subscription.settle(token, 'ack', 0);
+    this.#subscription.ackAll(entries);
+    for (const { item } of entries) {
       out.push({
         body: item.body,
         sender: '',

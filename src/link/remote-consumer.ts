@@ -9,7 +9,7 @@ import { Deque } from '../store/deque.ts';
 import { DELIVER_PREFIX_BYTES, FrameType, readCoded, WANTS_RECEIPT } from '../wire/frames.ts';
 import type { Chunk } from '../wire/splitter.ts';
 import type { Connection } from './connection.ts';
-import { LinkDelivery } from './item.ts';
+import { deliveryAt, type LinkMessage } from './item.ts';
 import { LINK } from './limits.ts';
 import { lateError } from './local-session.ts';
 import { Operation, OUTCOMES } from './operation.ts';
@@ -23,7 +23,7 @@ export class RemoteConsumer implements ConsumerSeat {
   readonly #session: SeatHolder;
   readonly #init: RemoteInit;
   readonly #senders: string[] = [];
-  readonly #ahead = new Deque<LinkDelivery>();
+  readonly #ahead = new Deque<LinkMessage>();
   #aheadBytes = 0;
   /** Messages and bytes that came, in all. */
   #arrived = 0;
@@ -63,8 +63,8 @@ export class RemoteConsumer implements ConsumerSeat {
     const ahead = this.#ahead;
     const count = Math.min(max, ahead.size);
     for (let i = 0; i < count; i += 1) {
-      const delivery = ahead.shift() as LinkDelivery;
-      this.#aheadBytes -= delivery.size;
+      const delivery = ahead.shift() as LinkMessage;
+      this.#aheadBytes -= delivery.length;
       out.push(delivery);
     }
     if (count === 0) return 0;
@@ -169,11 +169,11 @@ export class RemoteConsumer implements ConsumerSeat {
     const deliveries = view.getUint32(start + 3, true);
     const token = view.getFloat64(start + 7, true);
     const offset = start + DELIVER_PREFIX_BYTES;
-    const delivery = new LinkDelivery(chunk, offset, end - offset, sender, deliveries, receipt, token, this);
+    const delivery = deliveryAt(chunk, offset, end - offset, sender, receipt).handTo(this, token, deliveries);
     this.#arrived += 1;
-    this.#arrivedBytes += delivery.size;
+    this.#arrivedBytes += delivery.length;
     this.#ahead.push(delivery);
-    this.#aheadBytes += delivery.size;
+    this.#aheadBytes += delivery.length;
     this.#news = true;
   }
 
@@ -245,7 +245,7 @@ export class RemoteConsumer implements ConsumerSeat {
   }
 
   #owns(delivery: Delivery): boolean {
-    return (delivery as LinkDelivery).seat === this && !this.#closed;
+    return (delivery as LinkMessage).seat === this && !this.#closed;
   }
 
   #flushSoon(): void {

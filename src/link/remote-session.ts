@@ -9,7 +9,7 @@ import { FrameType, parseJson, PROTOCOL, readAddressed, readCoded, readFrameText
 import type { Chunk } from '../wire/splitter.ts';
 import { Connection, type LinkStream } from './connection.ts';
 import { Operation } from './operation.ts';
-import { LinkDelivery } from './item.ts';
+import { deliveryAt } from './item.ts';
 import { LINK } from './limits.ts';
 import type { RemoteInit, SeatHolder } from './remote.ts';
 import { RemoteConsumer } from './remote-consumer.ts';
@@ -271,7 +271,7 @@ export class RemoteSession implements Session, SeatHolder {
   #onAddressed(type: number, chunk: Chunk, start: number, end: number): void {
     const { id, extra, text, offset } = readAddressed(type, chunk, start, end);
     const deliveries = type === FrameType.peeked ? extra : 1;
-    const delivery = new LinkDelivery(chunk, offset, end - offset, text, deliveries, false, 0, this);
+    const delivery = deliveryAt(chunk, offset, end - offset, text, false).handTo(this, 0, deliveries);
     if (type === FrameType.answer) this.#init.events.reply(delivery);
     else this.#peeked.get(id)?.push(delivery);
   }

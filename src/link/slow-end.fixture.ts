@@ -27,7 +27,8 @@ export class SlowEnd extends Duplex {
   }
 
   override _write(chunk: Buffer, _encoding: string, done: () => void): void {
-    if (this.#other !== undefined) this.#other.#inbox.push(chunk);
+    // A copy, as in a kernel: whoever wrote may use its memory again once this is done.
+    if (this.#other !== undefined) this.#other.#inbox.push(Buffer.from(chunk));
     done();
   }
 

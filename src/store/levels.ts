@@ -50,12 +50,17 @@ export class Levels<T> {
       level = this.#active.top();
     }
     if (level === undefined) return undefined;
-    const slot = this.#first(level);
+    const slot = level.returned.size === 0 ? firstFresh(level.fresh) : this.#takeFirst(level);
     if (slot === undefined) return undefined;
-    if (slot.more !== undefined && slot.more.orderIndex >= 0) level.returned.pop();
-    else level.fresh.shift();
     level.live -= 1;
     this.#size -= 1;
+    return slot;
+  }
+
+  #takeFirst(level: Level<T>): Slot<T> | undefined {
+    const slot = this.#first(level);
+    if (slot?.more !== undefined && slot.more.orderIndex >= 0) level.returned.pop();
+    else level.fresh.shift();
     return slot;
   }
 
@@ -112,6 +117,13 @@ export class Levels<T> {
     if (returned === undefined) return fresh;
     return fresh === undefined || returned.sequence < fresh.sequence ? returned : fresh;
   }
+}
+
+/** Takes out the first ready slot, and what stands before it. */
+function firstFresh<T>(fresh: Deque<Slot<T>>): Slot<T> | undefined {
+  let slot = fresh.shift();
+  while (slot !== undefined && slot.state !== SlotState.ready) slot = fresh.shift();
+  return slot;
 }
 
 function moreUrgent<T>(a: Level<T>, b: Level<T>): boolean {

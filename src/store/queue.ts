@@ -132,6 +132,14 @@ export class Queue<T> implements SlotKeeper<T> {
     this.#waitingBytes += meta.sizeBytes;
   }
 
+  /** add() of a plain item, in a store that keeps nothing by age. */
+  addPlain(item: T, meta: ItemMeta, sequence: number, since: number, priority: number): void {
+    const levels = this.#levels;
+    levels.append(newSlot(item, meta, 1, sequence, since, levels.level(priority), undefined));
+    this.#waiting += 1;
+    this.#waitingBytes += meta.sizeBytes;
+  }
+
   join(ready: () => void): Seat<T> {
     this.#seats += 1;
     return {
@@ -164,7 +172,7 @@ export class Queue<T> implements SlotKeeper<T> {
     this.#home.changed(this);
   }
 
-  take(seat: Seat<T>, max: number, out: Entry<T>[]): number {
+  take<D>(seat: Seat<T>, max: number, out: D[], make: (entry: Entry<T>) => D): number {
     const home = this.#home;
     if (home.deadlines.size > 0) home.runDue();
     let count = 0;
@@ -178,7 +186,7 @@ export class Queue<T> implements SlotKeeper<T> {
       seat.flights.add(slot);
       if (slot.held !== undefined) this.#pin(slot, slot.held);
       if (slot.more !== undefined || home.leaseMs > 0) this.#takeOff(slot, seat);
-      out.push(slot);
+      out.push(make(slot));
       count += 1;
     }
     this.#roster.took(seat, this.finished);
@@ -200,6 +208,20 @@ export class Queue<T> implements SlotKeeper<T> {
     }
     this.#home.changed(this);
     return true;
+  }
+
+  /** Acks many, and looks once whom to tell. */
+  ackAll(seat: Seat<T>, entries: readonly { readonly token: number }[]): void {
+    const home = this.#home;
+    for (let index = 0; index < entries.length; index += 1) {
+      const slot = seat.flights.remove((entries[index] as { readonly token: number }).token);
+      if (slot === undefined) continue;
+      this.#land(slot);
+      slot.state = SlotState.gone;
+      if (slot.more?.key !== undefined) this.#freeKey(slot.more.key);
+      home.freed(slot, undefined);
+    }
+    home.changed(this);
   }
 
   extend(seat: Seat<T>, token: number, ms: number): boolean {

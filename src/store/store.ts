@@ -39,6 +39,8 @@ export class Store<T> implements ItemStore<T> {
   readonly #dropped: Record<string, number> = {};
   /** One queue (deliver one), or one for each subscription or group (deliver all). */
   readonly #queues: Queue<T>[] = [];
+  /** deliver one, and an offer of a plain item needs no more than room. */
+  readonly #only: Queue<T> | undefined;
   /** deliver all with keepForNobody: the queue that the next subscriber inherits. It stands in #queues too. */
   #orphan: Queue<T> | undefined;
   #consumers = 0;
@@ -74,8 +76,13 @@ export class Store<T> implements ItemStore<T> {
     });
     this.#home = this.#makeHome();
     if (options.dedup > 0) this.#ids = new IdWindow(options.dedup);
-    if (options.deliver === 'one') this.#queues.push(new Queue<T>(this.#home));
-    else if (options.retain > 0) this.#history = new History<T>(options.retain, options.capacityBytes);
+    if (options.deliver === 'one') {
+      const queue = new Queue<T>(this.#home);
+      this.#queues.push(queue);
+      if (!options.dropOldest && !this.#isRendezvous) this.#only = queue;
+    }
+    if (options.deliver === 'all' && options.retain > 0)
+      this.#history = new History<T>(options.retain, options.capacityBytes);
   }
 
   /**
@@ -85,6 +92,7 @@ export class Store<T> implements ItemStore<T> {
    */
   offer(item: T, meta: ItemMeta): OfferResult {
     if (this.#ended) return 'ended';
+    if (meta.isPlain === true && this.#offerPlain(item, meta)) return 'taken';
     const priority = this.#priorityOf(meta);
     if (this.#deadlines.size > 0) this.#runDue();
     const result = this.#admit(item, meta, priority);
@@ -208,6 +216,22 @@ export class Store<T> implements ItemStore<T> {
     };
   }
 
+  /** The common case: a plain item, one queue, room. @returns false when it is another case; nothing has happened then */
+  #offerPlain(item: T, meta: ItemMeta): boolean {
+    const queue = this.#only;
+    const { capacityMessages, capacityBytes } = this.#options;
+    const heldBytes = this.#heldBytes + meta.sizeBytes;
+    if (queue === undefined || this.#held >= capacityMessages || heldBytes > capacityBytes) return false;
+    if (this.#deadlines.size > 0) this.#runDue();
+    this.#held += 1;
+    this.#heldBytes += meta.sizeBytes;
+    this.#sequence += 1;
+    queue.addPlain(item, meta, this.#sequence, this.#since(this.#recent()), this.#priorityDefault);
+    if (queue.isCallDue) this.#mark(queue);
+    if (this.#changed.length > 0 || this.#untold !== undefined) this.#tell();
+    return true;
+  }
+
   #priorityOf(meta: ItemMeta): number {
     const { priority } = meta;
     if (priority === undefined) return this.#priorityDefault;
@@ -232,7 +256,7 @@ export class Store<T> implements ItemStore<T> {
     // A look at the clock costs as much as the rest: only what depends on the time gets the exact one.
     const isTimed = meta.ttlMs !== undefined || meta.delayMs !== undefined || this.#history !== undefined;
     const now = isTimed ? this.#clock.now() : this.#recent();
-    const since = Math.max(0, Math.floor(now - this.#startedAt));
+    const since = this.#since(now);
     this.#sequence += 1;
     let held: Held | undefined;
     if (this.#options.deliver === 'all') held = this.#hold(item, meta, now, since, this.#queues.length);
@@ -243,6 +267,10 @@ export class Store<T> implements ItemStore<T> {
       if (queue.isCallDue) this.#mark(queue);
     }
     return 'taken';
+  }
+
+  #since(now: number): number {
+    return Math.max(0, Math.floor(now - this.#startedAt));
   }
 
   #recent(): number {
@@ -445,6 +473,10 @@ export class Store<T> implements ItemStore<T> {
   }
 }
 
+function itself<E>(entry: E): E {
+  return entry;
+}
+
 /** What a consumer holds. */
 class Consumer<T> implements Subscription<T> {
   readonly #queue: Queue<T>;
@@ -458,8 +490,12 @@ class Consumer<T> implements Subscription<T> {
   }
 
   take(max: number, out: Entry<T>[]): number {
+    return this.takeAs(max, out, itself);
+  }
+
+  takeAs<D>(max: number, out: D[], make: (entry: Entry<T>) => D): number {
     const seat = this.#seat;
-    return seat.closed ? 0 : this.#queue.take(seat, max, out);
+    return seat.closed ? 0 : this.#queue.take(seat, max, out, make);
   }
 
   want(count: number): void {
@@ -469,6 +505,10 @@ class Consumer<T> implements Subscription<T> {
 
   settle(token: number, outcome: SettleOutcome, delayMs: number): boolean {
     return this.#queue.settle(this.#seat, token, outcome, delayMs);
+  }
+
+  ackAll(entries: readonly { readonly token: number }[]): void {
+    this.#queue.ackAll(this.#seat, entries);
   }
 
   extend(token: number, ms: number): boolean {

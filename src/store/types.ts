@@ -3,6 +3,8 @@
 
 /** What the store must know of an item to queue it; everything optional is off when undefined. */
 export interface ItemMeta {
+  /** Nothing but the size is given: the store need not look. Never true together with anything below. */
+  readonly isPlain?: boolean | undefined;
   /** Counted against capacityBytes. */
   readonly sizeBytes: number;
   readonly priority?: number | undefined;
@@ -79,10 +81,14 @@ export interface StoreEvents<T = unknown> {
 export interface Subscription<T> {
   /** Pushes up to `max` entries, best first. Never waits. */
   take(max: number, out: Entry<T>[]): number;
+  /** The same, but pushes what `make` makes of each entry: saves the list between. */
+  takeAs<D>(max: number, out: D[], make: (entry: Entry<T>) => D): number;
   /** How many more the consumer would take now. `ready` is called while this is > 0 and take() would give something. */
   want(count: number): void;
   /** @returns false when the token is not in flight (settled before, lease over) */
   settle(token: number, outcome: SettleOutcome, delayMs: number): boolean;
+  /** Settles many with `ack`; those that are not in flight are passed over. */
+  ackAll(entries: readonly { readonly token: number }[]): void;
   /** Starts the lease anew. @returns false when the token is not in flight */
   extend(token: number, ms: number): boolean;
   /** True once the store was ended and this subscription can never get anything more. */

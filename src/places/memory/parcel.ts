@@ -37,6 +37,7 @@ export function newParcel(
     sequence,
     time,
     fields,
+    isPlain: fields === undefined,
     sizeBytes: Math.min(sizeBytes, capacityBytes),
     priority: fields?.priority,
     ttlMs: fields?.ttlMs,

@@ -12,10 +12,10 @@ export class MemoryReceiver implements Receiver {
   readonly #box: Box;
   readonly #subscription: Subscription<Parcel>;
   readonly #hold = new Hold();
-  readonly #entries: Entry<Parcel>[] = [];
   readonly #isRendezvous: boolean;
   readonly #copies: boolean;
   readonly #onClose: (end: MemoryReceiver) => void;
+  readonly #hand = (entry: Entry<Parcel>): Delivery => toDelivery(entry, this.#copies);
   #scheduled = false;
   #closed = false;
   readonly extend?: (delivery: Delivery, ms: number) => void;
@@ -50,11 +50,7 @@ export class MemoryReceiver implements Receiver {
 
   /** Rendezvous hands out one at a time: a batch fetched ahead would be a buffer by another name. */
   take(max: number, out: Delivery[]): number {
-    const entries = this.#entries;
-    const count = this.#subscription.take(this.#isRendezvous ? Math.min(max, 1) : max, entries);
-    for (const entry of entries) out.push(toDelivery(entry, this.#copies));
-    entries.length = 0;
-    return count;
+    return this.#subscription.takeAs(this.#isRendezvous ? Math.min(max, 1) : max, out, this.#hand);
   }
 
   want(count: number): void {
@@ -70,7 +66,7 @@ export class MemoryReceiver implements Receiver {
   }
 
   ackAll(deliveries: readonly Delivery[]): void {
-    for (const delivery of deliveries) this.#subscription.settle(delivery.token, 'ack', 0);
+    this.#subscription.ackAll(deliveries);
   }
 
   received(delivery: Delivery): void {
