@@ -7,6 +7,16 @@ import type { Worker } from 'node:worker_threads';
 /** Where the far end lives: its own process, a worker thread of the near process, or the near end's own thread. */
 export type FarPlace = 'process' | 'thread' | 'same';
 
+/**
+ * CPU time of a run in both processes, all threads, in nanoseconds per message: what a message costs, also on a machine that
+ * has other things to do.
+ */
+export interface CpuTime {
+  readonly near: number;
+  /** 0 where the far end lives in the near process. */
+  readonly far: number;
+}
+
 /** One measurement: how long a fixed number of messages took, or how long round trips took. */
 export type Sample =
   | { readonly kind: 'throughput'; readonly messages: number; readonly nanoseconds: number }

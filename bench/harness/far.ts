@@ -2,7 +2,7 @@
 
 import { isMainThread, parentPort } from 'node:worker_threads';
 import { duelOf } from '../rivals/index.ts';
-import { type Answer, type Command, isOfHarness, textOf } from './channel.ts';
+import { type Answer, type Command, isOfHarness, textOf, watchCpu } from './channel.ts';
 import type { FarEnd } from './duel.ts';
 
 let end: FarEnd | undefined;
@@ -17,8 +17,10 @@ async function obey(command: Command): Promise<void> {
     end = await duelOf(command.duel).openFar(command, command.address);
     answer({ naruBench: 'attached' });
   } else if (command.naruBench === 'run') {
+    const cpu = watchCpu();
     await end?.run(command.count);
-    answer({ naruBench: 'sent' });
+    // A thread's process is the near end's, which counts for both.
+    answer({ naruBench: 'sent', cpuMicros: isMainThread ? cpu() : 0 });
   } else if (command.naruBench === 'close') {
     await end?.close();
     answer({ naruBench: 'closed' });

@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { duelOf } from '../rivals/index.ts';
-import { type Answer, type Command, isOfHarness, textOf } from './channel.ts';
+import { type Answer, type Command, isOfHarness, textOf, watchCpu } from './channel.ts';
 import type { Duel, FarEnd, NearEnd } from './duel.ts';
 
 const FAR_PROGRAM = fileURLToPath(new URL('./far.js', import.meta.url));
@@ -15,7 +15,8 @@ interface Far {
   readonly carrier: ChildProcess | Worker | undefined;
   onData(listener: (data: unknown) => void): void;
   attach(address: string): Promise<void>;
-  run(count: number): Promise<void>;
+  /** @returns its CPU time in microseconds */
+  run(count: number): Promise<number>;
   close(): Promise<void>;
 }
 
@@ -24,7 +25,7 @@ class RemoteFar implements Far {
   readonly carrier: ChildProcess | Worker;
   readonly #open: Command & { naruBench: 'open' };
   #data: (data: unknown) => void = () => undefined;
-  #resolve: (() => void) | undefined;
+  #resolve: ((answer: Answer) => void) | undefined;
   #reject: ((error: Error) => void) | undefined;
 
   constructor(carrier: ChildProcess | Worker, open: Command & { naruBench: 'open' }) {
@@ -42,12 +43,13 @@ class RemoteFar implements Far {
     this.#data = listener;
   }
 
-  attach(address: string): Promise<void> {
-    return this.#call({ ...this.#open, naruBench: 'attach', address });
+  async attach(address: string): Promise<void> {
+    await this.#call({ ...this.#open, naruBench: 'attach', address });
   }
 
-  run(count: number): Promise<void> {
-    return this.#call({ naruBench: 'run', count });
+  async run(count: number): Promise<number> {
+    const answer = await this.#call({ naruBench: 'run', count });
+    return answer.naruBench === 'sent' ? answer.cpuMicros : 0;
   }
 
   /** Resolves when its process has ended, so that none is left behind this one. */
@@ -57,7 +59,7 @@ class RemoteFar implements Far {
     await exited;
   }
 
-  #call(command: Command): Promise<void> {
+  #call(command: Command): Promise<Answer> {
     return new Promise((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;
@@ -68,7 +70,7 @@ class RemoteFar implements Far {
 
   #hear(message: Answer): void {
     if (message.naruBench === 'failed') this.#reject?.(new Error(message.message));
-    else this.#resolve?.();
+    else this.#resolve?.(message);
   }
 }
 
@@ -90,8 +92,9 @@ class LocalFar implements Far {
     this.#end = await this.#duel.openFar(this.#open, address);
   }
 
-  async run(count: number): Promise<void> {
+  async run(count: number): Promise<number> {
     await this.#end?.run(count);
+    return 0;
   }
 
   async close(): Promise<void> {
@@ -128,10 +131,16 @@ async function obey(command: Command): Promise<Answer> {
   }
   if (near === undefined || far === undefined) throw new Error('not open');
   if (command.naruBench === 'run') {
-    const measured = near.run(command.count);
+    const { count } = command;
+    const cpu = watchCpu();
     // The sample is what counts; but a far end that fails must not leave the near end waiting.
-    const [sample] = await Promise.all([measured, far.run(command.count)]);
-    return { naruBench: 'sample', sample };
+    const [sample, farMicros] = await Promise.all([near.run(count), far.run(count)]);
+    const perMessage = 1000 / count;
+    return {
+      naruBench: 'sample',
+      sample,
+      cpu: { near: cpu() * perMessage, far: farMicros * perMessage },
+    };
   }
   await far.close();
   await near.close();

@@ -4,7 +4,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import type { Answer, Command } from './channel.ts';
-import type { Duel, DuelContext, Sample } from './duel.ts';
+import type { CpuTime, Duel, DuelContext, Sample } from './duel.ts';
 
 const NEAR_PROGRAM = fileURLToPath(new URL('./near.js', import.meta.url));
 /** Opening and closing take milliseconds; a run gets this on top of what it should take. */
@@ -46,10 +46,10 @@ export class Pair {
   }
 
   /** @param expectedMs  how long it should take, for the watchdog */
-  async run(count: number, expectedMs: number): Promise<Sample> {
+  async run(count: number, expectedMs: number): Promise<{ sample: Sample; cpu: CpuTime }> {
     const answer = await this.#call({ naruBench: 'run', count }, expectedMs * 10);
     if (answer.naruBench !== 'sample') throw new Error(`unexpected answer ${answer.naruBench}`);
-    return answer.sample;
+    return { sample: answer.sample, cpu: answer.cpu };
   }
 
   /** Ends both processes, by asking first. */

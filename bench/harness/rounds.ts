@@ -4,7 +4,7 @@
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Duel, Sample } from './duel.ts';
+import type { CpuTime, Duel, Sample } from './duel.ts';
 import { Pair } from './pair.ts';
 import { summarize, type Summary } from './statistics.ts';
 
@@ -27,6 +27,8 @@ export type Result =
       readonly count: number;
       readonly samples: readonly number[];
       readonly messagesPerSecond: Summary;
+      /** Medians. */
+      readonly cpu: CpuTime;
     }
   | {
       readonly duel: Duel;
@@ -41,6 +43,7 @@ interface Runner {
   readonly pair: Pair;
   readonly count: number;
   readonly samples: Sample[];
+  readonly cpu: CpuTime[];
 }
 
 /** Messages of the first, cold run. */
@@ -62,7 +65,7 @@ export async function runRounds(duels: readonly Duel[], options: RoundOptions): 
       options.progress(`warming up ${duel.label}`);
       try {
         const pair = await Pair.start(duel, { name: `bench-${process.pid}-${index}`, folder }, env);
-        runners.push({ pair, count: await warmUp(pair, options), samples: [] });
+        runners.push({ pair, count: await warmUp(pair, options), samples: [], cpu: [] });
       } catch (error) {
         results.set(duel, missing(duel, error));
       }
@@ -70,8 +73,9 @@ export async function runRounds(duels: readonly Duel[], options: RoundOptions): 
     for (let round = 1; round <= options.rounds; round += 1) {
       for (const runner of runners) await runOnce(runner, round, options, results);
     }
-    for (const { pair, count, samples } of runners) {
-      if (!results.has(pair.duel)) results.set(pair.duel, conclude(pair.duel, count, samples));
+    for (const runner of runners) {
+      const { duel } = runner.pair;
+      if (!results.has(duel)) results.set(duel, conclude(runner));
     }
   } finally {
     await Promise.allSettled(runners.map(({ pair }) => pair.close()));
@@ -82,7 +86,7 @@ export async function runRounds(duels: readonly Duel[], options: RoundOptions): 
 }
 
 async function runOnce(
-  { pair, count, samples }: Runner,
+  { pair, count, samples, cpu }: Runner,
   round: number,
   { rounds, secondsPerRound, progress }: RoundOptions,
   results: Map<Duel, Result>,
@@ -90,7 +94,9 @@ async function runOnce(
   if (results.has(pair.duel)) return;
   progress(`round ${round} of ${rounds}: ${pair.duel.label}`);
   try {
-    samples.push(await pair.run(count, secondsPerRound * 1000));
+    const run = await pair.run(count, secondsPerRound * 1000);
+    samples.push(run.sample);
+    cpu.push(run.cpu);
   } catch (error) {
     results.set(pair.duel, missing(pair.duel, error));
     pair.kill();
@@ -111,7 +117,7 @@ async function warmUp(pair: Pair, { secondsPerRound, roundTrips }: RoundOptions)
   let perNanosecond = 0;
   let count = FIRST_COUNT;
   for (let runs = 0; runs < WARM_RUNS_MIN || spent < wanted * WARM_SHARE; runs += 1) {
-    const sample = await pair.run(count, secondsPerRound * 1000);
+    const { sample } = await pair.run(count, secondsPerRound * 1000);
     const nanoseconds = sample.kind === 'throughput' ? Math.max(sample.nanoseconds, 1) : wanted;
     spent += nanoseconds;
     perNanosecond = Math.max(perNanosecond, count / nanoseconds);
@@ -120,12 +126,22 @@ async function warmUp(pair: Pair, { secondsPerRound, roundTrips }: RoundOptions)
   return Math.max(FIRST_COUNT, Math.round((perNanosecond * wanted) / 1000) * 1000);
 }
 
-function conclude(duel: Duel, count: number, samples: readonly Sample[]): Result {
+function conclude({ pair: { duel }, count, samples, cpu }: Runner): Result {
   if (duel.kind === 'throughput') {
     const rates = samples.map((sample) =>
       sample.kind === 'throughput' ? (sample.messages * 1e9) / sample.nanoseconds : Number.NaN,
     );
-    return { duel, kind: 'throughput', count, samples: rates, messagesPerSecond: summarize(rates) };
+    return {
+      duel,
+      kind: 'throughput',
+      count,
+      samples: rates,
+      messagesPerSecond: summarize(rates),
+      cpu: {
+        near: summarize(cpu.map(({ near }) => near)).median,
+        far: summarize(cpu.map(({ far }) => far)).median,
+      },
+    };
   }
   const latencies = samples.filter((sample) => sample.kind === 'latency');
   return {

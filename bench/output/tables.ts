@@ -15,13 +15,19 @@ function throughputTable({ throughput }: Report): Table {
       .filter(({ id }) => id.startsWith('process.send'))
       .map((row) => row.messagesPerSecond.median),
   );
-  const cells = ({ label, messagesPerSecond, messagesPerRound }: ThroughputRow): string[] => {
+  const cells = ({
+    label,
+    messagesPerSecond,
+    messagesPerRound,
+    cpuNsPerMessage,
+  }: ThroughputRow): string[] => {
     const { median, min, max } = messagesPerSecond;
     const ratio = Number.isFinite(anchor) ? (median / anchor).toFixed(median < anchor * 10 ? 1 : 0) : '–';
-    return [label, rate(median), rate(min), rate(max), ratio, rate(messagesPerRound)];
+    const cpu = `${cpuNsPerMessage.producer} + ${cpuNsPerMessage.consumer}`;
+    return [label, rate(median), rate(min), rate(max), ratio, cpu, rate(messagesPerRound)];
   };
   return {
-    head: ['throughput', 'msg/s, median', 'min', 'max', '× process.send', 'messages a round'],
+    head: ['throughput', 'msg/s, median', 'min', 'max', '× process.send', 'CPU ns/msg', 'messages a round'],
     rows: throughput.map(cells),
   };
 }

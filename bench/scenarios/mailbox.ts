@@ -51,7 +51,8 @@ function throughputRow(result: Result): ThroughputRow[] {
   if (result.kind !== 'throughput') return [];
   const { id, label, isNaru } = result.duel;
   const messagesPerSecond = { ...result.messagesPerSecond, rounds: result.samples };
-  return [{ id, label, isNaru, messagesPerRound: result.count, messagesPerSecond }];
+  const cpuNsPerMessage = { producer: Math.round(result.cpu.far), consumer: Math.round(result.cpu.near) };
+  return [{ id, label, isNaru, messagesPerRound: result.count, messagesPerSecond, cpuNsPerMessage }];
 }
 
 function latencyRow(result: Result): LatencyRow[] {

@@ -9,6 +9,8 @@ export interface ThroughputRow {
   readonly isNaru: boolean;
   readonly messagesPerRound: number;
   readonly messagesPerSecond: Summary & { readonly rounds: readonly number[] };
+  /** CPU time in nanoseconds per message, all threads: medians. One process for both ends = all in `consumer`. */
+  readonly cpuNsPerMessage: { readonly producer: number; readonly consumer: number };
 }
 
 export interface LatencyRow {
