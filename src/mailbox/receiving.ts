@@ -78,8 +78,9 @@ export class Receiving<T> {
 
   async #receiveLater(limits: WaitLimits): Promise<Message<T>> {
     const { intake, incoming, nothingMore } = this.#settings;
-    if (turnIsOver()) await nextTurn();
-    const receiver = await intake.attach(limits);
+    // The seat is asked for before the event loop turns: a seat given back meanwhile is not taken anew behind its user's back.
+    const seat = intake.attach(limits);
+    const receiver = turnIsOver() ? (await Promise.all([seat, nextTurn()]))[0] : await seat;
     const [delivery] = await intake.wait(receiver, 1, limits);
     if (delivery === undefined) throw nothingMore();
     return this.#settled(receiver, await incoming.handOut(receiver, delivery));

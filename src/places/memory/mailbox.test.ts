@@ -93,3 +93,19 @@ test('confirm: "received" resolves when a consumer has it', async () => {
   await sent;
   expect(reached).toBe('received');
 });
+
+test('a receive that lets the event loop turn first keeps to the seat it asked for', async () => {
+  await using box = await open('memory://turned');
+  const end = performance.now() + 30;
+  // A loop that never waits: the turn is over, and the next receive gives the event loop its turn.
+  while (performance.now() < end) {
+    await box.send(1);
+    await box.receive();
+  }
+  await box.disconnect('consumer');
+  const receiving = box.receive();
+  receiving.catch(() => undefined);
+  await box.connect('consumer');
+  await box.disconnect('consumer');
+  await expect(receiving).rejects.toMatchObject({ code: 'NARU_CLOSED' });
+});
