@@ -59,6 +59,8 @@ class Progress {
   readonly #source: SendManySource;
   readonly #options: SendOptions | undefined;
   readonly confirmations: Confirmations | undefined;
+  #pause: NodeJS.Immediate | undefined;
+  #early: Promise<void> | undefined;
   #chunk: Outgoing[] = [];
   #time = Date.now();
   /** Taken by the place. */
@@ -72,11 +74,32 @@ class Progress {
     this.confirmations = source.confirm === undefined ? undefined : new Confirmations();
   }
 
-  /** Adds one; a promise when the caller must wait before the next. */
-  push(data: unknown): Promise<void> | undefined {
-    const checked = this.#source.encoder.check(data);
-    if (checked instanceof Promise) return checked.then((value) => this.#add(value));
-    return this.#add(checked);
+  get isFull(): boolean {
+    return this.#chunk.length >= CHUNK;
+  }
+
+  /** @param data  as the schema left it */
+  add(data: unknown): void {
+    const { encoder, confirm } = this.#source;
+    this.#chunk.push(encoder.encode(data, this.#time, this.#options, confirm, this.confirmations?.done));
+    this.read += 1;
+  }
+
+  /** Flushes when the event loop turns: a list that pauses must not hold back what it gave before. */
+  flushAtPause(): void {
+    this.#pause ??= setImmediate(() => {
+      this.#pause = undefined;
+      this.#early = this.flush(false);
+      // Whoever adds the next one hears of it.
+      this.#early.catch(() => undefined);
+    });
+  }
+
+  /** Waits for what flushAtPause() began. */
+  async settleEarly(): Promise<void> {
+    clearImmediate(this.#pause);
+    this.#pause = undefined;
+    await this.#early;
   }
 
   /** @param isMore  the list goes on: then the event loop turns first */
@@ -99,13 +122,30 @@ class Progress {
     if (isMore || turnIsOver()) await nextTurn();
     this.#time = Date.now();
   }
+}
 
-  #add(data: unknown): Promise<void> | undefined {
-    const { encoder, confirm } = this.#source;
-    this.#chunk.push(encoder.encode(data, this.#time, this.#options, confirm, this.confirmations?.done));
-    this.read += 1;
-    return this.#chunk.length < CHUNK ? undefined : this.flush(true);
+/** Reads a list that is there. */
+async function readAll(progress: Progress, list: Iterable<unknown>, encoder: Encoder): Promise<void> {
+  for (const data of list) {
+    const checked = encoder.check(data);
+    progress.add(checked instanceof Promise ? await checked : checked);
+    if (progress.isFull) await progress.flush(true);
   }
+}
+
+/** Reads a list whose elements come in their own time. */
+async function readAsTheyCome(
+  progress: Progress,
+  list: AsyncIterable<unknown>,
+  encoder: Encoder,
+): Promise<void> {
+  for await (const data of list) {
+    await progress.settleEarly();
+    progress.add(await encoder.check(data));
+    if (progress.isFull) await progress.flush(true);
+    else progress.flushAtPause();
+  }
+  await progress.settleEarly();
 }
 
 /** Sends the list. @throws what send() raises, with `partial` */
@@ -117,15 +157,8 @@ export async function sendMany(
 ): Promise<SendManyResult> {
   const progress = new Progress(source, options);
   try {
-    if (Symbol.asyncIterator in list) {
-      for await (const data of list) await progress.push(data);
-    } else {
-      // Not `for await`: it would cost a promise for each element.
-      for (const data of list) {
-        const wait = progress.push(data);
-        if (wait !== undefined) await wait;
-      }
-    }
+    if (Symbol.asyncIterator in list) await readAsTheyCome(progress, list, source.encoder);
+    else await readAll(progress, list, source.encoder);
     await progress.flush(false);
     await progress.confirmations?.all(progress.taken, options ?? {}, source.mailbox);
     return { sent: progress.taken, reached };

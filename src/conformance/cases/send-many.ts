@@ -117,4 +117,26 @@ export const sendMany: readonly Rule[] = [
       await t.rejects(far.receive({ timeoutMs: 30 }), 'NARU_TIMEOUT');
     },
   },
+  {
+    id: 'sendmany.6',
+    text: 'a list that pauses holds back nothing that it gave before',
+    async run(t) {
+      const near = await t.open();
+      const far = await t.far();
+      let goOn = (): void => undefined;
+      const paused = new Promise<void>((resolve) => {
+        goOn = resolve;
+      });
+      async function* pausing(): AsyncGenerator<number> {
+        yield* range(1, 3);
+        await paused;
+        yield 4;
+      }
+      const sending = near.sendMany(pausing());
+      t.equal(dataOf(await far.receiveCount(3)), range(1, 3), 'the messages before the pause');
+      goOn();
+      t.equal((await sending).sent, 4, 'sent');
+      t.equal(dataOf(await far.receiveCount(1)), [4], 'the message after the pause');
+    },
+  },
 ];
