@@ -92,6 +92,7 @@ export const tcpRaw = {
     end: 'native',
   },
   notes: {
+    end: 'ends the sending side of each connection; a program at the other end sees the end of the stream, not of the mailbox',
     multiConsumer: 'each message goes to one connection; with deliver all, to each',
   },
   limits: {
