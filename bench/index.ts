@@ -62,6 +62,10 @@ if (scenario === undefined) usage(`no scenario "${positionals[0] ?? ''}"`);
 const seconds = Number(values.seconds ?? (values.quick ? SECONDS_QUICK : SECONDS));
 if (!(seconds > 0 && seconds <= 60)) usage('--seconds takes a number from above 0 to 60');
 
+// Through exit(), so that what was started is ended and what was made is removed.
+process.once('SIGINT', () => process.exit(130));
+process.once('SIGTERM', () => process.exit(143));
+
 const report = await scenario.run({
   quick: values.quick,
   secondsPerRound: seconds,

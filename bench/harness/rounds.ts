@@ -60,6 +60,11 @@ export async function runRounds(duels: readonly Duel[], options: RoundOptions): 
   const env = { ...process.env, NARU_RUNTIME_DIR: join(shm, 'naru') };
   const results = new Map<Duel, Result>();
   const runners: Runner[] = [];
+  const clean = (): void => {
+    rmSync(folder, { recursive: true, force: true });
+    rmSync(shm, { recursive: true, force: true });
+  };
+  process.once('exit', clean);
   try {
     for (const [index, duel] of duels.entries()) {
       options.progress(`warming up ${duel.label}`);
@@ -79,8 +84,8 @@ export async function runRounds(duels: readonly Duel[], options: RoundOptions): 
     }
   } finally {
     await Promise.allSettled(runners.map(({ pair }) => pair.close()));
-    rmSync(folder, { recursive: true, force: true });
-    rmSync(shm, { recursive: true, force: true });
+    process.off('exit', clean);
+    clean();
   }
   return duels.map((duel) => results.get(duel) ?? missing(duel, 'it was not run'));
 }

@@ -87,7 +87,18 @@ function goals(rows: readonly ThroughputRow[]): Goal[] {
     goal('shm:// with batches()', 5e6, batches, 'msg/s'),
     goal('shm:// with for await against process.send', 10, ratio(oneByOne, processSend), '×'),
     goal('shm:// with batches() against process.send', 10, ratio(batches, processSend), '×'),
-    goal('unix:// against a raw Unix socket', 0.7, ratio(best('naru-unix-'), best('raw-socket-')), '×'),
+    goal(
+      'unix:// against a raw Unix socket, a write per message',
+      0.7,
+      ratio(best('naru-unix-'), best('raw-socket-each')),
+      '×',
+    ),
+    goal(
+      'unix:// against a raw Unix socket, batched writes',
+      0.7,
+      ratio(best('naru-unix-'), best('raw-socket-batched')),
+      '×',
+    ),
   ];
 }
 
