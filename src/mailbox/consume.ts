@@ -1,7 +1,7 @@
 // consume(): a handler for every message, some at once, with acks on success and retries with growing delay on failure. When
 // the attempts are used up the message goes to the dead-letter mailbox, or the consumer stops: never a loop, never a loss.
 
-import { NaruError } from '../errors/index.ts';
+import { isNaruError, NaruError } from '../errors/index.ts';
 import { DEFAULTS } from './defaults.ts';
 import type { DeadLetter } from './dead-letter.ts';
 import type { Diagnostics } from './diagnostics.ts';
@@ -110,9 +110,16 @@ export class Consumption<T> {
 
   #start(receiver: Receiver, message: Message<T>): void {
     const task = this.#handle(receiver, message)
-      .catch((error: unknown) => this.#source.events.emit('error', { error: toError(error) }))
+      .catch((error: unknown) => this.#report(error))
       .finally(() => this.#running.delete(task));
     this.#running.add(task);
+  }
+
+  #report(error: unknown): void {
+    const { intake, events } = this.#source;
+    // The handle was closed under its handler: the message has gone back, as close() promises. drain() waits instead.
+    if (intake.finished && isNaruError(error, 'NARU_CLOSED')) return;
+    events.emit('error', { error: toError(error) });
   }
 
   async #handle(receiver: Receiver, message: Message<T>): Promise<void> {

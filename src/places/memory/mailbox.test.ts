@@ -109,3 +109,25 @@ test('a receive that lets the event loop turn first keeps to the seat it asked f
   await box.disconnect('consumer');
   await expect(receiving).rejects.toMatchObject({ code: 'NARU_CLOSED' });
 });
+
+test('closing a handle under its handler is no error: the message goes back', async () => {
+  const warnings: string[] = [];
+  const onWarning = (warning: Error): number => warnings.push(warning.message);
+  process.on('warning', onWarning);
+  await using other = await open('memory://under');
+  const box = await open('memory://under');
+  const handled = new Promise<void>((resolve) => {
+    box.consume(async () => {
+      await box.close();
+      resolve();
+    });
+  });
+  await other.send('again');
+  await handled;
+  expect(await other.receive({ timeoutMs: 5000 })).toMatchObject({ data: 'again', redelivered: true });
+  await new Promise((resolve) => {
+    setImmediate(resolve);
+  });
+  process.off('warning', onWarning);
+  expect(warnings).toEqual([]);
+});
