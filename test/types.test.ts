@@ -27,14 +27,13 @@ compiles(async () => {
   shm.receiveSync({ timeoutMs: 5 });
   shm.sendSync('x');
   await shm.send('x', { headers: { a: 'b' }, confirm: 'received', ttlMs: 5 });
-  // @ts-expect-error shm:// has no priority
   await shm.send('x', { priority: 3 });
   // @ts-expect-error shm:// has no delay
   await shm.send('x', { delayMs: 3 });
   // @ts-expect-error shm:// has no ordering key
   await shm.send('x', { key: 'k' });
   // @ts-expect-error the same with parameters in the URL
-  await (await open('shm://jobs?capacity=1MiB&slot=64')).send('x', { priority: 3 });
+  await (await open('shm://jobs?capacity=1MiB&slot=64')).send('x', { delayMs: 3 });
 });
 
 compiles(async () => {
@@ -65,8 +64,8 @@ compiles(async (url: 'memory://a' | 'shm://b') => {
   const either = await open(url);
   await either.send('x', { headers: { both: 'have it' }, ttlMs: 1 });
   either.trySend('x');
-  // @ts-expect-error only one of the two has priority
-  await either.send('x', { priority: 1 });
+  // @ts-expect-error only one of the two has delays
+  await either.send('x', { delayMs: 1 });
   // @ts-expect-error only the other can block
   either.receiveSync();
   expectTypeOf<FeaturesOfUrl<'memory://a' | 'shm://b'>>().toExtend<

@@ -30,6 +30,7 @@ export const FEATURES = {
   replay: 'a new consumer of a topic can start with the retained messages',
   retain: 'the last n messages of a topic are kept for late consumers',
   dropOldest: 'a full mailbox can drop its oldest message',
+  overwrite: 'producers of a topic write over what slow consumers have not read, who are told how much',
   dropNewest: 'a full mailbox can drop the new message',
   rendezvous: 'capacity 0: send meets receive',
   fixedSlots: 'fixed-length messages (slotBytes)',

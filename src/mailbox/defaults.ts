@@ -27,6 +27,7 @@ export const BOUNDS = {
   prefetchMax: 65_536,
   maxWaitingMax: 10_000_000,
   retainMax: 1_000_000,
+  prioritiesMax: 10,
   dedupMax: 10_000_000,
   durationMsMax: 2_147_483_647,
 } as const;

@@ -68,6 +68,8 @@ export interface MailboxOptions<N extends Feature = Feature> {
   readonly slotBytes?: number;
   /** Largest body in bytes. */
   readonly maxMessageBytes?: number;
+  /** How many priorities a new mailbox has, 1 to 10. Default: what the place has; shm: 1, and a lane for each. */
+  readonly priorities?: number;
   readonly full?: FullPolicy;
   readonly nobody?: NobodyPolicy;
   /** How many sends may wait for room before OVERLOADED. Default 10,000. */

@@ -40,6 +40,7 @@ export const PARAMETERS: Readonly<Record<string, Parameter>> = {
   slot: { option: 'slotBytes', read: bytes(1, BOUNDS.maxMessageBytesMax) },
   maxMessageBytes: { option: 'maxMessageBytes', read: bytes(1, BOUNDS.maxMessageBytesMax) },
   size: { option: 'maxMessageBytes', read: bytes(1, BOUNDS.maxMessageBytesMax) },
+  priorities: { option: 'priorities', read: count(1, BOUNDS.prioritiesMax) },
   full: { option: 'full', read: word('wait', 'fail', 'drop-oldest', 'drop-newest') },
   nobody: { option: 'nobody', read: word('keep', 'wait', 'fail', 'drop') },
   maxWaiting: { option: 'maxWaiting', read: count(0, BOUNDS.maxWaitingMax) },

@@ -86,6 +86,7 @@ export function placeOptions(stated: Stated, signal: AbortSignal): PlaceOptions 
     capacityMessages: stated.capacityMessages,
     slotBytes: stated.slotBytes,
     maxMessageBytes: stated.maxMessageBytes,
+    priorities: stated.priorities,
     full: stated.full ?? DEFAULTS.full,
     nobody: stated.nobody,
     prefetch: stated.prefetch ?? DEFAULTS.prefetch,

@@ -48,6 +48,7 @@ export interface PlaceOptions {
   readonly capacityMessages: number | undefined;
   readonly slotBytes: number | undefined;
   readonly maxMessageBytes: number | undefined;
+  readonly priorities: number | undefined;
   readonly full: FullPolicy;
   readonly nobody: NobodyPolicy | undefined;
   readonly prefetch: number;

@@ -17,6 +17,7 @@ export function requiredFeatures(stated: Stated): Set<Feature> {
   add('receipts', stated.confirm === 'received');
   add('rendezvous', stated.capacityMessages === 0);
   add('fixedSlots', stated.slotBytes !== undefined);
+  add('priority', (stated.priorities ?? 1) > 1);
   add('dropOldest', stated.full === 'drop-oldest');
   add('dropNewest', stated.full === 'drop-newest');
   add('ack', stated.settle === 'manual');
@@ -48,7 +49,9 @@ export async function checkRequirements(
       );
     }
   }
-  const missing = [...requiredFeatures(stated)].filter((f) => !has(capabilities, f, stated.emulate ?? []));
+  const missing = [...requiredFeatures(stated)].filter(
+    (f) => !has(capabilities, f, stated.emulate ?? []) && !isOfTopics(f, stated, capabilities),
+  );
   if (missing.length === 0) return;
   const emulable = missing.filter((f) => capabilities.features[f] === 'emulated');
   const elsewhere = (await others()).filter((c) => missing.every((f) => c.features[f] === 'native'));
@@ -63,6 +66,12 @@ export async function checkRequirements(
     `${mailbox}: ${describe(capabilities)} cannot do ${missing.map((f) => `${f} (${FEATURES[f]})`).join(', ')}; ${hint}`,
     { place: capabilities.scheme, mailbox },
   );
+}
+
+/** Dropping the oldest message is something else in a topic; the place says whether this mailbox is one. */
+function isOfTopics(feature: Feature, stated: Stated, capabilities: Capabilities): boolean {
+  if (feature !== 'dropOldest' || stated.needs?.includes(feature) === true) return false;
+  return capabilities.features.overwrite === 'native';
 }
 
 /** Whether a feature may be used. */

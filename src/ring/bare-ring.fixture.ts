@@ -1,23 +1,44 @@
 // For tests of the ring: a mailbox's memory as a plain SharedArrayBuffer, with lanes that start where the test wants.
 
-import { LaneReader } from './lane-reader.ts';
+import type { ConsumedLane } from './consumed-lane.ts';
+import { ExclusiveLane } from './exclusive-lane.ts';
 import { LaneWriter } from './lane-writer.ts';
-import { LANE, LANE_BYTES_MIN } from './layout.ts';
-import { geometryOf, laneWord, type RingMemory, type RingShape, ringMemory, writeHeader } from './memory.ts';
+import { HEADER, LANE, LANE_BYTES_MIN } from './layout.ts';
+import {
+  geometryOf,
+  headerWord,
+  laneWord,
+  type RingMemory,
+  type RingShape,
+  ringMemory,
+  writeHeader,
+} from './memory.ts';
 import { SlabSource } from './slab.ts';
 
 /** @param position  where every lane starts, in units */
 export function bareRing(shape: Partial<RingShape> = {}, position = 0): RingMemory {
   const laneBytes = shape.laneBytes ?? LANE_BYTES_MIN;
   const geometry = geometryOf(
-    { relation: 'N:1', owner: 'users', laneBytes, slotBytes: 0, maxMessageBytes: laneBytes / 8, ...shape },
+    {
+      relation: 'N:1',
+      deliver: 'one',
+      lossy: false,
+      levels: 1,
+      retain: 0,
+      owner: 'users',
+      laneBytes,
+      slotBytes: 0,
+      maxMessageBytes: laneBytes / 8,
+      ...shape,
+    },
     0,
   );
   const memory = ringMemory(new SharedArrayBuffer(geometry.fileBytes), geometry);
   writeHeader(memory);
   for (let lane = 0; lane < geometry.laneCount; lane += 1)
-    for (const field of [LANE.tail, LANE.head, LANE.taken, LANE.received])
-      memory.words[laneWord(lane, field)] = position;
+    for (const field of [LANE.tail, LANE.head, LANE.taken]) memory.words[laneWord(lane, field)] = position;
+  for (let level = 0; level < geometry.levels; level += 1)
+    memory.words[headerWord(HEADER.levelLanes) + level] = 2 ** geometry.maxProducers - 1;
   return memory;
 }
 
@@ -30,8 +51,8 @@ export function readerOf(
   lane = 0,
   faults: Error[] = [],
   slabs: SlabSource = new SlabSource(),
-): LaneReader {
-  return new LaneReader(memory, lane, slabs, {
+): ExclusiveLane {
+  return new ExclusiveLane(memory, lane, slabs, {
     fault: (error) => faults.push(error),
     failpoint: () => undefined,
   });
@@ -41,7 +62,7 @@ export function readerOf(
 export function put(memory: RingMemory, writer: LaneWriter, body: Uint8Array, flags = 0): boolean {
   let at = writer.reserve(body.length, flags);
   if (at < 0) {
-    if (!writer.admit(writer.loadHead())) throw new Error('impossible head');
+    if (!writer.findRoom()) throw new Error('impossible head');
     at = writer.reserve(body.length, flags);
     if (at < 0) return false;
   }
@@ -50,21 +71,24 @@ export function put(memory: RingMemory, writer: LaneWriter, body: Uint8Array, fl
   return true;
 }
 
-/** The present message of a reader. */
-export function bodyOf(reader: LaneReader): Uint8Array {
+/** The present message of a lane. */
+export function bodyOf({ reader }: ConsumedLane): Uint8Array {
   const { slab, payloadOffset, payloadBytes } = reader;
   return slab.bytes.slice(payloadOffset, payloadOffset + payloadBytes);
 }
 
 /** Every message there is, settled. */
-export function drain(reader: LaneReader): Uint8Array[] {
+export function drain(lane: ConsumedLane): Uint8Array[] {
   const bodies: Uint8Array[] = [];
-  while (reader.next()) {
-    bodies.push(bodyOf(reader));
-    reader.ledger.settle(reader.token);
+  if (!lane.begin(1_000_000)) return bodies;
+  const tokens: number[] = [];
+  while (lane.next()) {
+    bodies.push(bodyOf(lane));
+    tokens.push(lane.token);
   }
-  reader.ledger.publishTaken();
-  reader.ledger.commit();
+  lane.finish();
+  for (const token of tokens) lane.settle(token);
+  lane.commit();
   return bodies;
 }
 

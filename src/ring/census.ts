@@ -1,68 +1,149 @@
-// Counting what lies in the lanes, without taking anything: for stats, for what close() reports, for `naru ls`. Works on a
-// live mailbox, where the figures are exact only while nobody moves; costs nothing on the way of messages.
+// Looking at what lies in the lanes without taking anything: counts for stats, for what close() reports and for `naru ls`;
+// copies for peek(). Works on a live mailbox, where the figures are exact only while nobody moves; costs nothing on the way of
+// messages.
 
-import { recordBytes } from './lane-writer.ts';
-import { identityAt } from './lane-reader.ts';
+import { ownerSlot } from './lane-state.ts';
 import * as L from './layout.ts';
-import { laneData, laneWord, type RingMemory } from './memory.ts';
+import { cursorWord, laneWord, type RingMemory } from './memory.ts';
+import { bitsOf, consumerMask, consumerSeat, listLanes, slotOf } from './participants.ts';
+import { distance, identityAt, identityText, LaneRecords } from './record.ts';
 
 export interface Census {
-  /** Messages that nobody has taken, or that went back. */
+  /** Messages that nobody has taken, or that went back. Of a topic: those the slowest consumer has not settled. */
   readonly depth: number;
   /** Their payload in bytes. */
   readonly depthBytes: number;
-  /** Messages taken by a consumer, dead or alive, and not settled. */
+  /** Messages taken by a consumer, dead or alive, and not settled. Of a topic: 0, only its consumers know. */
   readonly unsettled: number;
-  /** Messages that are still there, by the identity of their producer. */
+  /** Messages that are still to be delivered, by the identity of their producer. */
   readonly bySender: ReadonlyMap<string, number>;
+}
+
+/** A message as it lies in a lane. */
+export interface SeenMessage {
+  readonly lane: number;
+  readonly position: number;
+  readonly flags: number;
+  readonly sender: string;
+  readonly payloadBytes: number;
+  /** Nobody has it at the moment. */
+  readonly isWaiting: boolean;
 }
 
 /** Walks all lanes once. Stops in a lane at the first record that makes no sense. */
 export function takeCensus(memory: RingMemory): Census {
-  const sum = { depth: 0, depthBytes: 0, unsettled: 0, bySender: new Map<string, number>() };
-  for (let lane = 0; lane < memory.geometry.laneCount; lane += 1) countLane(memory, lane, sum);
-  return sum;
-}
-
-interface Sum {
-  depth: number;
-  depthBytes: number;
-  unsettled: number;
-  readonly bySender: Map<string, number>;
-}
-
-function countLane(memory: RingMemory, lane: number, sum: Sum): void {
-  const { words, bytes, geometry } = memory;
-  const units = geometry.laneBytes / L.UNIT_BYTES;
-  const data = laneData(geometry, lane);
-  const slotStride = geometry.slotBytes === 0 ? 0 : recordBytes(geometry.slotBytes);
-  const taken = Atomics.load(words, laneWord(lane, L.LANE.taken));
-  const tail = Atomics.load(words, laneWord(lane, L.LANE.tail));
-  let position = Atomics.load(words, laneWord(lane, L.LANE.head));
-  let left = (tail - position) | 0;
-  let sender = identityAt(memory, lane);
-  while (left > 0 && left <= units) {
-    const at = data + (position & (units - 1)) * L.UNIT_BYTES;
-    const length = words[at >>> 2] as number;
-    const flags = words[(at >>> 2) + 1] as number;
-    const kind = flags & L.RECORD_KIND_MASK;
-    if (kind === 0 || kind > L.RECORD_KIND.identity || length < 0 || length > geometry.laneBytes) return;
-    const isMessage = kind === L.RECORD_KIND.message;
-    if (kind === L.RECORD_KIND.identity && length <= L.IDENTITY_BYTES_MAX)
-      sender = Buffer.from(bytes.slice(at + L.RECORD.payload, at + L.RECORD.payload + length)).toString(
-        'latin1',
-      );
-    if (isMessage && (flags & L.RECORD_FLAG.settled) === 0) {
-      const isOut = ((position - taken) | 0) < 0 && (flags & L.RECORD_FLAG.released) === 0;
-      if (isOut) sum.unsettled += 1;
-      else {
-        sum.depth += 1;
-        sum.depthBytes += length;
-      }
-      sum.bySender.set(sender, (sum.bySender.get(sender) ?? 0) + 1);
-    }
-    const advance = (isMessage && slotStride > 0 ? slotStride : recordBytes(length)) >>> 3;
-    position = (position + advance) | 0;
-    left -= advance;
+  let depth = 0;
+  let depthBytes = 0;
+  let unsettled = 0;
+  const bySender = new Map<string, number>();
+  for (const lane of listLanes(memory)) {
+    eachMessage(memory, lane, ({ isWaiting, payloadBytes, sender }) => {
+      if (isWaiting) {
+        depth += 1;
+        depthBytes += payloadBytes;
+      } else unsettled += 1;
+      bySender.set(sender, (bySender.get(sender) ?? 0) + 1);
+      return true;
+    });
   }
+  return { depth, depthBytes, unsettled, bySender };
+}
+
+/** A message that was copied out of its lane. */
+export interface PeekedMessage extends SeenMessage {
+  readonly payload: Uint8Array;
+}
+
+/** Copies of up to `most` waiting messages of each lane, oldest first. */
+export function peekLanes(memory: RingMemory, most: number): PeekedMessage[] {
+  const peeked: PeekedMessage[] = [];
+  for (const lane of listLanes(memory)) {
+    const records = new LaneRecords(memory, lane);
+    const headWord = laneWord(lane, L.LANE.head);
+    let left = most;
+    eachMessage(memory, lane, (seen) => {
+      if (!seen.isWaiting) return true;
+      const at = records.payloadOffset(seen.position);
+      const payload = memory.bytes.slice(at, at + seen.payloadBytes);
+      // Only now is it known that nobody has written over it meanwhile.
+      if (distance(Atomics.load(memory.words, headWord), seen.position) > 0) return true;
+      peeked.push({ ...seen, payload });
+      left -= 1;
+      return left > 0;
+    });
+  }
+  return peeked;
+}
+
+/** @param visit  returns false to end */
+function eachMessage(memory: RingMemory, lane: number, visit: (message: SeenMessage) => boolean): void {
+  const records = new LaneRecords(memory, lane);
+  const taken = Atomics.load(memory.words, laneWord(lane, L.LANE.taken));
+  const tail = Atomics.load(memory.words, laneWord(lane, L.LANE.tail));
+  const from = deliverFrom(memory, lane, tail);
+  const { mode } = memory.geometry;
+  let sender = identityAt(memory, lane);
+  let position = Atomics.load(memory.words, laneWord(lane, L.LANE.head));
+  while (distance(tail, position) > 0) {
+    const flags = records.flags(position);
+    const units = records.units(position, flags, distance(tail, position));
+    if (units === 0) return;
+    const kind = flags & L.RECORD_KIND_MASK;
+    if (kind === L.RECORD_KIND.identity) sender = identityText(records.identityBytes(position));
+    const isOpen =
+      kind === L.RECORD_KIND.message &&
+      distance(position, from) >= 0 &&
+      (mode === 'topic' || (flags & L.RECORD_FLAG.settled) === 0 || distance(position, taken) >= 0);
+    if (isOpen) {
+      const isWaiting =
+        mode === 'topic' ||
+        distance(position, taken) >= 0 ||
+        (flags & (L.RECORD_FLAG.released | L.RECORD_FLAG.returned)) !== 0;
+      const payloadBytes = records.length(position);
+      if (!visit({ lane, position, flags, sender, payloadBytes, isWaiting })) return;
+    }
+    position = (position + units) | 0;
+  }
+}
+
+/** Position before which nothing is to be delivered any more. */
+function deliverFrom(memory: RingMemory, lane: number, tail: number): number {
+  if (memory.geometry.mode !== 'topic') return Atomics.load(memory.words, laneWord(lane, L.LANE.head));
+  let from = tail;
+  for (const seat of bitsOf(consumerMask(memory))) {
+    const cursor = Atomics.load(memory.words, cursorWord(memory.geometry, seat, lane));
+    if (distance(from, cursor) > 0) from = cursor;
+  }
+  return from;
+}
+
+/**
+ * Participants (slots) that keep a lane from being emptied, where it is at least half full: who has its oldest message, who
+ * holds it, or whose cursor is last.
+ */
+export function findBlockers(memory: RingMemory): number[] {
+  const slots = new Set<number>();
+  const units = memory.geometry.laneBytes / L.UNIT_BYTES;
+  for (const lane of listLanes(memory)) {
+    const at = (field: number): number => Atomics.load(memory.words, laneWord(lane, field));
+    const tail = at(L.LANE.tail);
+    const from = deliverFrom(memory, lane, tail);
+    if (distance(tail, from) < units / 2) continue;
+    for (const slot of blockersOf(memory, lane, from)) slots.add(slot);
+  }
+  slots.delete(-1);
+  return [...slots];
+}
+
+function blockersOf(memory: RingMemory, lane: number, from: number): number[] {
+  const { mode } = memory.geometry;
+  const seats = bitsOf(consumerMask(memory));
+  const at = (field: number): number => Atomics.load(memory.words, laneWord(lane, field));
+  if (mode === 'topic')
+    return seats
+      .filter((seat) => Atomics.load(memory.words, cursorWord(memory.geometry, seat, lane)) === from)
+      .map((seat) => slotOf(consumerSeat(memory, seat)));
+  if (at(L.LANE.taken) === from) return [slotOf(at(L.LANE.hold))];
+  if (mode === 'exclusive') return seats.map((seat) => slotOf(consumerSeat(memory, seat)));
+  return [ownerSlot(new LaneRecords(memory, lane).flags(from)), slotOf(at(L.LANE.hold))];
 }

@@ -1,12 +1,11 @@
-// The consumer's way through one lane: copies what was published into private memory, checks every record in the copy, and
-// yields messages one by one. The producer may be hostile or damaged: nothing it wrote is trusted, nothing throws, and a bad
-// record puts the lane out of use for good. Settling is lane-ledger.ts's work.
+// Reading one lane: copies what was published into private memory, checks every record in the copy, and yields messages one by
+// one. The producer may be hostile or damaged: nothing it wrote is trusted, nothing throws, and a bad record puts the lane out
+// of use for good. Who may take which message is exclusive-lane.ts's, competing-lane.ts's and topic-lane.ts's work.
 
 import { NaruError } from '../errors/index.ts';
-import { LaneLedger } from './lane-ledger.ts';
-import { recordBytes } from './lane-writer.ts';
 import * as L from './layout.ts';
 import { laneData, laneWord, type RingMemory } from './memory.ts';
+import { distance, identityText, recordBytes, strideOf } from './record.ts';
 import { type Slab, SLAB_BYTES, type SlabSource } from './slab.ts';
 
 /** Below this a loop over words copies faster than a call. */
@@ -21,24 +20,36 @@ export interface ReaderEdges {
   readonly failpoint: (name: string) => void;
 }
 
+/** What a reader tells whoever consumes the lane. */
+export interface ReaderEvents {
+  /** An identity record lies at `position`; the messages after it are from somebody else. */
+  identity(position: number, text: Uint8Array): void;
+}
+
+/** The memory in which the present message lies: private, or the lane itself. */
+export type MessageMemory = Omit<Slab, 'buffer'> & { readonly buffer: ArrayBufferLike };
+
 export class LaneReader {
   readonly lane: number;
-  readonly ledger: LaneLedger;
   readonly #words: Int32Array;
   readonly #bytes: Uint8Array;
   readonly #slabs: SlabSource;
   readonly #edges: ReaderEdges;
+  readonly #events: ReaderEvents;
   readonly #tailWord: number;
   readonly #faultWord: number;
+  /** Word of the floor that a producer of a lossy topic moves; -1 where nobody writes over what is being read. */
+  readonly #floorWord: number;
   readonly #data: number;
   readonly #units: number;
   readonly #maxPayloadBytes: number;
   readonly #slotStride: number;
-  readonly #recoverUntil: number;
-  #recovering: boolean;
   #faulted = false;
+  #overrun = false;
+  #copyBytesMax = SLAB_BYTES;
   /** Position of the next record to parse, in the lane. */
   #position: number;
+  #start: number;
   /** The same record in the copy, and where the copy ends. */
   #at = 0;
   #end = 0;
@@ -47,11 +58,16 @@ export class LaneReader {
   #payloadOffset = 0;
   #payloadBytes = 0;
   #flags = 0;
-  #deliveries = 1;
-  #token = 0;
 
-  /** Starts at the lane's head: what an earlier consumer took and did not settle comes first, as redelivered. */
-  constructor(memory: RingMemory, lane: number, slabs: SlabSource, edges: ReaderEdges) {
+  constructor(
+    memory: RingMemory,
+    lane: number,
+    position: number,
+    sender: string,
+    slabs: SlabSource,
+    edges: ReaderEdges,
+    events: ReaderEvents,
+  ) {
     const { geometry, words, bytes } = memory;
     this.lane = lane;
     this.#words = words;
@@ -59,18 +75,18 @@ export class LaneReader {
     this.#slabs = slabs;
     this.#slab = slabs.slab;
     this.#edges = edges;
+    this.#events = events;
     this.#tailWord = laneWord(lane, L.LANE.tail);
     this.#faultWord = laneWord(lane, L.LANE.fault);
+    this.#floorWord = geometry.lossy ? laneWord(lane, L.LANE.head) : -1;
     this.#data = laneData(geometry, lane);
     this.#units = geometry.laneBytes / L.UNIT_BYTES;
-    this.#slotStride = geometry.slotBytes === 0 ? 0 : recordBytes(geometry.slotBytes);
+    this.#slotStride = strideOf(geometry.slotBytes);
     this.#maxPayloadBytes =
       (this.#slotStride === 0 ? geometry.maxRecordBytes : this.#slotStride) - L.RECORD.payload;
-    this.ledger = new LaneLedger(memory, lane, edges.failpoint);
-    this.#position = this.ledger.head;
-    this.#recoverUntil = Atomics.load(words, laneWord(lane, L.LANE.taken));
-    this.#recovering = this.#recoverUntil !== this.#position;
-    this.#sender = identityAt(memory, lane);
+    this.#position = position;
+    this.#start = position;
+    this.#sender = sender;
     if (Atomics.load(words, this.#faultWord) !== 0) this.#faulted = true;
   }
 
@@ -89,22 +105,25 @@ export class LaneReader {
   get flags(): number {
     return this.#flags;
   }
-  /** 1, or more when a consumer before us, or this one, had the message already. */
-  get deliveries(): number {
-    return this.#deliveries;
+  /** Position of the present record. */
+  get start(): number {
+    return this.#start;
   }
-  /** The ledger's token of the present message. */
-  get token(): number {
-    return this.#token;
+  /** Position after the last record that was parsed. */
+  get position(): number {
+    return this.#position;
   }
   /** Identity text of the producer who wrote the present message. */
   get sender(): string {
     return this.#sender;
   }
-
   /** True when the lane was found damaged; it yields nothing any more. */
   get isFaulted(): boolean {
     return this.#faulted;
+  }
+  /** True when the producer of a lossy topic has written over what comes next: seek() to its floor. */
+  get isOverrun(): boolean {
+    return this.#overrun;
   }
 
   /** True when next() may find something. Cheap: one load. */
@@ -115,10 +134,22 @@ export class LaneReader {
     );
   }
 
-  /** True when at least half of the lane is free for its producer. */
-  isHalfFree(): boolean {
-    const used = (Atomics.load(this.#words, this.#tailWord) - this.ledger.head) | 0;
-    return used <= this.#units >>> 1;
+  /** Units published and not parsed yet. */
+  backlog(): number {
+    return distance(Atomics.load(this.#words, this.#tailWord), this.#position);
+  }
+
+  /** Copies no more than this at once, unless a single record needs it: for who shares the lane and takes only a few. */
+  limitCopy(sizeBytes: number): void {
+    this.#copyBytesMax = Math.min(Math.max(sizeBytes, L.UNIT_BYTES), SLAB_BYTES) & ~(L.UNIT_BYTES - 1);
+  }
+
+  /** Goes on at another position: somebody else has taken what lies between, or it was written over. */
+  seek(position: number, sender: string): void {
+    this.#position = position;
+    this.#at = this.#end;
+    this.#sender = sender;
+    this.#overrun = false;
   }
 
   /** Moves on to the next message. @returns false when there is none (yet) */
@@ -132,45 +163,19 @@ export class LaneReader {
         if (length < 0 || length > this.#maxPayloadBytes) return this.#fault('its length is impossible');
         const stride = this.#slotStride === 0 ? recordBytes(length) : this.#slotStride;
         if (stride > this.#end - this.#at) {
-          if (!this.#fill(stride)) return this.#fault('it ends beyond the tail or the lane');
+          if (!this.#fill(stride))
+            return this.#overrun ? false : this.#fault('it ends beyond the tail or the lane');
           continue;
         }
-        if (this.#enter(length, flags, stride)) return true;
+        this.#start = this.#position;
+        this.#payloadOffset = this.#at + L.RECORD.payload;
+        this.#payloadBytes = length;
+        this.#flags = flags;
+        this.#advance(stride);
+        return true;
       } else if (!this.#passOther(length, flags)) return false;
     }
     return false;
-  }
-
-  /** @returns false when an earlier consumer settled the message */
-  #enter(length: number, flags: number, stride: number): boolean {
-    const start = this.#position;
-    this.#payloadOffset = this.#at + L.RECORD.payload;
-    this.#payloadBytes = length;
-    this.#flags = flags;
-    this.#advance(stride);
-    this.#token = this.ledger.enter(start, this.#position);
-    if (!this.#recovering) {
-      this.#deliveries = 1;
-      return true;
-    }
-    return this.#recover(start, flags);
-  }
-
-  #recover(start: number, flags: number): boolean {
-    this.#recovering = ((start - this.#recoverUntil) | 0) < 0;
-    if (!this.#recovering) {
-      this.#deliveries = 1;
-      return true;
-    }
-    if ((flags & L.RECORD_FLAG.settled) !== 0) {
-      this.ledger.settle(this.#token);
-      return false;
-    }
-    const before = (flags >>> L.RECORD_DELIVERIES_SHIFT) & L.RECORD_DELIVERIES_MAX;
-    const wasReleased = (flags & L.RECORD_FLAG.released) !== 0;
-    this.#deliveries = before + (wasReleased ? 1 : 2);
-    this.ledger.handOutAgain(this.#token, this.#deliveries);
-    return true;
   }
 
   /** Takes note of an identity record or steps over padding. @returns false when the lane is damaged */
@@ -186,18 +191,16 @@ export class LaneReader {
       this.#position = (start + (untilEnd >>> 3)) | 0;
       this.#at += copied;
       this.#end = this.#at;
-      return ((Atomics.load(this.#words, this.#tailWord) - this.#position) | 0) >= 0
-        ? true
-        : this.#fault('padding reaches beyond the tail');
+      return this.backlog() >= 0 ? true : this.#fault('padding reaches beyond the tail');
     }
     if (kind !== L.RECORD_KIND.identity) return this.#fault('its kind is unknown');
     if (length < 0 || length > L.IDENTITY_BYTES_MAX) return this.#fault('its identity is too long');
     const stride = recordBytes(length);
     if (stride > this.#end - this.#at)
-      return this.#fill(stride) || this.#fault('its identity ends beyond the tail');
+      return this.#fill(stride) || (!this.#overrun && this.#fault('its identity ends beyond the tail'));
     const from = this.#at + L.RECORD.payload;
     const text = this.#slab.bytes.slice(from, from + length);
-    this.ledger.enterIdentity(start, text);
+    this.#events.identity(start, text);
     this.#sender = identityText(text);
     this.#advance(stride);
     return true;
@@ -215,8 +218,9 @@ export class LaneReader {
    */
   #fill(needBytes: number): boolean {
     // SYNC: publish/consume. Pairs with the store of the tail in LaneWriter.publish().
-    const available = (Atomics.load(this.#words, this.#tailWord) - this.#position) | 0;
+    const available = this.backlog();
     if (available === 0) return false;
+    if (this.#isOverrun()) return false;
     if (available < 0 || available > this.#units) return this.#fault('the tail is impossible');
     const index = this.#position & (this.#units - 1);
     const contiguous = Math.min(available, this.#units - index) * L.UNIT_BYTES;
@@ -224,11 +228,24 @@ export class LaneReader {
     const from = this.#data + index * L.UNIT_BYTES;
     const first = Math.min(Math.max(needBytes, this.#firstRecordBytes(from)), contiguous);
     const room = this.#slabs.remaining;
-    const size = Math.min(contiguous, first > room ? Math.max(first, SLAB_BYTES) : room);
-    this.#at = this.#slabs.reserve(size);
-    this.#end = this.#at + size;
+    const most = Math.min(contiguous, Math.max(first, this.#copyBytesMax));
+    const size = Math.min(most, first > room ? Math.max(first, SLAB_BYTES) : room);
+    const at = this.#slabs.reserve(size);
     this.#slab = this.#slabs.slab;
-    this.#copy(from, size);
+    this.#copy(from, at, size);
+    // Of a lossy topic only now is it known that the copy is whole.
+    if (this.#isOverrun()) return false;
+    this.#at = at;
+    this.#end = at + size;
+    return true;
+  }
+
+  /** SYNC: overrun. Pairs with the store of the floor in TopicFloor, which comes before the producer writes over anything. */
+  #isOverrun(): boolean {
+    if (this.#floorWord < 0) return false;
+    if (distance(Atomics.load(this.#words, this.#floorWord), this.#position) <= 0) return false;
+    this.#overrun = true;
+    this.#at = this.#end;
     return true;
   }
 
@@ -240,14 +257,14 @@ export class LaneReader {
     return isWhole ? recordBytes(length) : L.UNIT_BYTES;
   }
 
-  #copy(from: number, size: number): void {
+  #copy(from: number, at: number, size: number): void {
     if (size > LOOP_BYTES_MAX) {
-      this.#slab.bytes.set(this.#bytes.subarray(from, from + size), this.#at);
+      this.#slab.bytes.set(this.#bytes.subarray(from, from + size), at);
       return;
     }
     const target = this.#slab.words;
     const source = this.#words;
-    let to = this.#at >>> 2;
+    let to = at >>> 2;
     for (let word = from >>> 2, last = (from + size) >>> 2; word < last; word += 1, to += 1)
       target[to] = source[word] as number;
   }
@@ -270,19 +287,9 @@ export class LaneReader {
     );
     return false;
   }
-}
 
-/** Who wrote the messages at a lane's head. */
-export function identityAt(memory: RingMemory, lane: number): string {
-  const length = Atomics.load(memory.words, laneWord(lane, L.LANE.identityBytes));
-  if (length < 0 || length > L.IDENTITY_BYTES_MAX) return '';
-  const at = laneWord(lane, L.LANE.identity) * 4;
-  return identityText(memory.bytes.slice(at, at + length));
-}
-
-/** Identities are plain ASCII; whatever else a damaged one holds must not reach a terminal or a log. */
-function identityText(bytes: Uint8Array): string {
-  return Buffer.from(bytes)
-    .toString('latin1')
-    .replaceAll(/[^\x21-\x7e]/g, '?');
+  /** Finds the lane damaged for a reason that only its consumer can see. */
+  quarantine(what: string): void {
+    this.#fault(what);
+  }
 }

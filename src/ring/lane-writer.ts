@@ -4,6 +4,8 @@
 
 import * as L from './layout.ts';
 import { laneData, laneWord, type RingMemory } from './memory.ts';
+import { distance, recordBytes, strideOf } from './record.ts';
+import { TopicFloor } from './topic-floor.ts';
 
 export class LaneWriter {
   /** Index of this lane in the lane table. */
@@ -17,9 +19,13 @@ export class LaneWriter {
   readonly #units: number;
   readonly #maxRecordBytes: number;
   readonly #slotStride: number;
+  /** Of a topic: its producer finds out itself what may be written over. */
+  readonly #floor: TopicFloor | undefined;
   #head: number;
   #published: number;
   #write: number;
+  /** Messages reserved and not published. */
+  #pending = 0;
   #identityDone = false;
   #needUnits = 0;
 
@@ -28,7 +34,12 @@ export class LaneWriter {
    *
    * @param identity  written before the first record, so that the consumer knows whose messages follow
    */
-  constructor(memory: RingMemory, lane: number, identity: Uint8Array) {
+  constructor(
+    memory: RingMemory,
+    lane: number,
+    identity: Uint8Array,
+    failpoint: (name: string) => void = () => undefined,
+  ) {
     const { geometry } = memory;
     this.lane = lane;
     this.#words = memory.words;
@@ -39,7 +50,8 @@ export class LaneWriter {
     this.#data = laneData(geometry, lane);
     this.#units = geometry.laneBytes / L.UNIT_BYTES;
     this.#maxRecordBytes = geometry.maxRecordBytes;
-    this.#slotStride = geometry.slotBytes === 0 ? 0 : recordBytes(geometry.slotBytes);
+    this.#slotStride = strideOf(geometry.slotBytes);
+    this.#floor = geometry.mode === 'topic' ? new TopicFloor(memory, lane, failpoint) : undefined;
     this.#published = Atomics.load(this.#words, this.#tailWord);
     this.#write = this.#published;
     this.#head = Atomics.load(this.#words, this.#headWord);
@@ -62,18 +74,30 @@ export class LaneWriter {
     return this.#write !== this.#published;
   }
 
-  /** The consumer's present head. Give it to admit() once nothing before it is needed any more. */
+  /** Position before which consumers need nothing any more. */
   loadHead(): number {
-    return Atomics.load(this.#words, this.#headWord);
+    return this.#floor === undefined
+      ? Atomics.load(this.#words, this.#headWord)
+      : this.#floor.limit(this.#published);
+  }
+
+  /** False for a topic that nobody listens to now. */
+  hasListeners(): boolean {
+    return this.#floor === undefined || this.#floor.hasConsumers();
   }
 
   /**
-   * Lets reserve() write over everything before `head`.
+   * Lets reserve() write over everything that consumers are done with, for the reservation that failed last. What is needed of
+   * the old bytes (receipts) must be read before.
    *
-   * @returns false when the head is impossible: the lane's consumer line was damaged
+   * @returns false when the head is impossible: the consumers' line was damaged
    */
-  admit(head: number): boolean {
-    const used = (this.#write - head) | 0;
+  findRoom(): boolean {
+    const head =
+      this.#floor === undefined
+        ? Atomics.load(this.#words, this.#headWord)
+        : this.#floor.makeRoom(this.#published, this.#needUnits, this.#write);
+    const used = distance(this.#write, head);
     if (used < 0 || used > this.#units) return false;
     this.#head = head;
     return true;
@@ -84,7 +108,7 @@ export class LaneWriter {
    *
    * @param payloadBytes  at most `maxPayloadBytes`
    * @param flags         RECORD_FLAG bits of the producer
-   * @returns byte offset of the payload in the mapped memory; -1 when there is no room (admit() a newer head, then try again)
+   * @returns byte offset of the payload in the mapped memory; -1 when there is no room (findRoom(), then try again)
    */
   reserve(payloadBytes: number, flags: number): number {
     if (!this.#identityDone) {
@@ -93,7 +117,18 @@ export class LaneWriter {
       this.#bytes.set(this.#identity, at);
       this.#identityDone = true;
     }
-    return this.#reserveRecord(L.RECORD_KIND.message | flags, payloadBytes, this.#slotStride);
+    const at = this.#reserveRecord(L.RECORD_KIND.message | flags, payloadBytes, this.#slotStride);
+    if (at >= 0) this.#pending += 1;
+    return at;
+  }
+
+  /** Makes the record that was reserved last shorter. */
+  shrink(payloadOffset: number, payloadBytes: number): void {
+    const word = (payloadOffset - L.RECORD.payload) >>> 2;
+    const before = recordBytes(this.#words[word] as number);
+    this.#words[word] = payloadBytes;
+    if (this.#slotStride === 0)
+      this.#write = (this.#write - ((before - recordBytes(payloadBytes)) >>> 3)) | 0;
   }
 
   #reserveRecord(flags: number, payloadBytes: number, slotStride: number): number {
@@ -125,6 +160,8 @@ export class LaneWriter {
   /** Makes everything reserved visible to the consumer. */
   publish(): void {
     this.#published = this.#write;
+    this.#floor?.published(this.#pending);
+    this.#pending = 0;
     // SYNC: publish/consume. Pairs with the load of the tail in LaneReader: the bytes before it are seen before it.
     Atomics.store(this.#words, this.#tailWord, this.#write);
   }
@@ -133,6 +170,7 @@ export class LaneWriter {
   abandon(): void {
     if (this.#write === this.#published) return;
     this.#write = this.#published;
+    this.#pending = 0;
     // The identity may have been among it; a second identity record does no harm.
     this.#identityDone = false;
   }
@@ -155,9 +193,4 @@ export class LaneWriter {
   flagsAt(payloadOffset: number): number {
     return Atomics.load(this.#words, (payloadOffset - L.RECORD.payload + L.RECORD.flags) >>> 2);
   }
-}
-
-/** Bytes a record with such a payload takes in a lane. */
-export function recordBytes(payloadBytes: number): number {
-  return (payloadBytes + L.RECORD.payload + L.UNIT_BYTES - 1) & ~(L.UNIT_BYTES - 1);
 }

@@ -4,9 +4,10 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { bareRing, bodyNumber, bodyOf, drain, put, readerOf, writerOf } from './bare-ring.fixture.ts';
-import { identityAt, LaneReader } from './lane-reader.ts';
+import { ExclusiveLane } from './exclusive-lane.ts';
 import { LANE, LANE_BYTES_MIN, RECORD, RECORD_FLAG } from './layout.ts';
 import { laneWord, type RingMemory } from './memory.ts';
+import { identityAt } from './record.ts';
 import { SlabSource } from './slab.ts';
 
 const UNITS = LANE_BYTES_MIN / 8;
@@ -56,15 +57,15 @@ test('a lane does what a list does, with any sizes, any order of settling and an
             if (expected === undefined) break;
             expect(bodyOf(reader)).toEqual(bodyNumber(expected.number, lengths[expected.number] as number));
             expect(reader.deliveries).toBe(expected.deliveries);
-            expect(reader.sender).toBe('1.2.3/4');
+            expect(reader.reader.sender).toBe('1.2.3/4');
             held.push({ ...expected, token: reader.token });
           }
-          reader.ledger.publishTaken();
+          reader.finish();
         } else if (one.kind === 'settle') {
           const index = one.index % Math.max(held.length, 1);
           const [chosen] = held.splice(index, 1);
-          if (chosen !== undefined) reader.ledger.settle(chosen.token);
-          reader.ledger.commit();
+          if (chosen !== undefined) reader.settle(chosen.token);
+          reader.commit();
         } else {
           // What was handed out and not settled comes again, in order, one delivery more.
           const redelivered = held.map(({ number, deliveries }) => ({ number, deliveries: deliveries + 1 }));
@@ -72,7 +73,7 @@ test('a lane does what a list does, with any sizes, any order of settling and an
           held = [];
           reader = readerOf(memory);
         }
-        expect(reader.ledger.unsettled).toBe(held.length);
+        expect(reader.unsettled).toBe(held.length);
       }
     }),
     { numRuns: 300 },
@@ -111,8 +112,8 @@ test('positions run past 2^32 without anybody noticing', () => {
   const reader = readerOf(memory);
   for (let number = 0; number < 300; number += 1) {
     expect(put(memory, writer, bodyNumber(number, number % 50))).toBe(true);
-    if (number % 3 === 0) while (reader.next()) reader.ledger.settle(reader.token);
-    reader.ledger.commit();
+    if (number % 3 === 0) while (reader.next()) reader.settle(reader.token);
+    reader.commit();
   }
   expect(memory.words[laneWord(0, LANE.tail)]).toBeGreaterThan(0);
 });
@@ -126,9 +127,9 @@ test('a full lane takes nothing more, says how much room is missing, and goes on
   expect(count).toBe(Math.floor((LANE_BYTES_MIN - 16) / 112));
   expect(writer.hasRoom()).toBe(false);
   expect(reader.next()).toBe(true);
-  reader.ledger.settle(reader.token);
+  reader.settle(reader.token);
   expect(writer.hasRoom()).toBe(false);
-  reader.ledger.commit();
+  reader.commit();
   expect(writer.hasRoom()).toBe(true);
   expect(writer.hasMuchRoom()).toBe(false);
   expect(put(memory, writer, bodyNumber(count, 100))).toBe(true);
@@ -157,10 +158,10 @@ test('a new producer continues a lane with unread messages, and every message ke
   let reader = readerOf(memory);
   for (let i = 0; i < 6; i += 1) {
     expect(reader.next()).toBe(true);
-    seen.push(reader.sender);
-    reader.ledger.publishTaken();
-    reader.ledger.settle(reader.token);
-    reader.ledger.commit();
+    seen.push(reader.reader.sender);
+    reader.finish();
+    reader.settle(reader.token);
+    reader.commit();
     // A successor after each message: it must know the sender of what follows.
     reader = readerOf(memory);
   }
@@ -178,14 +179,14 @@ test('an identity that was half written when the consumer died is read again fro
     const reader = readerOf(copy);
     reader.next();
     reader.next();
-    reader.ledger.publishTaken();
-    const { ledger } = dyingReader(copy, failpoint);
-    ledger.settle(0);
-    ledger.settle(1);
-    expect(() => ledger.commit()).toThrow('dead');
+    reader.finish();
+    const dying = dyingReader(copy, failpoint);
+    dying.settle(0);
+    dying.settle(1);
+    expect(() => dying.commit()).toThrow('dead');
     const successor = readerOf(copy);
     const senders: string[] = [];
-    while (successor.next()) senders.push(successor.sender);
+    while (successor.next()) senders.push(successor.reader.sender);
     expect(senders.every((sender) => ['first.1.1/1', 'second.2.2/2'].includes(sender))).toBe(true);
     expect(senders.at(-1)).toBe('second.2.2/2');
   }
@@ -197,9 +198,9 @@ test('released messages come back to a successor as if never taken, requeued one
   for (let number = 0; number < 3; number += 1) put(memory, writer, bodyNumber(number, 5));
   const reader = readerOf(memory);
   for (let i = 0; i < 3; i += 1) reader.next();
-  reader.ledger.publishTaken();
-  reader.ledger.release(0);
-  reader.ledger.handOutAgain(1, 4);
+  reader.finish();
+  expect(reader.giveBack(0, false)).toBe(false);
+  reader.handOutAgain(1, 4);
   const successor = readerOf(memory);
   const deliveries: number[] = [];
   while (successor.next()) deliveries.push(successor.deliveries);
@@ -213,9 +214,9 @@ test('a dropped message is marked for its producer before its room is given back
   writer.publish();
   const reader = readerOf(memory);
   reader.next();
-  reader.ledger.drop(reader.token);
-  reader.ledger.settle(reader.token);
-  expect(reader.ledger.commit()).toBe(true);
+  reader.drop(reader.token);
+  reader.settle(reader.token);
+  expect(reader.commit()).toBe(true);
   expect(writer.flagsAt(at) & RECORD_FLAG.dropped).not.toBe(0);
 });
 
@@ -231,8 +232,8 @@ test('in slots every record has the same stride, whatever its length', () => {
 });
 
 /** A consumer that has taken everything and dies at a failpoint. */
-function dyingReader(memory: RingMemory, failpoint: string): LaneReader {
-  const reader = new LaneReader(memory, 0, new SlabSource(), {
+function dyingReader(memory: RingMemory, failpoint: string): ExclusiveLane {
+  const reader = new ExclusiveLane(memory, 0, new SlabSource(), {
     fault: () => undefined,
     failpoint: (name) => {
       if (name === failpoint) throw new Error('dead');

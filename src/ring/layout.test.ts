@@ -39,8 +39,9 @@ test('the document has every flag, mark and number', () => {
   for (const value of [L.MAGIC, L.KIND, L.READY]) expect(text).toContain(`0x${value.toString(16)}`);
   expect(text).toContain(`layout version ${L.VERSION_MAJOR}.${L.VERSION_MINOR}`);
   expect(text).toContain(`64 × 256`);
-  expect([L.PARTICIPANTS, L.PARTICIPANT_STRIDE, L.LANE_STRIDE, L.PRODUCERS_MAX]).toEqual([64, 256, 512, 16]);
+  expect([L.PARTICIPANTS, L.PARTICIPANT_STRIDE, L.LANE_STRIDE, L.CURSOR_STRIDE]).toEqual([64, 256, 512, 128]);
   expect(L.LANE.identity + L.IDENTITY_BYTES_MAX).toBeLessThanOrEqual(L.LANE.head + L.LINE_BYTES);
+  expect(L.LANE.takenIdentity + L.IDENTITY_BYTES_MAX).toBeLessThanOrEqual(L.LANE_STRIDE);
 });
 
 test('what different sides write never shares two adjacent cache lines', () => {
@@ -48,7 +49,8 @@ test('what different sides write never shares two adjacent cache lines', () => {
   expect(line(L.LANE.tail)).not.toBe(line(L.LANE.head));
   expect(line(L.LANE.owner)).not.toBe(line(L.LANE.tail));
   expect(line(L.PARTICIPANT.state)).not.toBe(line(L.PARTICIPANT.bell));
-  expect(line(L.HEADER.consumer)).not.toBe(line(L.HEADER.membership));
+  expect(line(L.HEADER.consumerMask)).not.toBe(line(L.HEADER.membership));
+  expect(line(L.LANE.hold)).not.toBe(line(L.LANE.tail));
 });
 
 test('table entries lie one after the other', () => {

@@ -13,9 +13,9 @@ export const KIND = 0x474e4952;
 /** Reads as another number on a machine of the other byte order. */
 export const BYTE_ORDER = 0x01020304;
 /** A reader of another major version must refuse; a greater minor version only added what may be ignored. */
-export const VERSION_MAJOR = 1;
+export const VERSION_MAJOR = 2;
 export const VERSION_MINOR = 0;
-/** Feature bits a reader must know to take part. None yet; competing consumers, topics and priorities will each set one. */
+/** Feature bits a reader must know to take part. None yet. */
 export const REQUIRED_FEATURES_KNOWN = 0;
 
 /** Byte offsets in the header page. Fixed at creation up to and with `creator`; the rest changes while the mailbox lives. */
@@ -44,12 +44,19 @@ export const HEADER = {
   maxConsumers: 84,
   createdMs: 88,
   creator: 96,
+  deliver: 100,
+  lossy: 104,
+  levels: 108,
+  retain: 112,
+  cursorsOffset: 116,
+  cursorStride: 120,
   ready: 256,
   closed: 384,
   ended: 388,
   membership: 392,
-  consumer: 512,
-  lanesUsed: 516,
+  consumerMask: 512,
+  levelLanes: 516,
+  consumers: 640,
 } as const;
 
 /** Byte offsets in one entry of the participants table: who it is (first line), and its doorbell (second line). */
@@ -61,21 +68,29 @@ export const PARTICIPANT = {
   startLow: 16,
   startHigh: 20,
   handle: 24,
+  fence: 64,
   bell: 128,
   threadBell: 132,
   wants: 136,
 } as const;
 
-/** Byte offsets in one entry of the lane table: seat (first line), the producer's line, the consumer's line. */
+/** Byte offsets in one entry of the lane table: seat (first line), the producer's line, the consumers' two lines. */
 export const LANE = {
   owner: 0,
   fault: 4,
   tail: 128,
+  floorNext: 132,
+  ordinal: 136,
+  ordinalDone: 140,
   head: 256,
   taken: 260,
-  received: 264,
   identityBytes: 268,
   identity: 272,
+  hold: 384,
+  returned: 388,
+  takenIdentityVersion: 392,
+  takenIdentityBytes: 396,
+  takenIdentity: 400,
 } as const;
 
 /** Byte offsets in a record's header; the payload follows at once. */
@@ -89,17 +104,21 @@ export const RECORD = {
 export const RECORD_KIND = { message: 1, padding: 2, identity: 3 } as const;
 export const RECORD_KIND_MASK = 0xff;
 
-/** Bits of a record's flags. `receipt` and `ttl` are the producer's; the others are written by the consumer between head and taken. */
+/** Bits of a record's flags. `receipt` and `ttl` are the producer's; the others are written by consumers between head and taken. */
 export const RECORD_FLAG = {
   receipt: 0x100,
   ttl: 0x200,
   settled: 0x400,
   released: 0x800,
   dropped: 0x1000,
+  received: 0x2000,
+  returned: 0x4000,
 } as const;
 /** Bits 16–23: how many deliveries before the present one; stays at 255. */
 export const RECORD_DELIVERIES_SHIFT = 16;
 export const RECORD_DELIVERIES_MAX = 255;
+/** Bits 24–31: slot + 1 of the competing consumer that has it; 0 = nobody. */
+export const RECORD_OWNER_SHIFT = 24;
 
 /** Value of `HEADER.ready` once everything else is written. */
 export const READY = 0x59444552;
@@ -118,8 +137,18 @@ export const IDENTITY_BYTES_MAX = 96;
 export const PARTICIPANTS = 64;
 export const PARTICIPANT_STRIDE = 256;
 export const LANE_STRIDE = 512;
-export const PRODUCERS_MAX = 16;
-export const CONSUMERS_MAX = 1;
+/** One consumer's cursors: a word for each producer's seat. */
+export const CURSOR_STRIDE = 128;
+/** Seats unless more are asked for at creation, and the most there can be: a bit of a word each. */
+export const PRODUCERS_DEFAULT = 16;
+export const PRODUCERS_MAX = 32;
+export const CONSUMERS_MAX = 32;
+/** Priorities, and with them lanes of each producer. */
+export const LEVELS_MAX = 10;
+/** Messages of a topic that can be kept for late consumers. */
+export const RETAIN_MAX = 65_536;
+/** `LANE.hold` while a recoverer works on the lane: it has the mailbox's lock, which proves any other recoverer dead. */
+export const RECOVERER = 255;
 
 export const LANE_BYTES_DEFAULT: number = 1024 * 1024;
 export const LANE_BYTES_MIN = 4096;

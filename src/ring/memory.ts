@@ -4,12 +4,22 @@
 import { NaruError } from '../errors/index.ts';
 import * as L from './layout.ts';
 
-export type RingRelation = '1:1' | 'N:1';
+export type RingRelation = '1:1' | 'N:1' | '1:N' | 'N:N';
 export type RingOwner = 'users' | 'process' | 'system';
+export type RingDeliver = 'one' | 'all';
+/** How lanes are consumed: by one consumer at a time, by several that share the messages, or by several that each get all. */
+export type RingMode = 'exclusive' | 'competing' | 'topic';
 
 /** What is chosen when a mailbox is made. */
 export interface RingShape {
   readonly relation: RingRelation;
+  readonly deliver: RingDeliver;
+  /** A topic whose producers write over what slow consumers have not read yet. */
+  readonly lossy: boolean;
+  /** Priorities: 1 to LEVELS_MAX. */
+  readonly levels: number;
+  /** Last messages of each lane that a topic keeps for late consumers. */
+  readonly retain: number;
   readonly owner: RingOwner;
   /** Bytes of one lane; a power of two. */
   readonly laneBytes: number;
@@ -21,9 +31,12 @@ export interface RingShape {
 
 /** A mailbox's numbers, as its header states them. */
 export interface Geometry extends RingShape {
+  readonly mode: RingMode;
   readonly fileBytes: number;
   readonly participantCount: number;
+  /** A producer's seat has `levels` lanes, the least urgent first. */
   readonly laneCount: number;
+  readonly cursorsOffset: number;
   readonly dataOffset: number;
   /** Longest record with its header, in bytes. */
   readonly maxRecordBytes: number;
@@ -40,7 +53,8 @@ export interface RingMemory {
   readonly geometry: Geometry;
 }
 
-const RELATIONS: readonly RingRelation[] = ['1:1', 'N:1'];
+const RELATIONS: readonly RingRelation[] = ['1:1', 'N:1', '1:N', 'N:N'];
+const DELIVERS: readonly RingDeliver[] = ['one', 'all'];
 const OWNERS: readonly RingOwner[] = ['users', 'process', 'system'];
 const PARTICIPANTS_OFFSET = L.PAGE_BYTES;
 const LANES_OFFSET = PARTICIPANTS_OFFSET + L.PARTICIPANTS * L.PARTICIPANT_STRIDE;
@@ -64,18 +78,23 @@ export function ringMemory(
 
 /** The numbers of a mailbox of this shape. `fileBytes` may exceed FILE_BYTES_MAX: the caller refuses that. */
 export function geometryOf(shape: RingShape, createdMs: number): Geometry {
-  const laneCount = shape.relation === '1:1' ? 1 : L.PRODUCERS_MAX;
-  const tables = LANES_OFFSET + laneCount * L.LANE_STRIDE;
+  const maxProducers = shape.relation.startsWith('1') ? 1 : L.PRODUCERS_DEFAULT;
+  const maxConsumers = shape.relation.endsWith('1') ? 1 : L.CONSUMERS_MAX;
+  const laneCount = maxProducers * shape.levels;
+  const cursorsOffset = LANES_OFFSET + laneCount * L.LANE_STRIDE;
+  const tables = cursorsOffset + L.CONSUMERS_MAX * L.CURSOR_STRIDE;
   const dataOffset = Math.ceil(tables / L.PAGE_BYTES) * L.PAGE_BYTES;
   return {
     ...shape,
+    mode: shape.deliver === 'all' ? 'topic' : maxConsumers === 1 ? 'exclusive' : 'competing',
     fileBytes: dataOffset + laneCount * shape.laneBytes,
     participantCount: L.PARTICIPANTS,
     laneCount,
+    cursorsOffset,
     dataOffset,
     maxRecordBytes: shape.laneBytes / L.RECORD_SHARE,
-    maxProducers: laneCount,
-    maxConsumers: L.CONSUMERS_MAX,
+    maxProducers,
+    maxConsumers,
     createdMs,
   };
 }
@@ -104,6 +123,12 @@ export function writeHeader(memory: RingMemory): void {
   put(L.HEADER.maxMessageBytes, geometry.maxMessageBytes);
   put(L.HEADER.relation, RELATIONS.indexOf(geometry.relation) + 1);
   put(L.HEADER.owner, OWNERS.indexOf(geometry.owner) + 1);
+  put(L.HEADER.deliver, DELIVERS.indexOf(geometry.deliver) + 1);
+  put(L.HEADER.lossy, geometry.lossy ? 1 : 0);
+  put(L.HEADER.levels, geometry.levels);
+  put(L.HEADER.retain, geometry.retain);
+  put(L.HEADER.cursorsOffset, geometry.cursorsOffset);
+  put(L.HEADER.cursorStride, L.CURSOR_STRIDE);
   put(L.HEADER.maxProducers, geometry.maxProducers);
   put(L.HEADER.maxConsumers, geometry.maxConsumers);
   view.setFloat64(L.HEADER.createdMs, geometry.createdMs, true);
@@ -145,14 +170,25 @@ function checkedGeometry(
 ): Geometry {
   const relation = RELATIONS[at(L.HEADER.relation) - 1];
   const owner = OWNERS[at(L.HEADER.owner) - 1];
-  if (relation === undefined || owner === undefined)
-    throw corrupt(where, `relation ${at(L.HEADER.relation)} or owner ${at(L.HEADER.owner)} is unknown`);
+  const deliver = DELIVERS[at(L.HEADER.deliver) - 1];
+  if (relation === undefined || owner === undefined || deliver === undefined)
+    throw corrupt(
+      where,
+      `relation ${at(L.HEADER.relation)}, owner ${at(L.HEADER.owner)} or deliver ${at(L.HEADER.deliver)} is unknown`,
+    );
+  const [levels, retain] = [at(L.HEADER.levels), at(L.HEADER.retain)];
+  if (levels < 1 || levels > L.LEVELS_MAX || retain > L.RETAIN_MAX)
+    throw corrupt(where, `${levels} priorities or ${retain} messages retained are impossible`);
   const laneBytes = at(L.HEADER.laneBytes);
   if (laneBytes < L.LANE_BYTES_MIN || (laneBytes & (laneBytes - 1)) !== 0)
     throw corrupt(where, `a lane of ${laneBytes} bytes is no power of two from ${L.LANE_BYTES_MIN}`);
   const geometry = geometryOf(
     {
       relation,
+      deliver,
+      lossy: at(L.HEADER.lossy) !== 0,
+      levels,
+      retain,
       owner,
       laneBytes,
       slotBytes: at(L.HEADER.slotBytes),
@@ -169,6 +205,8 @@ function checkedGeometry(
     ['lanesOffset', at(L.HEADER.lanesOffset), LANES_OFFSET],
     ['laneStride', at(L.HEADER.laneStride), L.LANE_STRIDE],
     ['laneCount', at(L.HEADER.laneCount), geometry.laneCount],
+    ['cursorsOffset', at(L.HEADER.cursorsOffset), geometry.cursorsOffset],
+    ['cursorStride', at(L.HEADER.cursorStride), L.CURSOR_STRIDE],
     ['dataOffset', at(L.HEADER.dataOffset), geometry.dataOffset],
     ['maxProducers', at(L.HEADER.maxProducers), geometry.maxProducers],
     ['maxConsumers', at(L.HEADER.maxConsumers), geometry.maxConsumers],
@@ -197,6 +235,11 @@ export function participantWord(slot: number, offset: number): number {
 /** Word index of a field of a lane's entry. */
 export function laneWord(lane: number, offset: number): number {
   return (LANES_OFFSET + lane * L.LANE_STRIDE + offset) >>> 2;
+}
+
+/** Word index of a consumer's cursor in a lane of level 0. */
+export function cursorWord(geometry: Geometry, consumer: number, lane: number): number {
+  return ((geometry.cursorsOffset + consumer * L.CURSOR_STRIDE) >>> 2) + lane;
 }
 
 /** Byte offset of a lane's data. */

@@ -3,6 +3,7 @@
 
 import * as L from './layout.ts';
 import { headerWord, laneWord, participantWord, type RingMemory } from './memory.ts';
+import { distance } from './record.ts';
 
 /** A participant as the table shows it. */
 export interface Participant {
@@ -96,30 +97,92 @@ export function freeSlot(memory: RingMemory, slot: number): void {
   Atomics.store(memory.words, participantWord(slot, L.PARTICIPANT.state), L.SEAT.free);
 }
 
+/** Lane of a producer's seat at one priority; the seat's owner stands in its lane of level 0. */
+export function laneOf(memory: RingMemory, seat: number, level: number): number {
+  return seat * memory.geometry.levels + level;
+}
+
+/** Who has a producer's seat. */
+export function producerSeat(memory: RingMemory, seat: number): SeatMark {
+  return Atomics.load(memory.words, laneWord(laneOf(memory, seat, 0), L.LANE.owner));
+}
+
+export function setProducerSeat(memory: RingMemory, seat: number, mark: SeatMark): void {
+  Atomics.store(memory.words, laneWord(laneOf(memory, seat, 0), L.LANE.owner), mark);
+}
+
 /** Who produces into a lane. */
 export function laneOwner(memory: RingMemory, lane: number): SeatMark {
-  return Atomics.load(memory.words, laneWord(lane, L.LANE.owner));
+  return producerSeat(memory, Math.floor(lane / memory.geometry.levels));
 }
 
-export function setLaneOwner(memory: RingMemory, lane: number, mark: SeatMark): void {
-  Atomics.store(memory.words, laneWord(lane, L.LANE.owner), mark);
+/** Producers' seats whose lane at this level was ever used: a bit each. */
+export function usedLanes(memory: RingMemory, level: number): number {
+  return Atomics.load(memory.words, headerWord(L.HEADER.levelLanes) + level);
 }
 
-/** Who consumes. */
-export function consumerSeat(memory: RingMemory): SeatMark {
-  return Atomics.load(memory.words, headerWord(L.HEADER.consumer));
+/** Consumers look at this lane from now on. */
+export function markLaneUsed(memory: RingMemory, seat: number, level: number): void {
+  Atomics.or(memory.words, headerWord(L.HEADER.levelLanes) + level, 1 << seat);
 }
 
-export function setConsumerSeat(memory: RingMemory, mark: SeatMark): void {
-  Atomics.store(memory.words, headerWord(L.HEADER.consumer), mark);
+/** All lanes that were ever used. */
+export function listLanes(memory: RingMemory): number[] {
+  const lanes: number[] = [];
+  for (let level = 0; level < memory.geometry.levels; level += 1)
+    for (const seat of bitsOf(usedLanes(memory, level))) lanes.push(laneOf(memory, seat, level));
+  return lanes;
 }
 
-/** How many lanes and consumer seats are taken at present. */
+/** Who has a consumer's seat. */
+export function consumerSeat(memory: RingMemory, seat: number): SeatMark {
+  return Atomics.load(memory.words, headerWord(L.HEADER.consumers) + seat);
+}
+
+/** Consumers' seats that are taken: a bit each. */
+export function consumerMask(memory: RingMemory): number {
+  return Atomics.load(memory.words, headerWord(L.HEADER.consumerMask));
+}
+
+/** The seat's cursors must be in place. */
+export function takeConsumerSeat(memory: RingMemory, seat: number, mark: SeatMark): void {
+  Atomics.store(memory.words, headerWord(L.HEADER.consumers) + seat, mark);
+  Atomics.or(memory.words, headerWord(L.HEADER.consumerMask), 1 << seat);
+}
+
+export function freeConsumerSeat(memory: RingMemory, seat: number): void {
+  Atomics.and(memory.words, headerWord(L.HEADER.consumerMask), ~(1 << seat));
+  Atomics.store(memory.words, headerWord(L.HEADER.consumers) + seat, 0);
+}
+
+/** Seats of consumers whose mark this is, also one that was taken only half before a death. */
+export function consumerSeatsOf(memory: RingMemory, mark: SeatMark): number[] {
+  const seats: number[] = [];
+  for (let seat = 0; seat < memory.geometry.maxConsumers; seat += 1)
+    if (consumerSeat(memory, seat) === mark) seats.push(seat);
+  return seats;
+}
+
+/** First free seat of a consumer; -1 when all are taken. */
+export function findConsumerSeat(memory: RingMemory): number {
+  for (let seat = 0; seat < memory.geometry.maxConsumers; seat += 1)
+    if (consumerSeat(memory, seat) === 0) return seat;
+  return -1;
+}
+
+/** How many producers' and consumers' seats are taken at present. */
 export function countSeats(memory: RingMemory): { producers: number; consumers: number } {
   let producers = 0;
-  for (let lane = 0; lane < memory.geometry.laneCount; lane += 1)
-    if (laneOwner(memory, lane) !== 0) producers += 1;
-  return { producers, consumers: consumerSeat(memory) === 0 ? 0 : 1 };
+  for (let seat = 0; seat < memory.geometry.maxProducers; seat += 1)
+    if (producerSeat(memory, seat) !== 0) producers += 1;
+  return { producers, consumers: bitsOf(consumerMask(memory)).length };
+}
+
+/** Numbers of the bits that are set, lowest first. */
+export function bitsOf(mask: number): number[] {
+  const bits: number[] = [];
+  for (let rest = mask; rest !== 0; rest &= rest - 1) bits.push(31 - Math.clz32(rest & -rest));
+  return bits;
 }
 
 /** Counts every coming and going, so that whoever is rung can tell whether that was it. */
@@ -128,30 +191,41 @@ export function noteMembership(memory: RingMemory): void {
 }
 
 /**
- * Chooses a lane for a new producer. A lane that others left with unread messages is taken before an empty one while half
- * of it is free: producers that come one after the other then keep their order, and any number of them fits.
+ * Chooses a seat for a new producer. One whose lanes others left with unread messages is taken before an empty one while half
+ * of each lane is free: producers that come one after the other then keep their order, and any number of them fits.
  *
- * @returns its index; -1 when every usable lane has an owner
+ * @returns its index; -1 when every usable seat has an owner
  */
-export function chooseLane(memory: RingMemory): number {
-  const { words, geometry } = memory;
+export function chooseProducerSeat(memory: RingMemory): number {
+  const { geometry } = memory;
   const units = geometry.laneBytes / L.UNIT_BYTES;
   let empty = -1;
   let roomiest = -1;
   let leastUsed = units + 1;
-  for (let lane = 0; lane < geometry.laneCount; lane += 1) {
-    if (laneOwner(memory, lane) !== 0) continue;
-    if (Atomics.load(words, laneWord(lane, L.LANE.fault)) !== 0) continue;
-    const used =
-      (Atomics.load(words, laneWord(lane, L.LANE.tail)) - Atomics.load(words, laneWord(lane, L.LANE.head))) |
-      0;
+  for (let seat = 0; seat < geometry.maxProducers; seat += 1) {
+    if (producerSeat(memory, seat) !== 0) continue;
+    const used = fullestLane(memory, seat);
     if (used < 0 || used > units) continue;
-    if (used > 0 && used <= units / 2) return lane;
-    if (used === 0 && empty < 0) empty = lane;
+    if (used > 0 && used <= units / 2) return seat;
+    if (used === 0 && empty < 0) empty = seat;
     if (used < leastUsed) {
       leastUsed = used;
-      roomiest = lane;
+      roomiest = seat;
     }
   }
   return empty >= 0 ? empty : roomiest;
+}
+
+/** Units in the fullest lane of a seat; -1 when one of them is damaged. */
+function fullestLane(memory: RingMemory, seat: number): number {
+  let fullest = 0;
+  for (let level = 0; level < memory.geometry.levels; level += 1) {
+    const at = (field: number): number =>
+      Atomics.load(memory.words, laneWord(laneOf(memory, seat, level), field));
+    if (at(L.LANE.fault) !== 0) return -1;
+    const used = distance(at(L.LANE.tail), at(L.LANE.head));
+    if (used < 0) return -1;
+    fullest = Math.max(fullest, used);
+  }
+  return fullest;
 }

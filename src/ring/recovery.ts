@@ -1,21 +1,28 @@
-// What happens to the seats of a participant that is proved dead. Always under the mailbox's lock. Every step may be the
-// last one before a SIGKILL: the slot is freed at the very end, so whoever comes next finds it still taken and does all of it again.
+// What happens to the seats and the claims of a participant that is proved dead. Always under the mailbox's lock. Every step may
+// be the last one before a SIGKILL: the slot is freed at the very end, so whoever comes next finds it still taken and does all of
+// it again.
 
-import { CLOSED, HEADER, SEAT } from './layout.ts';
+import { LaneState, ownerBits } from './lane-state.ts';
+import { CLOSED, HEADER, RECOVERER, SEAT } from './layout.ts';
 import { headerWord, type RingMemory } from './memory.ts';
 import {
-  consumerSeat,
+  consumerSeatsOf,
+  freeConsumerSeat,
   freeSlot,
-  laneOwner,
+  listLanes,
   listParticipants,
   noteMembership,
   type Participant,
+  producerSeat,
   seatMark,
-  setConsumerSeat,
-  setLaneOwner,
+  type SeatMark,
+  setProducerSeat,
   startLeaving,
   stateOf,
 } from './participants.ts';
+
+/** How often recovery tries to hold a lane that somebody alive holds for an instant. */
+const HOLD_ATTEMPTS = 1_000;
 
 /** What recovery needs from outside. */
 export interface RecoveryEdges {
@@ -23,6 +30,8 @@ export interface RecoveryEdges {
   isDead(participant: Participant): boolean;
   /** Removes the participant's FIFO. */
   removeBell(slot: number): void;
+  /** Lets others run, between two attempts. */
+  yieldThread(): void;
   readonly failpoint: (name: string) => void;
 }
 
@@ -33,48 +42,96 @@ export interface Recovered {
 }
 
 /**
- * Frees the seats of every dead participant.
+ * Frees the seats of every dead participant. One whose claims lie in a lane that a stopped process holds keeps its slot, in
+ * the state `leaving`, until the next recovery.
  *
  * @param self  our own slot, which is not looked at; -1 for none
  */
 export function recoverDead(memory: RingMemory, self: number, edges: RecoveryEdges): Recovered[] {
+  const gone = listParticipants(memory).filter(
+    (one) => one.slot !== self && (stateOf(memory, one.slot) === SEAT.leaving || edges.isDead(one)),
+  );
+  if (gone.length === 0) return [];
+  edges.failpoint('recover:proved-dead');
+  const marks = new Set(gone.map((one) => seatMark(one.slot, one.generation)));
   const recovered: Recovered[] = [];
-  for (const participant of listParticipants(memory)) {
-    if (participant.slot === self) continue;
-    const isLeaving = stateOf(memory, participant.slot) === SEAT.leaving;
-    if (!isLeaving && !edges.isDead(participant)) continue;
-    const wasConsumer = consumerSeat(memory) === seatMark(participant.slot, participant.generation);
-    edges.failpoint('recover:proved-dead');
+  for (const participant of gone) {
+    const wasConsumer =
+      consumerSeatsOf(memory, seatMark(participant.slot, participant.generation)).length > 0;
     if (isCreator(memory, participant)) closeFor(memory, CLOSED.ownerGone);
-    vacate(memory, participant, edges);
-    recovered.push({ participant, wasConsumer });
+    if (vacate(memory, participant, marks, edges)) recovered.push({ participant, wasConsumer });
   }
   return recovered;
 }
 
-/** Gives back everything a participant held, its slot last. For the dead, and for whoever leaves. */
+/**
+ * Gives back everything a participant held, its slot last. For the dead, and for whoever leaves.
+ *
+ * @param gone  marks of all who are proved dead or leave: what they hold may be taken over
+ * @returns false when a lane is held by somebody who is alive: the slot stays in the state `leaving`
+ */
 export function vacate(
   memory: RingMemory,
   participant: Participant,
-  edges: Pick<RecoveryEdges, 'removeBell' | 'failpoint'>,
-): void {
+  gone: ReadonlySet<SeatMark>,
+  edges: Omit<RecoveryEdges, 'isDead'>,
+): boolean {
+  const mark = seatMark(participant.slot, participant.generation);
   // Once its FIFO is gone nothing could prove the death again: the slot says so itself before.
   startLeaving(memory, participant.slot);
   edges.failpoint('recover:leaving');
-  releaseSeats(memory, participant, edges.failpoint);
+  for (let seat = 0; seat < memory.geometry.maxProducers; seat += 1)
+    if (producerSeat(memory, seat) === mark) setProducerSeat(memory, seat, 0);
+  edges.failpoint('recover:lanes-orphaned');
+  const isWhole = memory.geometry.mode !== 'competing' || returnClaims(memory, participant.slot, gone, edges);
+  // Also when some claims stay for later: who owns them is in the records, not in the seat.
+  for (const seat of consumerSeatsOf(memory, mark)) freeConsumerSeat(memory, seat);
+  edges.failpoint('recover:consumer-freed');
   edges.removeBell(participant.slot);
   edges.failpoint('recover:bell-removed');
-  freeSlot(memory, participant.slot);
+  if (isWhole) freeSlot(memory, participant.slot);
   noteMembership(memory);
+  return isWhole;
 }
 
-function releaseSeats(memory: RingMemory, participant: Participant, failpoint: (name: string) => void): void {
-  const mark = seatMark(participant.slot, participant.generation);
-  for (let lane = 0; lane < memory.geometry.laneCount; lane += 1)
-    if (laneOwner(memory, lane) === mark) setLaneOwner(memory, lane, 0);
-  failpoint('recover:lanes-orphaned');
-  if (consumerSeat(memory) === mark) setConsumerSeat(memory, 0);
-  failpoint('recover:consumer-freed');
+function returnClaims(
+  memory: RingMemory,
+  slot: number,
+  gone: ReadonlySet<SeatMark>,
+  edges: Omit<RecoveryEdges, 'isDead'>,
+): boolean {
+  let isWhole = true;
+  for (const lane of listLanes(memory)) {
+    const state = new LaneState(memory, lane, RECOVERER, edges.failpoint);
+    if (!holdForRecovery(state, gone, edges)) {
+      isWhole = false;
+      continue;
+    }
+    edges.failpoint('recover:held');
+    state.returnAllOf(ownerBits(slot));
+    state.letGo();
+    edges.failpoint('recover:let-go');
+  }
+  return isWhole;
+}
+
+/** A lane held by the dead is taken over; the living hold one for an instant, unless they are stopped. */
+function holdForRecovery(
+  state: LaneState,
+  gone: ReadonlySet<SeatMark>,
+  edges: Omit<RecoveryEdges, 'isDead'>,
+): boolean {
+  for (let attempt = 0; attempt < HOLD_ATTEMPTS; attempt += 1) {
+    const { holder } = state;
+    if (holder === 0 ? state.tryHold() : isGone(holder, gone) && state.takeOver(holder)) return true;
+    edges.yieldThread();
+  }
+  return false;
+}
+
+/** A recoverer had the mailbox's lock, which is ours now. */
+function isGone(holder: SeatMark, gone: ReadonlySet<SeatMark>): boolean {
+  return holder === RECOVERER || gone.has(holder);
 }
 
 /** True when this participant made a mailbox that goes with its creator. */

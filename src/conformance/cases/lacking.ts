@@ -80,6 +80,7 @@ const ASKING: Readonly<Record<Feature, Asking>> = {
   crossHost: {},
   replay: { options: [{ from: 'start' }] },
   retain: { options: [{ retain: 5 }] },
+  overwrite: { options: [{ deliver: 'all', full: 'drop-oldest', needs: ['overwrite'] }] },
   dropOldest: { options: [{ full: 'drop-oldest' }] },
   dropNewest: { options: [{ full: 'drop-newest' }] },
   rendezvous: { options: [{ capacityMessages: 0 }, { capacityBytes: 0 }] },

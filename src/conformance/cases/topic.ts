@@ -134,6 +134,29 @@ export const topic: readonly Rule[] = [
     },
   },
   {
+    id: 'topic.8',
+    text: 'with full "drop-oldest" a slow consumer of a topic holds nobody: it gets the youngest messages, and a gap event says how many it missed',
+    needs: ['overwrite', 'deliverAll', 'multiConsumer'],
+    covers: ['R2'],
+    async run(t) {
+      const near = await t.open({ ...t.small, deliver: 'all', full: 'drop-oldest', role: 'producer' });
+      const slow = await t.open({ role: 'consumer' });
+      let missed = 0;
+      slow.on('gap', ({ count }) => {
+        missed += count;
+      });
+      await near.ready({ consumers: 1, timeoutMs: 8_000 });
+      const count = 400;
+      for (const n of range(1, count)) await near.send(t.filler(n), { timeoutMs: 1_000 });
+      await near.end();
+      const seen: number[] = [];
+      for await (const message of slow) seen.push((message.data as { n: number }).n);
+      t.ok(seen.length > 0 && seen.length < count, `it got some of ${count} (${seen.length})`);
+      t.equal(seen, range(count - seen.length + 1, count), 'what the slow consumer got');
+      t.equal(missed, count - seen.length, 'the sum of the gaps');
+    },
+  },
+  {
     id: 'topic.7',
     text: 'opening a topic as a mailbox for one consumer is NARU_EXISTS, and the other way round',
     needs: ['deliverAll'],

@@ -32,6 +32,7 @@ export const memory = {
     replay: 'native',
     retain: 'native',
     dropOldest: 'native',
+    overwrite: 'none',
     dropNewest: 'native',
     rendezvous: 'native',
     fixedSlots: 'native',

@@ -114,6 +114,7 @@ export function recoveryEdges(folder: string, edges: ShmEdges): Parameters<typeo
   return {
     isDead: (participant) => isDead(folder, participant, edges),
     removeBell: (slot) => removeFile(fifoPath(folder, slot)),
+    yieldThread: () => edges.native.yieldThread(),
     failpoint: edges.failpoint,
   };
 }
@@ -158,6 +159,7 @@ function takeSlot(
     bells: new PeerBells(folder, memory, edges),
     waiter,
     edges,
+    turn: { next: 0 },
     health: { error: undefined },
   };
 }

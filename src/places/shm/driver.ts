@@ -3,6 +3,7 @@
 
 import { NaruError } from '../../errors/index.ts';
 import type {
+  Delivery,
   Driver,
   DriverFacts,
   DriverHooks,
@@ -11,26 +12,28 @@ import type {
   ReplyPort,
   Sender,
 } from '../../mailbox/driver.ts';
-import { takeCensus } from '../../ring/census.ts';
-import { HEADER } from '../../ring/layout.ts';
+import { findBlockers, type PeekedMessage, peekLanes, takeCensus } from '../../ring/census.ts';
+import { HEADER, RECORD_DELIVERIES_MAX, RECORD_DELIVERIES_SHIFT } from '../../ring/layout.ts';
 import { headerWord } from '../../ring/memory.ts';
-import { countSeats, identityOf, listParticipants } from '../../ring/participants.ts';
+import { countSeats, identityOf, listParticipants, participantAt } from '../../ring/participants.ts';
 import type { Recovered } from '../../ring/recovery.ts';
-import { PREFIX_BYTES } from '../../wire/envelope.ts';
+import { decodeEnvelope, PREFIX_BYTES } from '../../wire/envelope.ts';
 import type { Attached } from './attach.ts';
+import type { Capabilities } from '../../mailbox/capabilities.ts';
 import { shm } from './capabilities.ts';
 import { atExit } from './exit.ts';
 import { objectState, releaseObject } from './object.ts';
+import type { ShmOptions } from './options.ts';
 import { closedError, type Participation } from './participation.ts';
 import { ShmReceiver } from './receiver.ts';
 import {
+  claimConsumerSeat,
+  claimProducerSeat,
   destroy,
   hasDead,
   leave,
   leaveNow,
   recoverAll,
-  takeConsumerSeat,
-  takeProducerSeat,
 } from './seats.ts';
 import { ShmSender } from './sender.ts';
 import { SAFETY_MS, type WaitingEnd } from './waiter.ts';
@@ -43,8 +46,12 @@ export class ShmDriver implements Driver {
   readonly #part: Participation;
   readonly #hooks: DriverHooks;
   readonly #openReplies: ReplyOpener;
+  readonly #from: 'now' | 'start';
   readonly #senders = new Set<ShmSender>();
   readonly #dropped: Record<string, number> = {};
+  /** Receivers that may still have something to give back. */
+  readonly #leaving = new Set<ShmReceiver>();
+  #gaps = 0;
   readonly #control: WaitingEnd;
   readonly #timer: NodeJS.Timeout;
   readonly #forgetExit: () => void;
@@ -53,20 +60,21 @@ export class ShmDriver implements Driver {
   #isRecovering = false;
   #closing: Promise<{ undelivered: number }> | undefined;
 
-  constructor(attached: Attached, name: string, hooks: DriverHooks, openReplies: ReplyOpener) {
+  constructor(attached: Attached, options: ShmOptions, hooks: DriverHooks, openReplies: ReplyOpener) {
     const { part, created, recovered } = attached;
     const { geometry } = part.memory;
     this.#part = part;
     this.#hooks = hooks;
     this.#openReplies = openReplies;
+    this.#from = options.from;
     this.facts = {
-      capabilities: shm,
+      capabilities: capabilitiesOf(geometry.levels),
       offered: 'placed',
       maxMessageBytes:
         geometry.slotBytes === 0 ? geometry.maxMessageBytes : geometry.slotBytes - PREFIX_BYTES,
       identity: part.identity,
-      address: `shm://${name}`,
-      deliver: 'one',
+      address: `shm://${options.name}`,
+      deliver: geometry.deliver,
       created,
     };
     this.#membership = this.#loadMembership();
@@ -91,10 +99,11 @@ export class ShmDriver implements Driver {
 
   async attachSender(): Promise<Sender> {
     this.#checkOpen();
-    const { lane, recovered } = await takeProducerSeat(this.#part);
+    const { seat, recovered } = await claimProducerSeat(this.#part);
     this.#tellOrphans(recovered);
-    const sender = new ShmSender(this.#part, lane, {
+    const sender = new ShmSender(this.#part, seat, {
       writable: () => this.#hooks.writable(),
+      dropped: (reason, count) => this.#dropNoted(reason, count),
       closed: (closed) => {
         this.#senders.delete(closed);
         this.#hooks.peers();
@@ -108,18 +117,20 @@ export class ShmDriver implements Driver {
 
   async attachReceiver(): Promise<Receiver> {
     this.#checkOpen();
-    const { recovered } = await takeConsumerSeat(this.#part);
-    this.#tellOrphans(recovered);
-    const receiver = new ShmReceiver(this.#part, {
+    const taken = await claimConsumerSeat(this.#part, this.#from);
+    this.#tellOrphans(taken.recovered);
+    const receiver = new ShmReceiver(this.#part, taken, {
       readable: () => this.#hooks.readable(),
       closed: () => {
         this.#receiver = undefined;
+        this.#leaving.add(receiver);
         this.#hooks.peers();
       },
       housekeeping: () => this.#lookAround(),
-      dropped: (reason) => {
-        this.#dropped[reason] = (this.#dropped[reason] ?? 0) + 1;
-        this.#hooks.event('drop', { reason, count: 1 });
+      dropped: (reason) => this.#dropNoted(reason, 1),
+      gap: (count) => {
+        this.#gaps += count;
+        this.#hooks.event('gap', { count });
       },
       error: (error) => this.#hooks.event('error', { error }),
     });
@@ -145,8 +156,29 @@ export class ShmDriver implements Driver {
       capacityBytes: geometry.laneBytes,
       capacityMessages: -1,
       dropped: { ...this.#dropped },
-      extra: { ...waiter.counters, rings: bells.rings },
+      extra: { ...waiter.counters, rings: bells.rings, missed: this.#gaps },
     };
+  }
+
+  /** Handles that keep others waiting for room, stopped ones among them. */
+  blockedBy(): string[] {
+    const { memory, health } = this.#part;
+    if (health.error !== undefined) return [];
+    return findBlockers(memory).map((slot) => identityOf(participantAt(memory, slot)));
+  }
+
+  async peek(max: number): Promise<Delivery[]> {
+    this.#checkOpen();
+    return peekLanes(this.#part.memory, max)
+      .map(deliveryOf)
+      .filter((delivery) => delivery !== undefined)
+      .sort((a, b) => (b.fields?.priority ?? 0) - (a.fields?.priority ?? 0) || a.time - b.time)
+      .slice(0, max);
+  }
+
+  #dropNoted(reason: string, count: number): void {
+    this.#dropped[reason] = (this.#dropped[reason] ?? 0) + count;
+    this.#hooks.event('drop', { reason, count });
   }
 
   close(): Promise<{ undelivered: number }> {
@@ -228,6 +260,7 @@ export class ShmDriver implements Driver {
       return;
     }
     waiter.lookForSafety();
+    for (const receiver of this.#leaving) if (receiver.leave()) this.#leaving.delete(receiver);
     const slots = listParticipants(memory).map(({ slot }) => slot);
     if (!this.#isRecovering && hasDead(this.#part, slots)) this.#recover();
   }
@@ -251,5 +284,22 @@ export class ShmDriver implements Driver {
       const role = wasConsumer ? 'consumer' : 'producer';
       this.#hooks.event('orphan', { role, identity: identityOf(participant) });
     }
+  }
+}
+
+/** What a mailbox with so many priorities can do. */
+function capabilitiesOf(levels: number): Capabilities {
+  return { ...shm, limits: { ...shm.limits, priorityMax: levels - 1 } };
+}
+
+/** A look at a message; undefined when its bytes are no message. */
+function deliveryOf({ payload, sender, flags }: PeekedMessage): Delivery | undefined {
+  const deliveries = ((flags >>> RECORD_DELIVERIES_SHIFT) & RECORD_DELIVERIES_MAX) + 1;
+  try {
+    const view = new DataView(payload.buffer, payload.byteOffset, payload.byteLength);
+    const envelope = decodeEnvelope(payload, view, 0, payload.length, sender);
+    return { ...envelope, deliveries, receipt: false, token: -1 };
+  } catch {
+    return undefined;
   }
 }

@@ -45,9 +45,7 @@ export async function openShm(
   if (attached.created) sweepSome(runtimeFolder(), options.name, SWEEP_MAX, edges);
   const openPort: PortOpener = (name, create, portHooks) =>
     openShm(portOptions(name, create), wait, undefined, portHooks, edges);
-  return new ShmDriver(attached, options.name, hooks, (own, identity) =>
-    openReplies(openPort, own, identity),
-  );
+  return new ShmDriver(attached, options, hooks, (own, identity) => openReplies(openPort, own, identity));
 }
 
 function portOptions(name: string, create: 'new' | 'never'): ShmOptions {
@@ -57,9 +55,14 @@ function portOptions(name: string, create: 'new' | 'never'): ShmOptions {
     create,
     isOwned: true,
     isBackground: true,
+    from: 'now',
     stated: {},
     shape: {
       relation: 'N:1',
+      deliver: 'one',
+      lossy: false,
+      levels: 1,
+      retain: 0,
       owner: 'process',
       laneBytes: LANE_BYTES_DEFAULT,
       slotBytes: 0,

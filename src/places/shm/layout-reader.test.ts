@@ -12,7 +12,7 @@ import json, mmap, struct, sys
 f = open(sys.argv[1], 'rb')
 m = mmap.mmap(f.fileno(), 0, access=mmap.ACCESS_READ)
 u32 = lambda at: struct.unpack_from('<I', m, at)[0]
-assert m[0:8] == b'NARURING' and u32(8) == 0x01020304 and u32(12) == 1 and u32(20) == 0
+assert m[0:8] == b'NARURING' and u32(8) == 0x01020304 and u32(12) == 2 and u32(20) == 0
 assert u32(256) == 0x59444552 and u32(28) == len(m)
 stride, count, lanes, lane_stride, lane_count = u32(36), u32(40), u32(44), u32(48), u32(52)
 data, lane_bytes = u32(56), u32(60)

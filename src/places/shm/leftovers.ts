@@ -7,7 +7,7 @@ import { takeCensus } from '../../ring/census.ts';
 import { CLOSED, HEADER } from '../../ring/layout.ts';
 import { headerWord, type RingMemory } from '../../ring/memory.ts';
 import {
-  consumerSeat,
+  consumerSeatsOf,
   identityOf,
   laneOwner,
   listParticipants,
@@ -223,6 +223,6 @@ function describeOne(
     identity: identityOf(participant),
     isAlive: !isDead(path, participant, edges),
     lanes,
-    isConsumer: consumerSeat(memory) === mark,
+    isConsumer: consumerSeatsOf(memory, mark).length > 0,
   };
 }

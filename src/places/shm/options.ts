@@ -18,6 +18,8 @@ export interface ShmOptions {
   readonly isOwned: boolean;
   /** A port: what waits for answers keeps the process, not the port itself. */
   readonly isBackground: boolean;
+  /** Where a consumer of a topic starts. */
+  readonly from: 'now' | 'start';
   /** What a new mailbox gets. */
   readonly shape: RingShape;
   /** What was said in so many words, and must agree with what exists. */
@@ -37,6 +39,7 @@ export function resolveOptions(url: PlaceUrl, options: PlaceOptions): ShmOptions
   refuseUnsupported(url, options);
   const isOwned = name.startsWith('~');
   const stated = statedShape(url, options);
+  refuseContradictions(url, options);
   const laneBytes = stated.laneBytes ?? laneBytesFor(options);
   const longest = laneBytes / L.MESSAGE_SHARE;
   for (const asked of [options.maxMessageBytes, options.slotBytes]) {
@@ -53,9 +56,15 @@ export function resolveOptions(url: PlaceUrl, options: PlaceOptions): ShmOptions
     create: isOwned && options.create !== 'new' ? 'never' : (options.create ?? 'if-missing'),
     isOwned,
     isBackground: false,
+    from: options.from ?? 'start',
     stated,
     shape: {
-      relation: stated.relation ?? 'N:1',
+      // An inbox and a port are their owner's alone.
+      relation: stated.relation ?? (isOwned ? 'N:1' : 'N:N'),
+      deliver: stated.deliver ?? 'one',
+      lossy: stated.lossy ?? false,
+      levels: stated.levels ?? 1,
+      retain: stated.retain ?? 0,
       owner: stated.owner ?? (isOwned ? 'process' : 'users'),
       laneBytes,
       slotBytes: stated.slotBytes ?? 0,
@@ -65,35 +74,49 @@ export function resolveOptions(url: PlaceUrl, options: PlaceOptions): ShmOptions
 }
 
 function refuseUnsupported(url: PlaceUrl, options: PlaceOptions): void {
-  const { relation, deliver, capacityMessages } = options;
+  const { capacityMessages } = options;
   const ofStreams = options.frame !== undefined ? 'frame' : options.tls !== undefined ? 'tls' : undefined;
   if (ofStreams !== undefined) {
-    throw new NaruError(
-      'NARU_UNSUPPORTED',
-      `${url.text}: the option ${ofStreams} has no meaning in shared memory; leave it out`,
-      { place: 'shm', mailbox: url.text },
-    );
-  }
-  if (deliver === 'all' || relation === '1:N' || relation === 'N:N') {
-    throw new NaruError(
-      'NARU_UNSUPPORTED',
-      `${url.text}: shm:// has one consumer at a time in this version: relation 1:1 or N:1, deliver "one"; memory:// has the others`,
-      { place: 'shm', mailbox: url.text },
-    );
+    throw unsupported(url, `the option ${ofStreams} has no meaning in shared memory; leave it out`);
   }
   if (capacityMessages !== undefined) {
-    throw new NaruError(
-      'NARU_UNSUPPORTED',
-      `${url.text}: shm:// measures its room in bytes a producer (capacityBytes), not in messages; memory:// counts messages`,
-      { place: 'shm', mailbox: url.text },
+    throw unsupported(
+      url,
+      'shm:// measures its room in bytes a producer (capacityBytes), not in messages; memory:// counts messages',
     );
   }
 }
 
+/** Topics and queues differ in what they can be asked for. */
+function refuseContradictions(url: PlaceUrl, options: PlaceOptions): void {
+  const isTopic = options.deliver === 'all';
+  if (options.full === 'drop-oldest' && !isTopic) {
+    throw unsupported(
+      url,
+      'shared memory has no dropOldest for queues: full "drop-oldest" is for topics there (deliver "all"); memory:// and unix:// have it',
+    );
+  }
+  if ((options.retain ?? 0) > 0 && !isTopic)
+    throw unsupported(url, 'retain is for topics (deliver "all"); a queue keeps its messages anyway');
+  if ((options.retain ?? 0) > L.RETAIN_MAX) throw invalid(url, `retain is at most ${L.RETAIN_MAX}`);
+  if ((options.priorities ?? 1) > 1 && isTopic)
+    throw unsupported(url, 'a topic in shared memory has one priority; open a topic for each');
+  if (isTopic && options.nobody === 'keep')
+    throw unsupported(
+      url,
+      'a topic keeps nothing for nobody; retain keeps the last messages for late consumers',
+    );
+}
+
 function statedShape(url: PlaceUrl, options: PlaceOptions): Partial<RingShape> {
-  const { relation, owner, capacityBytes, slotBytes, maxMessageBytes } = options;
+  const { relation, deliver, owner, capacityBytes, slotBytes, maxMessageBytes, priorities, retain } = options;
   return {
-    ...(relation === '1:1' || relation === 'N:1' ? { relation } : {}),
+    ...(relation === undefined ? {} : { relation }),
+    ...(deliver === undefined ? {} : { deliver }),
+    // Every handle may say "wait"; only the other way is something that the mailbox itself must have been made for.
+    ...(options.full === 'drop-oldest' ? { lossy: true } : {}),
+    ...(priorities === undefined ? {} : { levels: priorities }),
+    ...(retain === undefined ? {} : { retain }),
     ...(owner === undefined ? {} : { owner }),
     ...(capacityBytes === undefined ? {} : { laneBytes: roundedCapacity(url, capacityBytes) }),
     // A slot holds a body of this length; its record also holds the envelope's prefix.
@@ -124,6 +147,10 @@ function powerOfTwo(atLeast: number): number {
 
 const NAMES: Readonly<Record<keyof RingShape, string>> = {
   relation: 'relation',
+  deliver: 'deliver',
+  lossy: 'full',
+  levels: 'priorities',
+  retain: 'retain',
   owner: 'owner',
   laneBytes: 'capacityBytes',
   slotBytes: 'slotBytes',
@@ -147,12 +174,18 @@ export function compareWithExisting(options: ShmOptions, existing: Geometry): vo
   );
 }
 
-function shown(key: keyof RingShape, value: string | number | undefined): string {
+function shown(key: keyof RingShape, value: string | number | boolean | undefined): string {
+  if (key === 'lossy') return value === true ? 'drop-oldest' : 'wait';
+  if (key === 'retain' || key === 'levels') return String(value);
   if (typeof value !== 'number') return String(value);
   if (key === 'slotBytes') return value === 0 ? 'variable' : String(value - PREFIX_BYTES);
   const mebibyte = 1024 * 1024;
   if (value % mebibyte === 0 && value > 0) return `${value / mebibyte} MiB`;
   return value % 1024 === 0 && value > 0 ? `${value / 1024} KiB` : `${value} bytes`;
+}
+
+function unsupported(url: PlaceUrl, what: string): NaruError {
+  return new NaruError('NARU_UNSUPPORTED', `${url.text}: ${what}`, { place: 'shm', mailbox: url.text });
 }
 
 function invalid(url: PlaceUrl, what: string): NaruError {

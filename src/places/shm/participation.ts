@@ -3,9 +3,10 @@
 
 import { NaruError } from '../../errors/index.ts';
 import { ring } from '../../ring/doorbell.ts';
-import { CLOSED, HEADER } from '../../ring/layout.ts';
+import { CLOSED, HEADER, WANT } from '../../ring/layout.ts';
 import { headerWord, type RingMemory } from '../../ring/memory.ts';
 import {
+  consumerMask,
   consumerSeat,
   laneOwner,
   listParticipants,
@@ -32,6 +33,8 @@ export interface Participation {
   readonly bells: PeerBells;
   readonly waiter: Waiter;
   readonly edges: ShmEdges;
+  /** The consumer's seat that is looked at first when one is to be rung. */
+  readonly turn: { next: number };
   /** Once `error` is set the mapped memory must not be touched any more: it may be gone (SIGBUS). */
   readonly health: { error: Error | undefined };
 }
@@ -60,10 +63,40 @@ export function closedError(memory: RingMemory, text: string): NaruError | undef
       });
 }
 
-/** Rings the consumer, if there is one. */
-export function ringConsumer(part: Participation, want: number): void {
-  const slot = slotOf(consumerSeat(part.memory));
-  if (slot >= 0) ring(part.memory.words, slot, want, part.bells);
+/**
+ * Rings consumers that sleep and want messages: all of a topic's, else one. Whoever of several gets up and finds more than it
+ * takes rings the next; which one is first goes around.
+ */
+export function ringConsumers(part: Participation): void {
+  const { memory, bells, turn } = part;
+  const { words, geometry } = memory;
+  const mask = consumerMask(memory);
+  if (mask === 0) return;
+  const count = 32 - Math.clz32(mask);
+  for (let i = 0; i < count; i += 1) {
+    const seat = (turn.next + i) % count;
+    if ((mask & (1 << seat)) === 0) continue;
+    const slot = slotOf(consumerSeat(memory, seat));
+    if (slot < 0 || slot === part.slot) continue;
+    if (ring(words, slot, WANT.messages, bells) && geometry.mode !== 'topic') {
+      turn.next = seat + 1;
+      return;
+    }
+  }
+  // Its own consumer may sleep in this very handle: it is rung last, for it costs a system call to wake oneself.
+  if (isOwnConsumer(part, mask)) ring(words, part.slot, WANT.messages, bells);
+}
+
+function isOwnConsumer(part: Participation, mask: number): boolean {
+  for (let rest = mask; rest !== 0; rest &= rest - 1)
+    if (consumerSeat(part.memory, 31 - Math.clz32(rest & -rest)) === ownMark(part)) return true;
+  return false;
+}
+
+/** Whether any other consumer than this handle's own has a seat. */
+export function hasOtherConsumers(part: Participation): boolean {
+  const mask = consumerMask(part.memory);
+  return (mask & (mask - 1)) !== 0 || (mask !== 0 && !isOwnConsumer(part, mask));
 }
 
 /** Rings the producer of a lane, if there is one. */

@@ -6,6 +6,7 @@ import { writeSync } from 'node:fs';
 import type { Delivery, Driver, DriverHooks, Outgoing } from '../../mailbox/driver.ts';
 import { defaultEdges } from './edges.ts';
 import { openShm } from './index.ts';
+import type { RingDeliver, RingRelation } from '../../ring/memory.ts';
 import type { ShmOptions } from './options.ts';
 
 /** What a peer is told to do. */
@@ -18,6 +19,12 @@ export interface PeerOrders {
   readonly owner?: 'users' | 'process' | 'system';
   readonly create?: 'if-missing' | 'new' | 'never';
   readonly laneBytes?: number;
+  readonly relation?: RingRelation;
+  readonly deliver?: RingDeliver;
+  readonly lossy?: boolean;
+  readonly levels?: number;
+  readonly retain?: number;
+  readonly from?: 'now' | 'start';
   readonly failpoint?: string;
   readonly nth?: number;
   /** Consumer: settle the messages of each take in reverse order. */
@@ -34,9 +41,14 @@ export function shmOptions(orders: PeerOrders): ShmOptions {
     create: orders.create ?? 'if-missing',
     isOwned: false,
     isBackground: false,
+    from: orders.from ?? 'start',
     stated: {},
     shape: {
-      relation: 'N:1',
+      relation: orders.relation ?? 'N:1',
+      deliver: orders.deliver ?? 'one',
+      lossy: orders.lossy ?? false,
+      levels: orders.levels ?? 1,
+      retain: orders.retain ?? 0,
       owner: orders.owner ?? 'users',
       laneBytes,
       slotBytes: 0,

@@ -1,9 +1,9 @@
-// Messages of one producer that wait until a consumer has received them (`confirm: 'received'`).
+// Messages of one lane that wait until a consumer has received them (`confirm: 'received'`).
 
 import { NaruError } from '../../errors/index.ts';
 import type { LaneWriter } from '../../ring/lane-writer.ts';
-import { LANE, RECORD_FLAG } from '../../ring/layout.ts';
-import { laneWord, type RingMemory } from '../../ring/memory.ts';
+import { RECORD_FLAG } from '../../ring/layout.ts';
+import { distance } from '../../ring/record.ts';
 
 interface Pending {
   /** Of the payload in the mapped memory: where its record's flags are found. */
@@ -14,17 +14,11 @@ interface Pending {
 }
 
 export class PendingReceipts {
-  readonly #words: Int32Array;
   readonly #writer: LaneWriter;
-  readonly #receivedWord: number;
-  readonly #units: number;
   #pending: Pending[] = [];
 
-  constructor(memory: RingMemory, writer: LaneWriter) {
-    this.#words = memory.words;
+  constructor(writer: LaneWriter) {
     this.#writer = writer;
-    this.#receivedWord = laneWord(writer.lane, LANE.received);
-    this.#units = memory.geometry.laneBytes / 8;
   }
 
   get count(): number {
@@ -40,22 +34,26 @@ export class PendingReceipts {
     this.#pending.length = Math.max(0, this.#pending.length - count);
   }
 
-  /** Whether the oldest one has its answer. */
+  /** Whether any has its answer. Several consumers receive in no particular order. */
   hasNews(): boolean {
-    const first = this.#pending[0];
-    return first !== undefined && this.#isReceived(first, this.#writer.loadHead());
+    if (this.#pending.length === 0) return false;
+    const head = this.#writer.loadHead();
+    return this.#pending.some((pending) => this.#isAnswered(pending, head));
   }
 
   /** Answers what was received. Must see every head before the producer may write over what lies before it. */
   resolve(head: number): void {
-    let count = 0;
+    if (this.#pending.length === 0) return;
+    const left: Pending[] = [];
     for (const pending of this.#pending) {
-      if (!this.#isReceived(pending, head)) break;
-      count += 1;
+      if (!this.#isAnswered(pending, head)) {
+        left.push(pending);
+        continue;
+      }
       const wasDropped = (this.#writer.flagsAt(pending.offset) & RECORD_FLAG.dropped) !== 0;
       later(pending.done, wasDropped ? droppedError() : undefined);
     }
-    if (count > 0) this.#pending = this.#pending.slice(count);
+    this.#pending = left;
   }
 
   fail(error: Error): void {
@@ -64,17 +62,13 @@ export class PendingReceipts {
     for (const { done } of pending) later(done, error);
   }
 
-  /** The mark counts only while it lies between head and tail: an old one may look ahead once positions have wrapped. */
-  #isReceived(pending: Pending, head: number): boolean {
-    const end = (pending.end - head) | 0;
-    if (end <= 0) return true;
-    const received = (Atomics.load(this.#words, this.#receivedWord) - head) | 0;
-    return received > 0 && received <= this.#units && end <= received;
+  #isAnswered({ offset, end }: Pending, head: number): boolean {
+    return distance(end, head) <= 0 || (this.#writer.flagsAt(offset) & RECORD_FLAG.received) !== 0;
   }
 }
 
 /** Never from inside offer(). */
-function later(done: (error?: Error) => void, error: Error | undefined): void {
+export function later(done: (error?: Error) => void, error: Error | undefined): void {
   queueMicrotask(() => done(error));
 }
 

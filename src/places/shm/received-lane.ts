@@ -1,134 +1,146 @@
-// One lane as its consumer works with it: fresh messages from the reader, returned ones before them, expired ones dropped.
-// Joins the ring's records with the wire's envelope; knows nothing of bells and hooks.
+// One lane as its consumer works with it: returned messages first, then fresh ones; expired ones dropped. Joins the ring's
+// records with the wire's envelope; knows nothing of bells and hooks.
 
 import { NaruError } from '../../errors/index.ts';
-import type { LaneLedger } from '../../ring/lane-ledger.ts';
-import { LaneReader, type ReaderEdges } from '../../ring/lane-reader.ts';
+import type { ConsumedLane } from '../../ring/consumed-lane.ts';
 import { RECORD_FLAG, UNIT_BYTES } from '../../ring/layout.ts';
-import type { RingMemory } from '../../ring/memory.ts';
-import type { SlabSource } from '../../ring/slab.ts';
 import type { MessageFields } from '../../wire/envelope-types.ts';
 import { bodyOffset, fieldsBefore } from '../../wire/envelope.ts';
 import type { Delivery } from '../../mailbox/driver.ts';
 import { ShmDelivery } from './delivery.ts';
 
 /** What a lane tells its receiver. */
-export interface LaneEvents extends ReaderEdges {
+export interface LaneEvents {
   /** Messages were dropped: `expired`, or `undecodable` with the reason. */
   dropped(reason: 'expired' | 'undecodable', error?: Error): void;
 }
 
 export class ReceivedLane {
   readonly index: number;
-  readonly ledger: LaneLedger;
-  readonly #reader: LaneReader;
+  readonly lane: ConsumedLane;
   readonly #events: LaneEvents;
   readonly #farUnits: number;
   #lookedAt: number;
   /** Its producer is told of room at the end of this turn. The receiver's note. */
   isRoomUntold = false;
-  /** What went back and will be handed out again, in the order of their tokens. */
+  /** What went back to this consumer and will be handed out again, in the order of their tokens. */
   #returned: ShmDelivery[] = [];
 
-  constructor(memory: RingMemory, index: number, slabs: SlabSource, events: LaneEvents) {
+  /** @param laneBytes  size of the lane */
+  constructor(index: number, laneBytes: number, lane: ConsumedLane, events: LaneEvents) {
     this.index = index;
-    this.#reader = new LaneReader(memory, index, slabs, events);
-    this.ledger = this.#reader.ledger;
+    this.lane = lane;
     this.#events = events;
-    this.#farUnits = memory.geometry.laneBytes / UNIT_BYTES / 8;
-    this.#lookedAt = this.ledger.head;
+    this.#farUnits = laneBytes / UNIT_BYTES / 8;
+    this.#lookedAt = lane.head;
   }
 
   /** Whether take() may find something. */
   hasMore(): boolean {
-    return this.#returned.length > 0 || this.#reader.hasMore();
+    return this.#returned.length > 0 || this.lane.hasMore();
   }
 
-  /** Nothing is waiting and nothing is in anybody's hands. */
+  /** Nothing is waiting and nothing is in this consumer's hands. */
   get isDone(): boolean {
-    return !this.hasMore() && this.ledger.unsettled === 0;
-  }
-
-  /** At least half of the lane is free for its producer. */
-  isHalfFree(): boolean {
-    return this.#reader.isHalfFree();
+    return !this.hasMore() && this.lane.unsettled === 0;
   }
 
   /** True when an eighth of the lane came free since this was true last: worth looking whether somebody waits for room. */
   hasMovedFar(): boolean {
-    const { head } = this.ledger;
+    const { head } = this.lane;
     if (((head - this.#lookedAt) | 0) < this.#farUnits) return false;
     this.#lookedAt = head;
     return true;
   }
 
-  /** Hands out up to `max` messages. @returns how many */
+  /**
+   * Hands out up to `max` messages.
+   * @returns how many; `isRoomMade` says whether the producer has got room by it
+   */
   take(max: number, out: Delivery[]): number {
     let count = 0;
     while (count < max && this.#returned.length > 0) count += this.#takeReturned(out);
-    const reader = this.#reader;
-    const before = count;
-    while (count < max && reader.next()) {
-      const { payloadOffset: start, slab, flags } = reader;
-      const end = start + reader.payloadBytes;
-      let body: number;
-      let fields: MessageFields | undefined;
-      try {
-        body = bodyOffset(slab.view, start, end - start);
-        fields = fieldsBefore(slab.bytes, start, body);
-      } catch (error) {
-        this.#drop(reader.token, flags, 'undecodable', error as Error);
-        continue;
+    if (count === max || !this.lane.begin(max - count)) return count;
+    const doomed: Doomed[] = [];
+    try {
+      while (count < max && this.lane.next()) {
+        const delivery = this.#decode(doomed);
+        if (delivery === undefined) continue;
+        out.push(delivery);
+        count += 1;
       }
-      const delivery = new ShmDelivery(
-        this.index,
-        reader.token,
-        reader.sender,
-        reader.deliveries,
-        (flags & RECORD_FLAG.receipt) !== 0,
-        fields,
-        slab,
-        start,
-        body,
-        end,
-      );
-      if ((flags & RECORD_FLAG.ttl) !== 0 && isExpired(delivery)) {
-        this.#drop(reader.token, flags, 'expired');
-        continue;
-      }
-      out.push(delivery);
-      count += 1;
+    } finally {
+      this.isRoomMade = this.lane.finish() || this.isRoomMade;
+      // After finish(): of shared messages only what is on record as taken can be settled.
+      for (const { token, flags, error } of doomed) this.#drop(token, flags, error);
     }
-    if (count > before) this.ledger.publishTaken();
     return count;
   }
 
-  /** Takes a message back. @param deliveries  what its next delivery counts as */
-  giveBack(delivery: ShmDelivery, deliveries: number): void {
-    const again = delivery.again(deliveries);
+  /** Taking made room for the lane's producer. The receiver clears it. */
+  isRoomMade = false;
+
+  /** The present message; undefined when it is to be dropped. */
+  #decode(doomed: Doomed[]): ShmDelivery | undefined {
+    const { reader, token, deliveries } = this.lane;
+    const { payloadOffset: start, slab, flags } = reader;
+    const end = start + reader.payloadBytes;
+    let body: number;
+    let fields: MessageFields | undefined;
+    try {
+      body = bodyOffset(slab.view, start, end - start);
+      fields = fieldsBefore(slab.bytes, start, body);
+    } catch (error) {
+      doomed.push({ token, flags, error: error as Error });
+      return undefined;
+    }
+    const delivery = new ShmDelivery(
+      this.index,
+      token,
+      reader.sender,
+      deliveries,
+      (flags & RECORD_FLAG.receipt) !== 0,
+      fields,
+      slab,
+      start,
+      body,
+      end,
+    );
+    if ((flags & RECORD_FLAG.ttl) === 0 || !isExpired(delivery)) return delivery;
+    doomed.push({ token, flags, error: undefined });
+    return undefined;
+  }
+
+  /**
+   * Takes a message back.
+   * @param isCounted  whether its next delivery counts as one more
+   * @returns true when any consumer may have it now
+   */
+  giveBack(delivery: ShmDelivery, isCounted: boolean): boolean {
+    if (this.lane.giveBack(delivery.token, isCounted)) return true;
+    const again = delivery.again(delivery.deliveries + (isCounted ? 1 : 0));
     let at = this.#returned.length;
     while (at > 0 && (this.#returned[at - 1] as ShmDelivery).token > again.token) at -= 1;
     this.#returned.splice(at, 0, again);
+    return false;
   }
 
   #takeReturned(out: Delivery[]): number {
     const delivery = this.#returned.shift() as ShmDelivery;
     if (delivery.fields?.ttlMs !== undefined && isExpired(delivery)) {
-      this.#drop(delivery.token, delivery.receipt ? RECORD_FLAG.receipt : 0, 'expired');
+      this.#drop(delivery.token, delivery.receipt ? RECORD_FLAG.receipt : 0, undefined);
       return 0;
     }
-    this.ledger.handOutAgain(delivery.token, delivery.deliveries);
+    this.lane.handOutAgain(delivery.token, delivery.deliveries);
     out.push(delivery);
     return 1;
   }
 
-  #drop(token: number, flags: number, reason: 'expired' | 'undecodable', error?: Error): void {
+  #drop(token: number, flags: number, error: Error | undefined): void {
     // Its producer may be waiting for a receipt, which must not say that somebody received it.
-    if ((flags & RECORD_FLAG.receipt) !== 0) this.ledger.drop(token);
-    // `taken` never falls behind the head.
-    this.ledger.publishTaken();
-    this.ledger.settle(token);
-    this.ledger.commit();
+    if ((flags & RECORD_FLAG.receipt) !== 0) this.lane.drop(token);
+    this.lane.settle(token);
+    this.isRoomMade = this.lane.commit() || this.isRoomMade;
     const told =
       error === undefined
         ? undefined
@@ -136,8 +148,15 @@ export class ReceivedLane {
             place: 'shm',
             cause: error,
           });
-    this.#events.dropped(reason, told);
+    this.#events.dropped(error === undefined ? 'expired' : 'undecodable', told);
   }
+}
+
+/** A message that nobody will receive. */
+interface Doomed {
+  readonly token: number;
+  readonly flags: number;
+  readonly error: Error | undefined;
 }
 
 function isExpired(delivery: ShmDelivery): boolean {

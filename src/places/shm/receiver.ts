@@ -1,14 +1,36 @@
-// The receiving end: takes from all lanes in turn, settles, and rings producers that wait for room or for a receipt.
+// The receiving end: takes from all lanes in turn, the most urgent first, settles, rings producers that wait for room or for a
+// receipt, and rings other consumers when there is more than it takes.
 
 import type { Delivery, Outcome, Receiver } from '../../mailbox/driver.ts';
+import { CompetingLane } from '../../ring/competing-lane.ts';
+import type { ConsumedLane } from '../../ring/consumed-lane.ts';
 import { sleepsFor } from '../../ring/doorbell.ts';
-import { HEADER, WANT } from '../../ring/layout.ts';
-import { headerWord, type RingMemory } from '../../ring/memory.ts';
-import { consumerSeat, laneOwner, noteMembership, setConsumerSeat, slotOf } from '../../ring/participants.ts';
+import { ExclusiveLane } from '../../ring/exclusive-lane.ts';
+import { WANT } from '../../ring/layout.ts';
+import type { RingMemory } from '../../ring/memory.ts';
+import {
+  consumerSeat,
+  freeConsumerSeat,
+  laneOf,
+  laneOwner,
+  noteMembership,
+  slotOf,
+  usedLanes,
+} from '../../ring/participants.ts';
 import { SlabSource } from '../../ring/slab.ts';
+import { TopicLane, type TopicStart } from '../../ring/topic-lane.ts';
 import type { ShmDelivery } from './delivery.ts';
-import { closedError, isEnded, ownMark, type Participation, ringAll, ringProducer } from './participation.ts';
-import { type LaneEvents, ReceivedLane } from './received-lane.ts';
+import {
+  closedError,
+  hasOtherConsumers,
+  isEnded,
+  ownMark,
+  type Participation,
+  ringAll,
+  ringConsumers,
+  ringProducer,
+} from './participation.ts';
+import { ReceivedLane } from './received-lane.ts';
 import type { WaitingEnd } from './waiter.ts';
 
 /** What a receiver tells its driver. */
@@ -17,7 +39,15 @@ export interface ReceiverEvents {
   closed(): void;
   readonly housekeeping: () => void;
   dropped(reason: string): void;
+  gap(count: number): void;
   error(error: Error): void;
+}
+
+/** A consumer's seat that was taken for this handle. */
+export interface TakenSeat {
+  readonly seat: number;
+  /** Of a topic: where to begin in each lane. */
+  readonly starts: readonly TopicStart[];
 }
 
 export class ShmReceiver implements Receiver, WaitingEnd {
@@ -25,9 +55,13 @@ export class ShmReceiver implements Receiver, WaitingEnd {
   readonly #memory: RingMemory;
   readonly #events: ReceiverEvents;
   readonly #slabs = new SlabSource();
-  readonly #lanes: ReceivedLane[] = [];
-  readonly #laneEvents: LaneEvents;
-  readonly #lanesUsedWord = headerWord(HEADER.lanesUsed);
+  readonly #taken: TakenSeat;
+  readonly #isCompeting: boolean;
+  /** By index; undefined until a producer has used the lane. */
+  readonly #lanes: (ReceivedLane | undefined)[] = [];
+  /** Lanes of each priority, in the order in which they came into use. */
+  readonly #levels: readonly ReceivedLane[][];
+  readonly #usedMasks: number[];
   /** Lanes whose producers are told of room at the end of this turn. */
   readonly #untold: ReceivedLane[] = [];
   #cursor = 0;
@@ -37,47 +71,56 @@ export class ShmReceiver implements Receiver, WaitingEnd {
   #immediate: NodeJS.Immediate | undefined;
 
   /** The consumer's seat is already this handle's, under the mailbox's lock. */
-  constructor(part: Participation, events: ReceiverEvents) {
+  constructor(part: Participation, taken: TakenSeat, events: ReceiverEvents) {
     this.#part = part;
     this.#memory = part.memory;
     this.#events = events;
-    this.#laneEvents = {
-      fault: (error, lane) => {
-        events.error(error);
-        // Its producer may be waiting for room that will never be made.
-        ringProducer(part, lane, WANT.room);
-      },
-      failpoint: (name) => part.edges.failpoint(name),
-      dropped: (reason, error) => {
-        events.dropped(reason);
-        if (error !== undefined) events.error(error);
-      },
-    };
+    this.#taken = taken;
+    const { levels, mode } = part.memory.geometry;
+    this.#isCompeting = mode === 'competing';
+    this.#levels = Array.from({ length: levels }, () => []);
+    this.#usedMasks = Array.from({ length: levels }, () => 0);
     part.waiter.add(this);
   }
 
   get unsettled(): number {
-    return this.#lanes.reduce((sum, lane) => sum + lane.ledger.unsettled, 0);
+    return this.#lanes.reduce((sum, lane) => sum + (lane?.lane.unsettled ?? 0), 0);
   }
 
+  /** Of competing consumers none is done while another may still give something back. */
   get ended(): boolean {
-    return isEnded(this.#memory) && this.#refreshLanes().every((lane) => lane.isDone);
+    if (!isEnded(this.#memory)) return false;
+    this.#refreshLanes();
+    return this.#lanes.every((lane) => lane === undefined || (lane.isDone && this.#isEmptied(lane)));
   }
 
   take(max: number, out: Delivery[]): number {
     if (this.#isClosed || this.#part.health.error !== undefined) return 0;
-    const lanes = this.#refreshLanes();
+    this.#refreshLanes();
     let count = 0;
-    for (let turn = 0; turn < lanes.length && count < max; turn += 1) {
-      const lane = lanes[(this.#cursor + turn) % lanes.length] as ReceivedLane;
-      if (lane.hasMore()) count += lane.take(max - count, out);
-    }
-    this.#cursor = (this.#cursor + 1) % Math.max(lanes.length, 1);
+    for (let level = this.#levels.length - 1; level >= 0 && count < max; level -= 1)
+      count += this.#takeLevel(this.#levels[level] as ReceivedLane[], max - count, out);
+    this.#cursor += 1;
     this.#part.edges.failpoint('take:taken');
     if (count < max) {
       // About to wait, perhaps in this very thread: whoever waits for room must hear of it first.
       if (this.#untold.length > 0) this.#tellRoom();
       if (this.#wanted > 0) this.#wait();
+    }
+    return count;
+  }
+
+  #takeLevel(lanes: readonly ReceivedLane[], max: number, out: Delivery[]): number {
+    let count = 0;
+    for (let turn = 0; turn < lanes.length && count < max; turn += 1) {
+      const lane = lanes[(this.#cursor + turn) % lanes.length] as ReceivedLane;
+      if (!lane.hasMore()) continue;
+      count += lane.take(max - count, out);
+      if (lane.isRoomMade) {
+        lane.isRoomMade = false;
+        this.#roomMade(lane);
+      }
+      this.#shareRest(lane);
     }
     return count;
   }
@@ -102,13 +145,10 @@ export class ShmReceiver implements Receiver, WaitingEnd {
     const lane = this.#lanes[mine.lane];
     if (lane !== undefined && !this.#isClosed) {
       if (outcome === 'ack' || outcome === 'reject') {
-        lane.ledger.settle(mine.token);
-        if (lane.ledger.commit()) this.#roomMade(lane);
-      } else if (outcome === 'release') {
-        lane.ledger.release(mine.token);
-        lane.giveBack(mine, mine.deliveries);
-      } else lane.giveBack(mine, mine.deliveries + 1);
-      if (this.#wanted > 0) this.#afterSettling(outcome);
+        lane.lane.settle(mine.token);
+        this.#commit(lane);
+      } else if (lane.giveBack(mine, outcome === 'requeue')) ringConsumers(this.#part);
+      this.#afterSettling(outcome);
     }
     done?.();
   }
@@ -118,18 +158,18 @@ export class ShmReceiver implements Receiver, WaitingEnd {
     let lane: ReceivedLane | undefined;
     for (const delivery of deliveries as readonly ShmDelivery[]) {
       if (lane === undefined || lane.index !== delivery.lane) {
-        if (lane?.ledger.commit() === true) this.#roomMade(lane);
+        if (lane !== undefined) this.#commit(lane);
         lane = this.#lanes[delivery.lane] as ReceivedLane;
       }
-      lane.ledger.settle(delivery.token);
+      lane.lane.settle(delivery.token);
     }
-    if (lane?.ledger.commit() === true) this.#roomMade(lane);
-    if (this.#wanted > 0) this.#afterSettling('ack');
+    if (lane !== undefined) this.#commit(lane);
+    this.#afterSettling('ack');
   }
 
   received(delivery: Delivery): void {
     const mine = delivery as ShmDelivery;
-    if (this.#isClosed || this.#lanes[mine.lane]?.ledger.received(mine.token) !== true) return;
+    if (this.#isClosed || this.#lanes[mine.lane]?.lane.received(mine.token) !== true) return;
     ringProducer(this.#part, mine.lane, WANT.receipts);
   }
 
@@ -141,9 +181,22 @@ export class ShmReceiver implements Receiver, WaitingEnd {
     this.#events.closed();
     if (this.#part.health.error !== undefined) return;
     this.#tellRoom();
-    if (consumerSeat(this.#memory) === ownMark(this.#part)) setConsumerSeat(this.#memory, 0);
+    this.leave();
     noteMembership(this.#memory);
     ringAll(this.#part, this.#part.slot);
+  }
+
+  /**
+   * Gives the seat back, with all that was taken and not settled.
+   * @returns false when another consumer was stopped while it held a lane: to be tried again
+   */
+  leave(): boolean {
+    const { seat } = this.#taken;
+    if (consumerSeat(this.#memory, seat) !== ownMark(this.#part)) return true;
+    let isWhole = true;
+    for (const lane of this.#lanes) if (lane?.lane.leave() === false) isWhole = false;
+    if (isWhole) freeConsumerSeat(this.#memory, seat);
+    return isWhole;
   }
 
   wants(): number {
@@ -169,13 +222,30 @@ export class ShmReceiver implements Receiver, WaitingEnd {
     this.#part.waiter.arm();
   }
 
-  /** What went back can be taken again, and the last settled message may be the end. */
+  /** What went back can be taken again, and the last settled message may be the end, also for the others. */
   #afterSettling(outcome: Outcome): void {
-    if (outcome === 'requeue' || outcome === 'release' || isEnded(this.#memory)) this.#wait();
+    const isEnd = isEnded(this.#memory);
+    if (isEnd && this.#isCompeting && this.ended) ringAll(this.#part, this.#part.slot);
+    if (this.#wanted > 0 && (isEnd || outcome === 'requeue' || outcome === 'release')) this.#wait();
+  }
+
+  #commit(lane: ReceivedLane): void {
+    if (lane.lane.commit()) this.#roomMade(lane);
+    this.#shareRest(lane);
+  }
+
+  /** Whoever came for the lane while it was held has gone to sleep: there may be more for it. */
+  #shareRest(lane: ReceivedLane): void {
+    if (this.#isCompeting && hasOtherConsumers(this.#part) && lane.hasMore()) ringConsumers(this.#part);
+  }
+
+  #isEmptied(lane: ReceivedLane): boolean {
+    return !this.#isCompeting || lane.lane.reader.isFaulted || lane.lane.isEmptied();
   }
 
   #hasMore(): boolean {
-    for (const lane of this.#refreshLanes()) if (lane.hasMore()) return true;
+    this.#refreshLanes();
+    for (const lanes of this.#levels) for (const lane of lanes) if (lane.hasMore()) return true;
     return false;
   }
 
@@ -185,12 +255,45 @@ export class ShmReceiver implements Receiver, WaitingEnd {
   }
 
   /** Lanes come into use one after the other and stay. */
-  #refreshLanes(): readonly ReceivedLane[] {
-    const used = Atomics.load(this.#memory.words, this.#lanesUsedWord);
-    const count = Math.min(used, this.#memory.geometry.laneCount);
-    while (this.#lanes.length < count)
-      this.#lanes.push(new ReceivedLane(this.#memory, this.#lanes.length, this.#slabs, this.#laneEvents));
-    return this.#lanes;
+  #refreshLanes(): void {
+    for (let level = 0; level < this.#usedMasks.length; level += 1) {
+      const used = usedLanes(this.#memory, level);
+      const news = used & ~(this.#usedMasks[level] as number);
+      if (news === 0) continue;
+      this.#usedMasks[level] = used;
+      for (let seat = 0; seat < this.#memory.geometry.maxProducers; seat += 1)
+        if ((news & (1 << seat)) !== 0) this.#openLane(level, laneOf(this.#memory, seat, level));
+    }
+  }
+
+  #openLane(level: number, index: number): void {
+    const lane = new ReceivedLane(index, this.#memory.geometry.laneBytes, this.#consumedLane(index), {
+      dropped: (reason, error) => {
+        this.#events.dropped(reason);
+        if (error !== undefined) this.#events.error(error);
+      },
+    });
+    this.#lanes[index] = lane;
+    (this.#levels[level] as ReceivedLane[]).push(lane);
+  }
+
+  #consumedLane(index: number): ConsumedLane {
+    const part = this.#part;
+    const edges = {
+      failpoint: part.edges.failpoint,
+      gap: (count: number) => this.#events.gap(count),
+      fault: (error: Error, lane: number) => {
+        this.#events.error(error);
+        // Its producer may be waiting for room that will never be made.
+        ringProducer(part, lane, WANT.room);
+      },
+    };
+    const { mode } = this.#memory.geometry;
+    if (mode === 'exclusive') return new ExclusiveLane(this.#memory, index, this.#slabs, edges);
+    if (mode === 'competing')
+      return new CompetingLane(this.#memory, index, ownMark(part), part.slot, this.#slabs, edges);
+    const { seat, starts } = this.#taken;
+    return new TopicLane(this.#memory, index, seat, starts[index] as TopicStart, this.#slabs, edges);
   }
 
   /**
@@ -199,13 +302,13 @@ export class ShmReceiver implements Receiver, WaitingEnd {
    * whether the producer sleeps costs as much as settling, so in the middle of a batch that is left to the end of the turn.
    */
   #roomMade(lane: ReceivedLane): void {
-    if (lane.ledger.unsettled > 0 && !lane.hasMovedFar()) {
+    if (lane.lane.unsettled > 0 && !lane.hasMovedFar()) {
       this.#tellLater(lane);
       return;
     }
     const slot = slotOf(laneOwner(this.#memory, lane.index));
     if (slot < 0 || !sleepsFor(this.#memory.words, slot, WANT.room)) return;
-    if (lane.isDone || lane.isHalfFree()) ringProducer(this.#part, lane.index, WANT.room);
+    if (lane.isDone || lane.lane.isHalfFree()) ringProducer(this.#part, lane.index, WANT.room);
     else this.#tellLater(lane);
   }
 

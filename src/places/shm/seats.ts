@@ -1,18 +1,19 @@
 // Taking the seats of a handle's ends and leaving the mailbox, all under its lock; and recovering the seats of the dead.
 
 import { NaruError } from '../../errors/index.ts';
-import { CLOSED, HEADER, SEAT } from '../../ring/layout.ts';
+import { CLOSED, SEAT } from '../../ring/layout.ts';
 import { takeCensus } from '../../ring/census.ts';
-import { headerWord } from '../../ring/memory.ts';
 import {
-  chooseLane,
-  consumerSeat,
+  chooseProducerSeat,
   countSeats,
+  findConsumerSeat,
+  laneOf,
+  markLaneUsed,
   noteMembership,
   participantAt,
-  setConsumerSeat,
-  setLaneOwner,
+  setProducerSeat,
   stateOf,
+  takeConsumerSeat,
 } from '../../ring/participants.ts';
 import {
   closeFor,
@@ -27,6 +28,8 @@ import { isDead } from './fifo.ts';
 import { lockFolder, removeFolder, tryLockFolder } from './folder.ts';
 import { allocateLane, objectState } from './object.ts';
 import { closedError, ownMark, type Participation, ringAll } from './participation.ts';
+import type { TakenSeat } from './receiver.ts';
+import { subscribe } from './subscription.ts';
 
 /** The lock is only ever held for a few system calls; a stopped holder must not hang close() for ever. */
 const LOCK_WAIT_MS = 5_000;
@@ -36,37 +39,45 @@ export interface SeatTaken {
   readonly recovered: readonly Recovered[];
 }
 
-/** @throws NARU_LIMIT (no lane, no memory), NARU_CLOSED, NARU_PEER_GONE @returns the lane */
-export async function takeProducerSeat(part: Participation): Promise<SeatTaken & { lane: number }> {
+/** @throws NARU_LIMIT (no seat, no memory), NARU_CLOSED, NARU_PEER_GONE @returns the seat; its lane of level 0 has its memory */
+export async function claimProducerSeat(part: Participation): Promise<SeatTaken & { seat: number }> {
   return underLock(part, () => {
     const { memory, edges } = part;
     const recovered = recover(part);
     const { producers } = countSeats(memory);
     if (producers >= memory.geometry.maxProducers)
       throw limit(part, 'producer', producers, memory.geometry.maxProducers);
-    const lane = chooseLane(memory);
-    if (lane < 0) throw limit(part, 'undamaged lane', producers, memory.geometry.maxProducers);
-    allocateLane(part.object, lane, edges);
-    edges.failpoint('lane:allocated');
-    const used = Atomics.load(memory.words, headerWord(HEADER.lanesUsed));
-    if (lane >= used) Atomics.store(memory.words, headerWord(HEADER.lanesUsed), lane + 1);
-    setLaneOwner(memory, lane, ownMark(part));
+    const seat = chooseProducerSeat(memory);
+    if (seat < 0) throw limit(part, 'undamaged lane', producers, memory.geometry.maxProducers);
+    allocateLane(part.object, laneOf(memory, seat, 0), edges);
+    markLaneUsed(memory, seat, 0);
+    setProducerSeat(memory, seat, ownMark(part));
     edges.failpoint('lane:owned');
     announce(part);
-    return { lane, recovered };
+    return { seat, recovered };
   });
 }
 
-/** @throws NARU_LIMIT (there is a consumer), NARU_CLOSED, NARU_PEER_GONE */
-export async function takeConsumerSeat(part: Participation): Promise<SeatTaken> {
+/**
+ * @param from  where a consumer of a topic begins
+ * @throws NARU_LIMIT (all seats are taken), NARU_CLOSED, NARU_PEER_GONE
+ */
+export async function claimConsumerSeat(
+  part: Participation,
+  from: 'now' | 'start',
+): Promise<SeatTaken & TakenSeat> {
   return underLock(part, () => {
     const { memory, edges } = part;
     const recovered = recover(part);
-    if (consumerSeat(memory) !== 0) throw limit(part, 'consumer', 1, memory.geometry.maxConsumers);
-    setConsumerSeat(memory, ownMark(part));
+    const seat = findConsumerSeat(memory);
+    const { maxConsumers, mode } = memory.geometry;
+    if (seat < 0) throw limit(part, 'consumer', maxConsumers, maxConsumers);
+    const mark = ownMark(part);
+    const starts = mode === 'topic' ? subscribe(memory, seat, mark, from) : [];
+    if (mode !== 'topic') takeConsumerSeat(memory, seat, mark);
     edges.failpoint('consumer:seated');
     announce(part);
-    return { recovered };
+    return { seat, starts, recovered };
   });
 }
 
@@ -138,7 +149,7 @@ function leaveLocked(part: Participation): number {
   const { memory, slot, edges } = part;
   const self = participantAt(memory, slot);
   if (isCreator(memory, self)) closeFor(memory, CLOSED.closed);
-  vacate(memory, self, recoveryEdges(part.folder, edges));
+  vacate(memory, self, new Set([ownMark(part)]), recoveryEdges(part.folder, edges));
   recover(part);
   const isOver = closedError(memory, '') !== undefined || isAbandoned(memory);
   const undelivered = isOver ? (takeCensus(memory).bySender.get(part.identity) ?? 0) : 0;

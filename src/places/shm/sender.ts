@@ -1,20 +1,35 @@
-// The sending end: messages into this producer's own lane, receipts back, and waiting for room.
+// The sending end: messages into this producer's own lanes, one for each priority; receipts back, and waiting for room.
 
 import { NaruError } from '../../errors/index.ts';
 import type { Outgoing, Sender } from '../../mailbox/driver.ts';
-import { HEADER, LANE, RECORD_FLAG, WANT } from '../../ring/layout.ts';
-import { LaneWriter } from '../../ring/lane-writer.ts';
+import { HEADER, LANE, WANT } from '../../ring/layout.ts';
 import { headerWord, laneWord, type RingMemory } from '../../ring/memory.ts';
-import { laneOwner, noteMembership, setLaneOwner } from '../../ring/participants.ts';
-import { encodedSize, encodeEnvelope } from '../../wire/envelope.ts';
-import { closedError, isEnded, ownMark, type Participation, ringAll, ringConsumer } from './participation.ts';
-import { PendingReceipts } from './receipts.ts';
+import {
+  laneOf,
+  markLaneUsed,
+  noteMembership,
+  producerSeat,
+  setProducerSeat,
+} from '../../ring/participants.ts';
+import { encodedSize } from '../../wire/envelope.ts';
+import { allocateLane } from './object.ts';
+import {
+  closedError,
+  isEnded,
+  ownMark,
+  type Participation,
+  ringAll,
+  ringConsumers,
+} from './participation.ts';
+import { later } from './receipts.ts';
+import { SendingLane } from './sending-lane.ts';
 import type { WaitingEnd } from './waiter.ts';
 
 /** What a sender tells its driver. */
 export interface SenderEvents {
   writable(): void;
   closed(sender: ShmSender): void;
+  dropped(reason: 'nobody', count: number): void;
   readonly housekeeping: () => void;
 }
 
@@ -24,22 +39,27 @@ const ENDED_WORD = headerWord(HEADER.ended);
 export class ShmSender implements Sender, WaitingEnd {
   readonly #part: Participation;
   readonly #memory: RingMemory;
-  readonly #writer: LaneWriter;
-  readonly #receipts: PendingReceipts;
+  readonly #seat: number;
   readonly #events: SenderEvents;
+  /** By priority; a lane takes its memory when the first message of its priority comes. */
+  readonly #lanes: (SendingLane | undefined)[];
   readonly #faultWord: number;
+  /** The lane in which a message found no room. */
+  #blocked: SendingLane | undefined;
+  #receipts = 0;
   #isWaiting = false;
   #isOversized = false;
   #isClosed = false;
 
-  /** @param lane  a lane whose owner is already this handle, under the mailbox's lock */
-  constructor(part: Participation, lane: number, events: SenderEvents) {
+  /** @param seat  a producer's seat whose owner is already this handle, under the mailbox's lock */
+  constructor(part: Participation, seat: number, events: SenderEvents) {
     this.#part = part;
     this.#memory = part.memory;
-    this.#writer = new LaneWriter(part.memory, lane, Buffer.from(part.identity, 'latin1'));
-    this.#receipts = new PendingReceipts(part.memory, this.#writer);
+    this.#seat = seat;
     this.#events = events;
-    this.#faultWord = laneWord(lane, LANE.fault);
+    this.#lanes = Array.from({ length: part.memory.geometry.levels });
+    this.#faultWord = laneWord(laneOf(part.memory, seat, 0), LANE.fault);
+    this.#lane(0);
     part.waiter.add(this);
   }
 
@@ -59,7 +79,7 @@ export class ShmSender implements Sender, WaitingEnd {
     const waited = this.#isWaiting;
     this.#isWaiting = index < batch.length;
     // Who sleeps already must say that it wants receipts too, or nobody rings for them.
-    if (this.#isWaiting || this.#receipts.count > 0) this.#part.waiter.arm();
+    if (this.#isWaiting || this.#receipts > 0) this.#part.waiter.arm();
     else if (waited) this.#part.waiter.disarm();
     return index - from;
   }
@@ -86,17 +106,17 @@ export class ShmSender implements Sender, WaitingEnd {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#part.waiter.remove(this);
-    this.#receipts.fail(this.#closedHere());
+    this.fail(this.#closedHere());
     this.#events.closed(this);
     if (this.#part.health.error !== undefined) return;
-    if (laneOwner(this.#memory, this.#writer.lane) === ownMark(this.#part))
-      setLaneOwner(this.#memory, this.#writer.lane, 0);
+    if (producerSeat(this.#memory, this.#seat) === ownMark(this.#part))
+      setProducerSeat(this.#memory, this.#seat, 0);
     noteMembership(this.#memory);
     ringAll(this.#part, this.#part.slot);
   }
 
   wants(): number {
-    return (this.#isWaiting ? WANT.room : 0) | (this.#receipts.count > 0 ? WANT.receipts : 0);
+    return (this.#isWaiting ? WANT.room : 0) | (this.#receipts > 0 ? WANT.receipts : 0);
   }
 
   holdsProcess(): boolean {
@@ -104,15 +124,17 @@ export class ShmSender implements Sender, WaitingEnd {
   }
 
   isReady(last: boolean): boolean {
-    if (this.#receipts.count > 0 && this.#receipts.hasNews()) return true;
+    if (this.#receipts > 0 && this.#lanes.some((lane) => lane?.receipts.hasNews())) return true;
     if (!this.#isWaiting) return false;
-    if (this.#isOversized || this.#isDamaged()) return true;
-    return last ? this.#writer.hasRoom() : this.#writer.hasMuchRoom();
+    const lane = this.#blocked;
+    return this.#isOversized || lane === undefined || lane.isDamaged || lane.hasRoom(last);
   }
 
   wake(): void {
-    if (this.#receipts.count > 0 && this.#part.health.error === undefined)
-      this.#receipts.resolve(this.#writer.loadHead());
+    if (this.#receipts > 0 && this.#part.health.error === undefined) {
+      for (const lane of this.#lanes) lane?.answer();
+      this.#countReceipts();
+    }
     if (!this.#isWaiting) return;
     this.#isWaiting = false;
     this.#events.writable();
@@ -120,51 +142,85 @@ export class ShmSender implements Sender, WaitingEnd {
 
   /** The mailbox is gone: nothing that waits for a receipt will get one. */
   fail(error: Error): void {
-    this.#receipts.fail(error);
+    for (const lane of this.#lanes) lane?.receipts.fail(error);
+    this.#receipts = 0;
   }
 
   #put(message: Outgoing): boolean {
-    const size = encodedSize(message);
-    if (size > this.#writer.maxPayloadBytes) {
+    const lane = this.#lane(message.fields?.priority ?? 0);
+    if (encodedSize(message) > lane.maxPayloadBytes) {
       this.#isOversized = true;
       return false;
     }
-    const flags =
-      (message.done === undefined ? 0 : RECORD_FLAG.receipt) |
-      (message.fields?.ttlMs === undefined ? 0 : RECORD_FLAG.ttl);
-    let at = this.#writer.reserve(size, flags);
-    if (at < 0) {
-      if (!this.#findRoom()) return false;
-      at = this.#writer.reserve(size, flags);
-      if (at < 0) return false;
+    if (lane.isUnheard) {
+      this.#drop(message);
+      return true;
     }
-    encodeEnvelope(message, this.#memory.bytes, this.#memory.view, at);
-    if (message.done !== undefined) this.#receipts.add(at, this.#writer.position, message.done);
+    if (!lane.put(message) && !this.#putAfterPublishing(lane, message)) {
+      this.#blocked = lane;
+      return false;
+    }
+    if (message.done !== undefined) this.#receipts += 1;
     return true;
   }
 
-  /** Looks how far the consumer got. Receipts first: what is free will be written over. */
-  #findRoom(): boolean {
-    const head = this.#writer.loadHead();
-    if (this.#receipts.count > 0) this.#receipts.resolve(head);
-    if (this.#writer.admit(head)) return true;
-    throw this.#damaged();
+  /** A producer that may write over anything can do so with what it has published only. */
+  #putAfterPublishing(lane: SendingLane, message: Outgoing): boolean {
+    if (!this.#memory.geometry.lossy || !lane.isPending) return false;
+    this.#publish();
+    return lane.put(message);
+  }
+
+  /** @throws NARU_LIMIT  no memory for the lane */
+  #lane(level: number): SendingLane {
+    const known = this.#lanes[level];
+    if (known !== undefined) return known;
+    const index = laneOf(this.#memory, this.#seat, level);
+    allocateLane(this.#part.object, index, this.#part.edges);
+    this.#part.edges.failpoint('lane:allocated');
+    markLaneUsed(this.#memory, this.#seat, level);
+    const lane = new SendingLane(this.#part, index);
+    this.#lanes[level] = lane;
+    return lane;
   }
 
   #publish(): void {
     const { edges } = this.#part;
     edges.failpoint('offer:before-tail');
-    this.#writer.publish();
+    for (const lane of this.#lanes) if (lane?.isPending === true) lane.publish();
     edges.failpoint('offer:after-tail');
-    ringConsumer(this.#part, WANT.messages);
+    ringConsumers(this.#part);
     edges.failpoint('offer:after-ring');
   }
 
+  #drop(message: Outgoing): void {
+    this.#events.dropped('nobody', 1);
+    const { text } = this.#part;
+    if (message.done !== undefined)
+      later(
+        message.done,
+        new NaruError('NARU_NO_CONSUMER', `${text}: nobody was there to receive it`, { mailbox: text }),
+      );
+  }
+
   #undo(batch: readonly Outgoing[], from: number, to: number): void {
-    this.#writer.abandon();
-    let receipts = 0;
-    for (let index = from; index < to; index += 1) if (batch[index]?.done !== undefined) receipts += 1;
-    this.#receipts.forgetLast(receipts);
+    for (const lane of this.#lanes) {
+      if (lane?.isPending !== true) continue;
+      let receipts = 0;
+      for (let index = from; index < to; index += 1) {
+        const message = batch[index] as Outgoing;
+        if (message.done !== undefined && this.#lanes[message.fields?.priority ?? 0] === lane) receipts += 1;
+      }
+      lane.abandon();
+      lane.receipts.forgetLast(receipts);
+    }
+    this.#countReceipts();
+  }
+
+  #countReceipts(): void {
+    let count = 0;
+    for (const lane of this.#lanes) count += lane?.receipts.count ?? 0;
+    this.#receipts = count;
   }
 
   #checkOpen(): void {
@@ -174,7 +230,7 @@ export class ShmSender implements Sender, WaitingEnd {
     const { words } = memory;
     // Plain loads: nothing is ordered by them, a value that is a moment old is as good, and an atomic load is a call each.
     const isOpen = words[CLOSED_WORD] === 0 && words[ENDED_WORD] === 0 && words[this.#faultWord] === 0;
-    if (!isOpen) this.#refuse();
+    if (!isOpen || this.#lanes.length > 1) this.#refuse();
   }
 
   #refuse(): void {
@@ -187,11 +243,7 @@ export class ShmSender implements Sender, WaitingEnd {
         mailbox: text,
       });
     }
-    if (this.#isDamaged()) throw this.#damaged();
-  }
-
-  #isDamaged(): boolean {
-    return Atomics.load(this.#memory.words, this.#faultWord) !== 0;
+    for (const lane of this.#lanes) if (lane?.isDamaged === true) throw lane.damaged();
   }
 
   #isOver(): boolean {
@@ -204,20 +256,12 @@ export class ShmSender implements Sender, WaitingEnd {
     return new NaruError('NARU_CLOSED', `${text}: this producer was closed`, { place: 'shm', mailbox: text });
   }
 
-  #damaged(): NaruError {
-    const { text } = this.#part;
-    return new NaruError(
-      'NARU_CORRUPT',
-      `${text}: lane ${this.#writer.lane} is damaged and out of use; open the mailbox again to get another lane, and find out who wrote into it`,
-      { place: 'shm', mailbox: text },
-    );
-  }
-
   #tooLarge(message: Outgoing): NaruError {
     const { text } = this.#part;
+    const lane = this.#lane(message.fields?.priority ?? 0);
     return new NaruError(
       'NARU_TOO_LARGE',
-      `${text}: a message of ${encodedSize(message)} bytes with its headers, the limit is ${this.#writer.maxPayloadBytes}; ` +
+      `${text}: a message of ${encodedSize(message)} bytes with its headers, the limit is ${lane.maxPayloadBytes}; ` +
         'send less, or make the mailbox with a larger capacityBytes or slotBytes',
       { place: 'shm', mailbox: text },
     );

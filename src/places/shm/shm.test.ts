@@ -14,7 +14,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Delivery, Outgoing } from '../../mailbox/driver.ts';
 import { open } from '../../open.ts';
-import { recordBytes } from '../../ring/lane-writer.ts';
+import { recordBytes } from '../../ring/record.ts';
 import { HEADER, LANE } from '../../ring/layout.ts';
 import { laneWord } from '../../ring/memory.ts';
 import { listMailboxes, removeMailbox } from './leftovers.ts';
@@ -63,16 +63,18 @@ describe('creating and adopting', () => {
     await expect(open('shm://m', { owner: 'system' })).rejects.toMatchObject({
       message: expect.stringContaining('owner: asked system, is users'),
     });
-    await using same = await open('shm://m', { capacityBytes: 1024 * 1024, relation: 'N:1', owner: 'users' });
+    await using same = await open('shm://m', { capacityBytes: 1024 * 1024, relation: 'N:N', owner: 'users' });
     expect(same.created).toBe(false);
   });
 
   test('what shm cannot do is refused before anything is made', async () => {
-    for (const url of ['shm://m?deliver=all', 'shm://m?depth=10'])
+    for (const url of ['shm://m?full=drop-oldest', 'shm://m?depth=10', 'shm://m?retain=3'])
       await expect(open(url)).rejects.toMatchObject({ code: 'NARU_UNSUPPORTED' });
     await expect(open('shm://m', { frame: 'lines' })).rejects.toMatchObject({ code: 'NARU_UNSUPPORTED' });
     await expect(open('shm://m', { tls: {} })).rejects.toMatchObject({ code: 'NARU_UNSUPPORTED' });
-    await expect(open('shm://m', { relation: 'N:N' })).rejects.toMatchObject({ code: 'NARU_UNSUPPORTED' });
+    await expect(open('shm://m', { deliver: 'all', priorities: 2 })).rejects.toMatchObject({
+      code: 'NARU_UNSUPPORTED',
+    });
     for (const url of [
       'shm://../x',
       'shm://',
@@ -320,7 +322,10 @@ describe('receipts', () => {
     await until(() => answers[0] === undefined, 'the first receipt comes');
     expect(answers.slice(1)).toEqual(['none', 'none']);
     receiver.received(out[2] as Delivery);
-    await until(() => answers[2] === undefined, 'the others come');
+    await until(() => answers[2] === undefined, 'the third comes, though the second is not received yet');
+    expect(answers[1]).toBe('none');
+    receiver.received(out[1] as Delivery);
+    await until(() => answers[1] === undefined, 'the second comes');
     expect(answers).toEqual([undefined, undefined, undefined]);
     expect((await peer.driver.stats()).extra['safetyWakeups']).toBe(0);
   });

@@ -1,0 +1,166 @@
+// The producer's side of a topic's lane: how far it may write over what lies there. The floor is the oldest position whose
+// messages are whole; only the lane's producer moves it, and it keeps the number of the message there beside it, so that a
+// consumer that fell behind can tell how many it missed.
+//
+// Order of the stores: floorNext, ordinal, floor, ordinalDone. While the two ordinals differ, a move is under way, or its
+// producer died in it: then floorNext and ordinal are the valid pair, and the next producer of the lane ends the move.
+
+import * as L from './layout.ts';
+import { cursorWord, headerWord, laneWord, type RingMemory } from './memory.ts';
+import { distance, HEAD_IDENTITY, LaneRecords, passIdentity } from './record.ts';
+
+/** The floor moves at least so much at a time (a share of the lane), so that moving it costs little for each message. */
+const STEP_SHARE = 8;
+/** What is kept for late consumers may take half of the lane; beyond that, room for new messages comes first. */
+const RETAIN_SHARE = 2;
+
+/** A position and the number of the first message from there on. */
+export interface Floor {
+  readonly position: number;
+  readonly ordinal: number;
+}
+
+/** The floor of a lane as anybody may read it. */
+export function readFloor(memory: RingMemory, lane: number): Floor {
+  const at = (field: number): number => Atomics.load(memory.words, laneWord(lane, field));
+  for (;;) {
+    const done = at(L.LANE.ordinalDone);
+    const ordinal = at(L.LANE.ordinal);
+    const position = at(done === ordinal ? L.LANE.head : L.LANE.floorNext);
+    if (at(L.LANE.ordinal) === ordinal && at(L.LANE.ordinalDone) === done) return { position, ordinal };
+  }
+}
+
+export class TopicFloor {
+  readonly #memory: RingMemory;
+  readonly #words: Int32Array;
+  readonly #lane: number;
+  readonly #records: LaneRecords;
+  readonly #units: number;
+  readonly #failpoint: (name: string) => void;
+  #position: number;
+  #ordinal: number;
+  /** Messages published into this lane, modulo 2^32. */
+  #published: number;
+
+  /** Ends what a producer before this one left undone. */
+  constructor(memory: RingMemory, lane: number, failpoint: (name: string) => void) {
+    this.#memory = memory;
+    this.#words = memory.words;
+    this.#lane = lane;
+    this.#records = new LaneRecords(memory, lane);
+    this.#units = memory.geometry.laneBytes / L.UNIT_BYTES;
+    this.#failpoint = failpoint;
+    const { position, ordinal } = readFloor(memory, lane);
+    this.#position = position;
+    this.#ordinal = ordinal;
+    this.#store(L.LANE.head, position);
+    this.#store(L.LANE.ordinalDone, ordinal);
+    this.#published = (ordinal + this.#countFrom(position)) | 0;
+  }
+
+  /** Notes that so many messages were published. */
+  published(count: number): void {
+    this.#published = (this.#published + count) | 0;
+  }
+
+  /** Whether a consumer is there for whom a lossless topic keeps what it has not read. */
+  hasConsumers(): boolean {
+    return Atomics.load(this.#words, headerWord(L.HEADER.consumerMask)) !== 0;
+  }
+
+  /** How far everything could be written over, without moving anything: for looking whether it is worth waking up. */
+  limit(tail: number): number {
+    return this.#memory.geometry.lossy ? tail : this.#slowest(tail);
+  }
+
+  /**
+   * Makes room, if the consumers allow it.
+   *
+   * @param tail       position after the last published record
+   * @param needUnits  units that must be free behind `write`
+   * @param write      position after the last reserved record
+   * @returns position before which everything may be written over
+   */
+  makeRoom(tail: number, needUnits: number, write: number): number {
+    const { lossy } = this.#memory.geometry;
+    const wanted = Math.max(needUnits, this.#units / STEP_SHARE);
+    const target = (write - this.#units + wanted) | 0;
+    const bound = lossy ? tail : this.#slowest(tail);
+    const retainFrom = (tail - this.#units / RETAIN_SHARE) | 0;
+    this.#moveTo(target, bound, retainFrom);
+    // SYNC: topic seat. A consumer that came between the look at the cursors and the store of the floor sees the floor, or is
+    // seen here.
+    if (lossy) return this.#position;
+    const slowest = this.#slowest(tail);
+    return distance(slowest, this.#position) < 0 ? slowest : this.#position;
+  }
+
+  #moveTo(target: number, bound: number, retainFrom: number): void {
+    const { retain } = this.#memory.geometry;
+    let position = this.#position;
+    let ordinal = this.#ordinal;
+    while (distance(target, position) > 0 && distance(bound, position) > 0) {
+      const flags = this.#records.flags(position);
+      const units = this.#records.units(position, flags, distance(bound, position));
+      if (units === 0) break;
+      const kind = flags & L.RECORD_KIND_MASK;
+      const isKept = distance(this.#published, ordinal) <= retain && distance(retainFrom, position) <= 0;
+      if (isKept && kind === L.RECORD_KIND.message) break;
+      if (kind === L.RECORD_KIND.identity) {
+        this.#storeFloor(position, ordinal);
+        const text = this.#records.identityBytes(position);
+        passIdentity(this.#memory, this.#lane, HEAD_IDENTITY, position, text, this.#failpoint);
+      }
+      if (kind === L.RECORD_KIND.message) ordinal = (ordinal + 1) | 0;
+      position = (position + units) | 0;
+    }
+    this.#storeFloor(position, ordinal);
+  }
+
+  #storeFloor(position: number, ordinal: number): void {
+    if (position === this.#position) return;
+    this.#store(L.LANE.floorNext, position);
+    this.#store(L.LANE.ordinal, ordinal);
+    this.#failpoint('floor:ordinal-stored');
+    // SYNC: overrun. Before anything is written over: pairs with the load after the copy in LaneReader.
+    this.#store(L.LANE.head, position);
+    this.#failpoint('floor:stored');
+    this.#store(L.LANE.ordinalDone, ordinal);
+    this.#position = position;
+    this.#ordinal = ordinal;
+  }
+
+  /** The least of all cursors; the tail when nobody is there. */
+  #slowest(tail: number): number {
+    const { geometry } = this.#memory;
+    let slowest = tail;
+    for (
+      let mask = Atomics.load(this.#words, headerWord(L.HEADER.consumerMask));
+      mask !== 0;
+      mask &= mask - 1
+    ) {
+      const consumer = 31 - Math.clz32(mask & -mask);
+      const cursor = Atomics.load(this.#words, cursorWord(geometry, consumer, this.#lane));
+      if (distance(slowest, cursor) > 0) slowest = cursor;
+    }
+    return slowest;
+  }
+
+  #countFrom(from: number): number {
+    const tail = Atomics.load(this.#words, laneWord(this.#lane, L.LANE.tail));
+    let count = 0;
+    for (let position = from; position !== tail; ) {
+      const flags = this.#records.flags(position);
+      const units = this.#records.units(position, flags, distance(tail, position));
+      if (units === 0) break;
+      if ((flags & L.RECORD_KIND_MASK) === L.RECORD_KIND.message) count += 1;
+      position = (position + units) | 0;
+    }
+    return count;
+  }
+
+  #store(field: number, value: number): void {
+    Atomics.store(this.#words, laneWord(this.#lane, field), value);
+  }
+}
