@@ -69,6 +69,11 @@ export class Outbox {
     return this.#settings.full === 'fail' || this.#settings.full === 'drop-newest';
   }
 
+  /** A message that finds no room is dropped and counted. */
+  get dropsNewest(): boolean {
+    return this.#settings.full === 'drop-newest';
+  }
+
   get dropped(): Readonly<Record<string, number>> {
     return this.#dropped;
   }
