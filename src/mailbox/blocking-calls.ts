@@ -33,6 +33,7 @@ export class BlockingCalls<T> {
   /** Comes back when the message was taken, or dropped as the drop policy says. */
   send(sender: Sender, data: unknown, options: SendOptions | undefined): void {
     const { mailbox, outbox, sending, checkOpen } = this.#settings;
+    if (outbox.hasClaim) throw this.#waitsForItself();
     const blocked = new BlockingWait(options?.timeoutMs, mailbox);
     while (!sending.offer(sender, data, options)) {
       if (outbox.dropsNewest) return;
@@ -41,6 +42,16 @@ export class BlockingCalls<T> {
       // Sends of this handle that wait in the event loop, which does not turn now, come first.
       outbox.flush();
     }
+  }
+
+  /** Behind a claim of this very thread a send would block for ever. */
+  #waitsForItself(): NaruError {
+    const { mailbox } = this.#settings;
+    return new NaruError(
+      'NARU_INVALID_ARGUMENT',
+      `${mailbox}: sendSync() would wait for the open claim of this handle; commit or abort it first`,
+      { mailbox },
+    );
   }
 
   receive(receiver: Receiver, timeoutMs: number | undefined): Message<T> {

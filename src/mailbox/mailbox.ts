@@ -4,6 +4,7 @@
 import { inspect } from 'node:util';
 import { NaruError } from '../errors/index.ts';
 import type { Capabilities, Feature } from './capabilities.ts';
+import type { Claim, Claims } from './claim.ts';
 import type { BlockingCalls } from './blocking-calls.ts';
 import { Consumption, type ConsumeOptions, type Handler } from './consume.ts';
 import type { DeadLetter } from './dead-letter.ts';
@@ -25,10 +26,10 @@ import type { Receipt, SendManyResult } from './receipt.ts';
 import type { Receiving } from './receiving.ts';
 import { waitForPeers, type ReadyOptions } from './ready.ts';
 import type { Requests } from './requests.ts';
-import { sendMany } from './send-many.ts';
 import type { Sending } from './sending.ts';
 import type { CloseOptions, CloseResult, MailboxSetup } from './setup.ts';
 import { addCounters, type MailboxStats } from './stats.ts';
+import type { MessageView, Views } from './view.ts';
 import { atMost, checkLimits, type WaitLimits } from './waiting.ts';
 
 /** Giving back seats and ports may take so long even where nothing is left to flush, in milliseconds. */
@@ -54,6 +55,8 @@ export class Mailbox<In = unknown, Out = In, Has extends Feature = Feature> impl
   readonly #sending: Sending;
   readonly #receiving: Receiving<Out>;
   readonly #blocking: BlockingCalls<Out>;
+  readonly #claims: Claims;
+  readonly #views: Views;
   readonly #isAuto: boolean;
   readonly #consumptions = new Set<Consumption<Out>>();
   readonly #peerWaits = new Set<() => void>();
@@ -78,6 +81,8 @@ export class Mailbox<In = unknown, Out = In, Has extends Feature = Feature> impl
     this.#sending = parts.sending;
     this.#receiving = parts.receiving;
     this.#blocking = parts.blocking;
+    this.#claims = parts.claims;
+    this.#views = parts.views;
     this.#isAuto = parts.isAuto;
     this.#bind(setup.hooks);
     // structuredClone() and postMessage() would make an empty object of a handle: this own property makes them throw.
@@ -164,6 +169,42 @@ export class Mailbox<In = unknown, Out = In, Has extends Feature = Feature> impl
   }
 
   /**
+   * Room for a message of `sizeBytes` bytes that is written in place, waiting while the mailbox is full: fill `claim.data`, then
+   * `claim.commit()`. The body is what was written, without codec and schema. Until the claim ends, the handle's other sends and
+   * claims wait behind it.
+   *
+   * @param options  as those of `send()`, but no receipt can be waited for
+   * @throws NARU_TIMEOUT, NARU_FULL, NARU_OVERLOADED, NARU_NO_CONSUMER  there was no room, or nobody
+   * @throws NARU_TOO_LARGE  `sizeBytes` is over the limit: see `maxMessageBytes`
+   * @throws NARU_UNSUPPORTED, NARU_INVALID_ARGUMENT, NARU_CLOSED, NARU_PEER_GONE, NARU_LIMIT
+   */
+  claim(...args: Needs<'claim', Has, [sizeBytes: number, options?: SendOptions<Has>]>): Promise<Claim> {
+    const given = args as readonly unknown[];
+    const options = given[1] as SendOptions | undefined;
+    try {
+      this.#checkOpen();
+      this.#encoder.require('claim', 'claim()');
+      checkLimits(options, this.#text);
+      return this.#claims.claim(given[0] as number, options);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  /**
+   * The same if there is room now and no other claim of this handle is open. Never waits.
+   *
+   * @returns undefined when there is not (also where a drop policy would drop the message)
+   * @throws as `claim()`; NARU_INVALID_ARGUMENT when the handle has no producer's seat yet: see `trySend()`
+   */
+  tryClaim(...args: Needs<'claim', Has, [sizeBytes: number, options?: SendOptions<Has>]>): Claim | undefined {
+    const sender = this.#attached(this.#outbox.attached, 'producer', 'claim', 'tryClaim()');
+    // Indexed as in trySend().
+    const given = args as readonly unknown[];
+    return this.#claims.tryClaim(sender, given[0] as number, given[1] as SendOptions | undefined);
+  }
+
+  /**
    * Sends many messages in order, waiting for room as needed.
    *
    * @throws as `send()`; the error's `partial` says what was sent, what is unknown and what was not sent, in list order
@@ -174,22 +215,7 @@ export class Mailbox<In = unknown, Out = In, Has extends Feature = Feature> impl
   ): Promise<SendManyResult> {
     this.#checkOpen();
     checkLimits(options, this.#text);
-    const sender = await this.#outbox.attach(options);
-    const confirm = this.#sending.wantedConfirm(options as SendOptions | undefined);
-    const source = {
-      sender,
-      outbox: this.#outbox,
-      encoder: this.#encoder,
-      diagnostics: this.#diagnostics,
-      confirm,
-      mailbox: this.#text,
-    };
-    return await sendMany(
-      source,
-      list,
-      options as SendOptions | undefined,
-      confirm ?? this.#driver.facts.offered,
-    );
+    return await this.#sending.sendMany(list, options as SendOptions | undefined);
   }
 
   /**
@@ -227,6 +253,36 @@ export class Mailbox<In = unknown, Out = In, Has extends Feature = Feature> impl
     const [limits] = args as [{ readonly timeoutMs?: number } | undefined];
     const receiver = this.#attached(this.#intake.attached, 'consumer', 'waitSync', 'receiveSync()');
     return this.#blocking.receive(receiver, limits?.timeoutMs);
+  }
+
+  /**
+   * Takes the oldest message to be read where it lies, waiting until one comes. Without codec and schema; settled by hand.
+   *
+   * @throws NARU_TIMEOUT, NARU_CLOSED (closed or ended), NARU_LIMIT
+   * @throws NARU_UNSUPPORTED  the place has no views, or this mailbox may overwrite what a consumer reads (a topic with
+   *   `full: 'drop-oldest'`)
+   */
+  receiveView(...args: Needs<'views', Has, [limits?: WaitLimits]>): Promise<MessageView> {
+    const limits = ((args as readonly unknown[])[0] ?? {}) as WaitLimits;
+    try {
+      this.#checkOpen();
+      this.#encoder.require('views', 'receiveView()');
+      checkLimits(limits, this.#text);
+      return this.#views.receive(limits);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  /**
+   * The same if a message is there. Never waits.
+   * @throws as `receiveView()`; NARU_INVALID_ARGUMENT when the handle has no consumer's seat yet: see `tryReceive()`
+   */
+  tryReceiveView(...args: Needs<'views', Has, []>): MessageView | undefined;
+  tryReceiveView(): MessageView | undefined {
+    return this.#views.tryReceive(
+      this.#attached(this.#intake.attached, 'consumer', 'views', 'tryReceiveView()'),
+    );
   }
 
   /**

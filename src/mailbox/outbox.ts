@@ -1,5 +1,5 @@
-// The sending half of a handle: order among waiting sends, what to do when there is no room or nobody there, and waiting
-// for a receipt. Knows envelopes, not data: encoding is in mailbox.ts.
+// The sending half of a handle: order among waiting sends and claims, what to do when there is no room or nobody there. Knows
+// envelopes, not data: encoding is in outgoing.ts, what a claim is in claim.ts.
 
 import { NaruError } from '../errors/index.ts';
 import type { Confirm } from './capabilities.ts';
@@ -26,12 +26,32 @@ export interface OutboxSettings {
   readonly maxWaiting: number;
 }
 
-/** Messages of one call that wait for room, in order. */
-interface WaitingSend {
-  readonly batch: readonly Outgoing[];
+/** What one call wants to send. */
+interface Attempt {
+  /** Messages in all. */
+  readonly count: number;
+  /** How many of them were taken. */
   from: number;
+  /** Goes on where it stands. @returns how many were taken */
+  readonly offer: (sender: Sender, from: number) => number;
+  /** It wants room for a message that is yet to be written. */
+  readonly isClaim: boolean;
+}
+
+/** A call that waits for room, in its turn. */
+interface WaitingSend extends Attempt {
   readonly taken: () => void;
   readonly failed: (error: unknown) => void;
+}
+
+/** A claim, as far as the order of sends goes. */
+export interface ClaimSlot {
+  /** Asks the place for room. @returns false when there is none */
+  open(sender: Sender): boolean;
+  /** A policy says that its message is to be dropped: there is room without the place. */
+  openToDrop(reason: string): void;
+  /** It is open, and its seat or its handle goes. */
+  end(error: Error): void;
 }
 
 /** What became of an attempt to send without waiting. */
@@ -47,6 +67,8 @@ export class Outbox {
   #waiting: WaitingSend[] = [];
   #waitingMessages = 0;
   #toldFull = false;
+  /** The open claim: everything else of this handle waits behind it, or its message could not keep its place. */
+  #claim: ClaimSlot | undefined;
   #flushing = false;
   #flushAgain = false;
   #idle: (() => void)[] = [];
@@ -78,6 +100,10 @@ export class Outbox {
     return this.#dropped;
   }
 
+  get hasClaim(): boolean {
+    return this.#claim !== undefined;
+  }
+
   /** The attached end, for synchronous use. @throws NARU_INVALID_ARGUMENT when there is none yet */
   get attached(): Sender | undefined {
     return this.#seat.end;
@@ -94,6 +120,7 @@ export class Outbox {
     const sender = await this.#seat.leave();
     if (sender === undefined) return;
     this.#rejectAll(this.#disconnected());
+    this.#endClaim(this.#disconnected());
     await sender.close();
   }
 
@@ -102,9 +129,12 @@ export class Outbox {
    * @param mayAsk  where only the place knows whether there is room, and the answer matters: `ask` (sender.poll) before giving up
    */
   offerOne(sender: Sender, message: Outgoing, mayAsk = false): Offered {
+    // Not full: the claim's message goes first, whatever the policy for a full mailbox.
+    if (this.#claim !== undefined) return 'full';
     if (this.#waitingMessages > 0) return this.#noRoom();
     const absent = this.#nobody();
-    if (absent !== 'present') return absent;
+    if (absent === 'drop') return this.#drop('nobody');
+    if (absent === 'wait') return 'full';
     this.#single[0] = message;
     if (sender.offer(this.#single, 0) === 1) {
       this.sent += 1;
@@ -128,15 +158,62 @@ export class Outbox {
     onPartial: (taken: number) => void,
   ): Promise<void> | undefined {
     let from = 0;
-    if (this.#waitingMessages === 0 && !this.#mustWaitForSomebody()) {
+    if (this.#isFirst && !this.#mustWaitForSomebody()) {
       from = sender.offer(batch, 0);
       this.sent += from;
       if (from === batch.length) return undefined;
     }
-    if (limits.timeoutMs === 0 && sender.poll !== undefined && this.#waitingMessages === 0) {
+    if (limits.timeoutMs === 0 && sender.poll !== undefined && this.#isFirst) {
       return this.#askOnce(sender, batch, from, limits, onPartial);
     }
-    return this.#wait(batch, from, limits, onPartial);
+    return this.#wait(attemptOf(batch, from), limits, onPartial);
+  }
+
+  /**
+   * Opens a claim if there is room now and nothing waits before it.
+   * @throws NARU_FULL, NARU_NO_CONSUMER  as the policies say
+   */
+  tryClaim(sender: Sender, claim: ClaimSlot): boolean {
+    if (this.#claim !== undefined || this.#nobody() !== 'present') return false;
+    if (this.#isFirst && this.#open(sender, claim)) return true;
+    this.#giveUp(sender);
+    if (this.#settings.full === 'fail') throw this.#fullError();
+    return false;
+  }
+
+  /**
+   * Opens a claim, waiting for room as long as the limits allow.
+   *
+   * @returns undefined when it is open at once, else a promise of it
+   * @throws NARU_TIMEOUT, NARU_FULL, NARU_NO_CONSUMER, NARU_OVERLOADED, the signal's reason
+   */
+  claim(sender: Sender, claim: ClaimSlot, limits: WaitLimits): Promise<void> | undefined {
+    if (this.#claim === undefined) {
+      const absent = this.#nobody();
+      if (absent === 'present') {
+        if (this.#isFirst && this.#open(sender, claim)) return undefined;
+        if (this.#settings.full === 'fail') throw this.#fullError();
+      }
+      const reason =
+        absent === 'drop' ? 'nobody' : absent === 'present' && this.dropsNewest ? 'full' : undefined;
+      if (reason !== undefined) {
+        this.#giveUp(sender);
+        claim.openToDrop(reason);
+        this.#claim = claim;
+        return undefined;
+      }
+    }
+    const offer = (end: Sender): number => (this.#open(end, claim) ? 1 : 0);
+    return this.#wait({ count: 1, from: 0, offer, isClaim: true }, limits, () => undefined);
+  }
+
+  /** The open claim was committed or aborted: what waits behind it goes on. */
+  letGo(outcome: 'sent' | 'aborted' | { readonly dropped: string }): void {
+    this.#claim = undefined;
+    if (outcome === 'sent') this.sent += 1;
+    else if (outcome !== 'aborted') this.#drop(outcome.dropped);
+    if (this.#waiting.length > 0) this.flush();
+    else if (this.#idle.length > 0) this.#tellIdle();
   }
 
   /** The driver says there may be room, or a consumer came. It may say so from inside offer(): then once more, afterwards. */
@@ -154,29 +231,36 @@ export class Outbox {
 
   #flushOnce(sender: Sender): void {
     for (let head = this.#waiting[0]; head !== undefined; head = this.#waiting[0]) {
+      if (this.#claim !== undefined) return;
       const taken = this.#offerWaiting(sender, head);
       if (taken < 0) continue;
       head.from += taken;
-      this.sent += taken;
+      // A claim counts when it is committed.
+      if (!head.isClaim) this.sent += taken;
       this.#waitingMessages -= taken;
-      if (head.from < head.batch.length) return;
+      if (head.from < head.count) {
+        this.#tellFull();
+        return;
+      }
       this.#remove(head);
       head.taken();
     }
     this.#toldFull = false;
   }
 
-  /** Rejects everything that waits and everything that comes. @returns messages that were still waiting */
+  /** Rejects everything that waits and everything that comes; aborts the open claim. @returns messages that were still waiting */
   close(error: Error): number {
-    const left = this.#waitingMessages;
+    let left = 0;
+    for (const { isClaim, count, from } of this.#waiting) if (!isClaim) left += count - from;
     this.#closed = error;
     this.#rejectAll(error);
+    this.#endClaim(error);
     return left;
   }
 
-  /** Resolves when no send waits any more. */
+  /** Resolves when no send waits and no claim is open any more. */
   whenIdle(): Promise<void> {
-    if (this.#waiting.length === 0) return Promise.resolve();
+    if (this.#waiting.length === 0 && this.#claim === undefined) return Promise.resolve();
     return new Promise((resolve) => {
       this.#idle.push(resolve);
     });
@@ -191,19 +275,14 @@ export class Outbox {
   ): Promise<void> {
     await sender.poll?.(batch[from] as Outgoing);
     let taken = 0;
-    if (this.#waitingMessages === 0 && !this.#mustWaitForSomebody()) taken = sender.offer(batch, from);
+    if (this.#isFirst && !this.#mustWaitForSomebody()) taken = sender.offer(batch, from);
     this.sent += taken;
-    if (from + taken < batch.length) await this.#wait(batch, from + taken, limits, onPartial);
+    if (from + taken < batch.length) await this.#wait(attemptOf(batch, from + taken), limits, onPartial);
   }
 
-  #wait(
-    batch: readonly Outgoing[],
-    from: number,
-    limits: WaitLimits,
-    onPartial: (taken: number) => void,
-  ): Promise<void> {
+  #wait(attempt: Attempt, limits: WaitLimits, onPartial: (taken: number) => void): Promise<void> {
     const { mailbox, maxWaiting } = this.#settings;
-    const left = batch.length - from;
+    const { count, from } = attempt;
     // The seat may have been given back while the caller was taking it.
     if (this.#seat.end === undefined) {
       onPartial(from);
@@ -212,7 +291,9 @@ export class Outbox {
     if (limits.timeoutMs === 0) {
       onPartial(from);
       this.#giveUp(this.#seat.end);
-      return Promise.reject(timeoutError('there was no room', 0, mailbox));
+      const what =
+        this.#claim === undefined ? 'there was no room' : 'the open claim of this handle did not end';
+      return Promise.reject(timeoutError(what, 0, mailbox));
     }
     if (this.#waitingMessages + 1 > maxWaiting) {
       onPartial(from);
@@ -227,15 +308,14 @@ export class Outbox {
     return new Promise<void>((resolve, reject) => {
       let stop = (): void => undefined;
       const entry: WaitingSend = {
-        batch,
-        from,
+        ...attempt,
         taken: () => {
           stop();
           resolve();
         },
         failed: (error) => {
           stop();
-          this.#waitingMessages -= entry.batch.length - entry.from;
+          this.#waitingMessages -= entry.count - entry.from;
           this.#remove(entry);
           onPartial(entry.from);
           reject(error);
@@ -248,15 +328,15 @@ export class Outbox {
         stop = watchLimits(limits, 'no room came free', mailbox, entry.failed);
       }
       this.#waiting.push(entry);
-      this.#waitingMessages += left;
-      this.#tellFull();
+      this.#waitingMessages += count - from;
+      if (this.#claim === undefined) this.#tellFull();
     });
   }
 
   /** A send that turns out to be impossible while it waits fails alone. @returns how many were taken; -1 = it failed */
   #offerWaiting(sender: Sender, entry: WaitingSend): number {
     try {
-      return this.#mustWaitForSomebody() ? 0 : sender.offer(entry.batch, entry.from);
+      return this.#mustWaitForSomebody() ? 0 : entry.offer(sender, entry.from);
     } catch (error) {
       entry.failed(error);
       return -1;
@@ -286,46 +366,66 @@ export class Outbox {
   #remove(entry: WaitingSend): void {
     const index = this.#waiting.indexOf(entry);
     if (index >= 0) this.#waiting.splice(index, 1);
-    if (this.#waiting.length > 0) return;
+    if (this.#waiting.length === 0 && this.#claim === undefined) this.#tellIdle();
+  }
+
+  #tellIdle(): void {
     const idle = this.#idle;
     this.#idle = [];
     for (const listener of idle) listener();
   }
 
-  #nobody(): 'present' | 'full' | 'dropped' {
+  /** Nothing of this handle comes before what comes now. */
+  get #isFirst(): boolean {
+    return this.#waitingMessages === 0 && this.#claim === undefined;
+  }
+
+  #open(sender: Sender, claim: ClaimSlot): boolean {
+    if (!claim.open(sender)) return false;
+    this.#claim = claim;
+    return true;
+  }
+
+  #endClaim(error: Error): void {
+    const claim = this.#claim;
+    if (claim === undefined) return;
+    this.#claim = undefined;
+    claim.end(error);
+    this.#tellIdle();
+  }
+
+  #nobody(): 'present' | 'wait' | 'drop' {
     const { nobody, mailbox } = this.#settings;
     if (nobody === 'keep' || this.#driver.peers.consumers > 0) return 'present';
-    if (nobody === 'wait') return 'full';
+    if (nobody === 'wait') return 'wait';
     if (nobody === 'fail') {
       throw new NaruError('NARU_NO_CONSUMER', `${mailbox}: nobody is there to receive (nobody: "fail")`, {
         mailbox,
       });
     }
-    if (this.#driver.facts.deliver === 'all') return 'present';
-    this.#drop('nobody');
-    return 'dropped';
+    // A topic drops by itself, and knows what to keep for late consumers.
+    return this.#driver.facts.deliver === 'all' ? 'present' : 'drop';
   }
 
   #mustWaitForSomebody(): boolean {
-    return this.#settings.nobody !== 'keep' && this.#nobody() === 'full';
+    return this.#settings.nobody !== 'keep' && this.#nobody() === 'wait';
   }
 
   #noRoom(): Offered {
-    const { full, mailbox } = this.#settings;
-    if (full === 'fail') {
-      this.#tellFull();
-      throw new NaruError('NARU_FULL', `${mailbox}: the mailbox is full (full: "fail")`, { mailbox });
-    }
-    if (full === 'drop-newest') {
-      this.#drop('full');
-      return 'dropped';
-    }
-    return 'full';
+    if (this.#settings.full === 'fail') throw this.#fullError();
+    return this.dropsNewest ? this.#drop('full') : 'full';
   }
 
-  #drop(reason: string): void {
+  #fullError(): NaruError {
+    const { mailbox } = this.#settings;
+    this.#tellFull();
+    return new NaruError('NARU_FULL', `${mailbox}: the mailbox is full (full: "fail")`, { mailbox });
+  }
+
+  #drop(reason: string): 'dropped' {
     this.#dropped[reason] = (this.#dropped[reason] ?? 0) + 1;
     this.#events.emit('drop', { reason, count: 1 });
+    return 'dropped';
   }
 
   #tellFull(): void {
@@ -333,4 +433,9 @@ export class Outbox {
     this.#toldFull = true;
     this.#events.emit('full', { waitingSends: this.#waitingMessages });
   }
+}
+
+/** A batch of which `from` messages were taken already. */
+function attemptOf(batch: readonly Outgoing[], from: number): Attempt {
+  return { count: batch.length, from, offer: (sender, next) => sender.offer(batch, next), isClaim: false };
 }

@@ -1,14 +1,16 @@
 // What a mailbox is made of, put together from what open() knows: encoder, outbox, intake and the calls that join them.
 // Holds no behaviour of its own.
 
-import { resolveCodec } from './codec.ts';
 import { BlockingCalls } from './blocking-calls.ts';
+import { Claims } from './claim.ts';
+import { resolveCodec } from './codec.ts';
 import { DeadLetter } from './dead-letter.ts';
 import { DEFAULTS } from './defaults.ts';
 import { Diagnostics } from './diagnostics.ts';
 import { EventHub } from './events.ts';
 import { Incoming } from './incoming.ts';
 import { Intake } from './intake.ts';
+import { LeakWatch } from './leaks.ts';
 import { Encoder } from './outgoing.ts';
 import { Outbox } from './outbox.ts';
 import type { Stated } from './parse-url.ts';
@@ -17,6 +19,7 @@ import { Requests } from './requests.ts';
 import type { Schema } from './schema.ts';
 import { Sending } from './sending.ts';
 import type { MailboxSetup } from './setup.ts';
+import { Views } from './view.ts';
 
 /** What the parts ask of the life of their handle. */
 export interface Life {
@@ -39,6 +42,8 @@ export interface Parts<T> {
   readonly sending: Sending;
   readonly receiving: Receiving<T>;
   readonly blocking: BlockingCalls<T>;
+  readonly claims: Claims;
+  readonly views: Views;
   /** Receiving settles by itself; false where the user settles. */
   readonly isAuto: boolean;
 }
@@ -82,6 +87,9 @@ export function assemble<T>(setup: MailboxSetup, life: Life): Parts<T> {
   const confirm = stated.confirm ?? capabilities.confirm;
   const sending = new Sending({ mailbox, facts, encoder, outbox, diagnostics, confirm });
   const blocking = new BlockingCalls<T>({ mailbox, outbox, intake, sending, receiving, ...life });
+  const leaks = new LeakWatch(events);
+  const claims = new Claims({ mailbox, facts, encoder, outbox, sending, leaks });
+  const views = new Views({ mailbox, intake, incoming, leaks, nothingMore });
   return {
     events,
     diagnostics,
@@ -94,6 +102,8 @@ export function assemble<T>(setup: MailboxSetup, life: Life): Parts<T> {
     sending,
     receiving,
     blocking,
+    claims,
+    views,
     isAuto,
   };
 }

@@ -36,6 +36,8 @@ export const shm = {
     rendezvous: 'none',
     fixedSlots: 'native',
     end: 'native',
+    claim: 'none',
+    views: 'none',
   },
   notes: {
     ttl: 'expired messages are dropped and counted by the consumer',
