@@ -17,7 +17,8 @@ if (scenario !== 'unheard') mailbox.on('leak', (leak) => leaks.push(leak));
 
 /** Collects garbage until `count` leaks were reported, or long enough to be sure that there are no more. */
 async function collect(count: number): Promise<void> {
-  for (let round = 0; round < (count === 0 ? 20 : 500) && (count === 0 || leaks.length < count); round += 1) {
+  for (let rounds = count === 0 ? 20 : 500; rounds > 0; rounds -= 1) {
+    if (count > 0 && leaks.length >= count) return;
     await turn();
     gc?.();
   }

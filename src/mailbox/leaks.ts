@@ -42,10 +42,15 @@ export class LeakWatch {
   /** Made in this turn; held until it is over. The same place in both lists belongs together. */
   #objects: Watched[] = [];
   #young: Leakable[] = [];
-  #turn: NodeJS.Immediate | undefined;
+  #isScheduled = false;
   #untilStack = 0;
   #stackTime = Number.NEGATIVE_INFINITY;
   #isThorough = false;
+
+  readonly #endTurn = (): void => {
+    this.#isScheduled = false;
+    this.#register();
+  };
 
   constructor(events: EventHub) {
     this.#events = events;
@@ -69,7 +74,9 @@ export class LeakWatch {
     this.#objects.push(object);
     this.#young.push(lent);
     // Registering costs more than all the rest of a claim: only what outlives the turn is registered.
-    this.#turn ??= setImmediate(() => this.#endTurn());
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
+    setImmediate(this.#endTurn);
   }
 
   /** @internal For the registry. */
@@ -93,11 +100,6 @@ export class LeakWatch {
       this.#young.push(lent);
     }
     if (this.#young.length > YOUNG_MAX / 2) this.#register();
-  }
-
-  #endTurn(): void {
-    this.#turn = undefined;
-    this.#register();
   }
 
   #register(): void {

@@ -1,11 +1,11 @@
-// The sending half of a handle: order among waiting sends and claims, what to do when there is no room or nobody there. Knows
-// envelopes, not data: encoding is in outgoing.ts, what a claim is in claim.ts.
+// The sending half of a handle: order among sends and claims, and waiting for room. Knows envelopes, not data: encoding is in
+// outgoing.ts, what a claim is in claim.ts, what to do without room or consumers in policies.ts.
 
 import { NaruError } from '../errors/index.ts';
 import type { Confirm } from './capabilities.ts';
 import type { Driver, Outgoing, Sender } from './driver.ts';
 import type { EventHub } from './events.ts';
-import type { FullPolicy, NobodyPolicy } from './options.ts';
+import { Policies, type PolicySettings } from './policies.ts';
 import { Seat } from './seat.ts';
 import { timeoutError, watchLimits, type WaitLimits } from './waiting.ts';
 
@@ -19,10 +19,7 @@ export function exceeds(a: Confirm, b: Confirm): boolean {
 const NOTHING: readonly Outgoing[] = [];
 
 /** How the outbox of one handle behaves. */
-export interface OutboxSettings {
-  readonly mailbox: string;
-  readonly full: FullPolicy;
-  readonly nobody: NobodyPolicy;
+export interface OutboxSettings extends PolicySettings {
   readonly maxWaiting: number;
 }
 
@@ -58,15 +55,12 @@ export interface ClaimSlot {
 export type Offered = 'taken' | 'full' | 'dropped' | 'ask';
 
 export class Outbox {
-  readonly #driver: Driver;
-  readonly #events: EventHub;
   readonly #settings: OutboxSettings;
-  readonly #dropped: Record<string, number> = {};
+  readonly #policies: Policies;
   readonly #single: Outgoing[] = [];
   readonly #seat: Seat<Sender>;
   #waiting: WaitingSend[] = [];
   #waitingMessages = 0;
-  #toldFull = false;
   /** The open claim: everything else of this handle waits behind it, or its message could not keep its place. */
   #claim: ClaimSlot | undefined;
   #flushing = false;
@@ -76,9 +70,8 @@ export class Outbox {
   sent = 0;
 
   constructor(driver: Driver, events: EventHub, settings: OutboxSettings) {
-    this.#driver = driver;
     this.#seat = new Seat(() => driver.attachSender(), 'producer', settings.mailbox);
-    this.#events = events;
+    this.#policies = new Policies(driver, events, settings);
     this.#settings = settings;
   }
 
@@ -88,16 +81,16 @@ export class Outbox {
 
   /** Being full ends a send, rather than making it wait. */
   get endsWhenFull(): boolean {
-    return this.#settings.full === 'fail' || this.#settings.full === 'drop-newest';
+    return this.#policies.full === 'fail' || this.dropsNewest;
   }
 
   /** A message that finds no room is dropped and counted. */
   get dropsNewest(): boolean {
-    return this.#settings.full === 'drop-newest';
+    return this.#policies.full === 'drop-newest';
   }
 
   get dropped(): Readonly<Record<string, number>> {
-    return this.#dropped;
+    return this.#policies.dropped;
   }
 
   get hasClaim(): boolean {
@@ -131,10 +124,10 @@ export class Outbox {
   offerOne(sender: Sender, message: Outgoing, mayAsk = false): Offered {
     // Not full: the claim's message goes first, whatever the policy for a full mailbox.
     if (this.#claim !== undefined) return 'full';
-    if (this.#waitingMessages > 0) return this.#noRoom();
-    const absent = this.#nobody();
-    if (absent === 'drop') return this.#drop('nobody');
-    if (absent === 'wait') return 'full';
+    if (this.#waitingMessages > 0) return this.#policies.noRoom(this.#waitingMessages);
+    const presence = this.#policies.presence();
+    if (presence === 'drop') return this.#policies.drop('nobody');
+    if (presence === 'wait') return 'full';
     this.#single[0] = message;
     if (sender.offer(this.#single, 0) === 1) {
       this.sent += 1;
@@ -142,7 +135,7 @@ export class Outbox {
     }
     if (mayAsk && sender.poll !== undefined) return 'ask';
     this.#giveUp(sender);
-    return this.#noRoom();
+    return this.#policies.noRoom(this.#waitingMessages);
   }
 
   /**
@@ -158,7 +151,7 @@ export class Outbox {
     onPartial: (taken: number) => void,
   ): Promise<void> | undefined {
     let from = 0;
-    if (this.#isFirst && !this.#mustWaitForSomebody()) {
+    if (this.#isFirst && !this.#policies.mustWaitForSomebody()) {
       from = sender.offer(batch, 0);
       this.sent += from;
       if (from === batch.length) return undefined;
@@ -174,10 +167,10 @@ export class Outbox {
    * @throws NARU_FULL, NARU_NO_CONSUMER  as the policies say
    */
   tryClaim(sender: Sender, claim: ClaimSlot): boolean {
-    if (this.#claim !== undefined || this.#nobody() !== 'present') return false;
+    if (this.#claim !== undefined || this.#policies.presence() !== 'present') return false;
     if (this.#isFirst && this.#open(sender, claim)) return true;
     this.#giveUp(sender);
-    if (this.#settings.full === 'fail') throw this.#fullError();
+    this.#policies.failIfFull(this.#waitingMessages);
     return false;
   }
 
@@ -189,19 +182,13 @@ export class Outbox {
    */
   claim(sender: Sender, claim: ClaimSlot, limits: WaitLimits): Promise<void> | undefined {
     if (this.#claim === undefined) {
-      const absent = this.#nobody();
-      if (absent === 'present') {
+      const presence = this.#policies.presence();
+      if (presence === 'present') {
         if (this.#isFirst && this.#open(sender, claim)) return undefined;
-        if (this.#settings.full === 'fail') throw this.#fullError();
+        this.#policies.failIfFull(this.#waitingMessages);
+        if (this.dropsNewest) return this.#openToDrop(sender, claim, 'full');
       }
-      const reason =
-        absent === 'drop' ? 'nobody' : absent === 'present' && this.dropsNewest ? 'full' : undefined;
-      if (reason !== undefined) {
-        this.#giveUp(sender);
-        claim.openToDrop(reason);
-        this.#claim = claim;
-        return undefined;
-      }
+      if (presence === 'drop') return this.#openToDrop(sender, claim, 'nobody');
     }
     const offer = (end: Sender): number => (this.#open(end, claim) ? 1 : 0);
     return this.#wait({ count: 1, from: 0, offer, isClaim: true }, limits, () => undefined);
@@ -211,7 +198,7 @@ export class Outbox {
   letGo(outcome: 'sent' | 'aborted' | { readonly dropped: string }): void {
     this.#claim = undefined;
     if (outcome === 'sent') this.sent += 1;
-    else if (outcome !== 'aborted') this.#drop(outcome.dropped);
+    else if (outcome !== 'aborted') this.#policies.drop(outcome.dropped);
     if (this.#waiting.length > 0) this.flush();
     else if (this.#idle.length > 0) this.#tellIdle();
   }
@@ -239,13 +226,13 @@ export class Outbox {
       if (!head.isClaim) this.sent += taken;
       this.#waitingMessages -= taken;
       if (head.from < head.count) {
-        this.#tellFull();
+        this.#policies.tellFull(this.#waitingMessages);
         return;
       }
       this.#remove(head);
       head.taken();
     }
-    this.#toldFull = false;
+    this.#policies.roomAgain();
   }
 
   /** Rejects everything that waits and everything that comes; aborts the open claim. @returns messages that were still waiting */
@@ -275,7 +262,7 @@ export class Outbox {
   ): Promise<void> {
     await sender.poll?.(batch[from] as Outgoing);
     let taken = 0;
-    if (this.#isFirst && !this.#mustWaitForSomebody()) taken = sender.offer(batch, from);
+    if (this.#isFirst && !this.#policies.mustWaitForSomebody()) taken = sender.offer(batch, from);
     this.sent += taken;
     if (from + taken < batch.length) await this.#wait(attemptOf(batch, from + taken), limits, onPartial);
   }
@@ -329,14 +316,14 @@ export class Outbox {
       }
       this.#waiting.push(entry);
       this.#waitingMessages += count - from;
-      if (this.#claim === undefined) this.#tellFull();
+      if (this.#claim === undefined) this.#policies.tellFull(this.#waitingMessages);
     });
   }
 
   /** A send that turns out to be impossible while it waits fails alone. @returns how many were taken; -1 = it failed */
   #offerWaiting(sender: Sender, entry: WaitingSend): number {
     try {
-      return this.#mustWaitForSomebody() ? 0 : entry.offer(sender, entry.from);
+      return this.#policies.mustWaitForSomebody() ? 0 : entry.offer(sender, entry.from);
     } catch (error) {
       entry.failed(error);
       return -1;
@@ -383,7 +370,14 @@ export class Outbox {
   #open(sender: Sender, claim: ClaimSlot): boolean {
     if (!claim.open(sender)) return false;
     this.#claim = claim;
+    this.#policies.roomAgain();
     return true;
+  }
+
+  #openToDrop(sender: Sender, claim: ClaimSlot, reason: string): undefined {
+    this.#giveUp(sender);
+    claim.openToDrop(reason);
+    this.#claim = claim;
   }
 
   #endClaim(error: Error): void {
@@ -392,46 +386,6 @@ export class Outbox {
     this.#claim = undefined;
     claim.end(error);
     this.#tellIdle();
-  }
-
-  #nobody(): 'present' | 'wait' | 'drop' {
-    const { nobody, mailbox } = this.#settings;
-    if (nobody === 'keep' || this.#driver.peers.consumers > 0) return 'present';
-    if (nobody === 'wait') return 'wait';
-    if (nobody === 'fail') {
-      throw new NaruError('NARU_NO_CONSUMER', `${mailbox}: nobody is there to receive (nobody: "fail")`, {
-        mailbox,
-      });
-    }
-    // A topic drops by itself, and knows what to keep for late consumers.
-    return this.#driver.facts.deliver === 'all' ? 'present' : 'drop';
-  }
-
-  #mustWaitForSomebody(): boolean {
-    return this.#settings.nobody !== 'keep' && this.#nobody() === 'wait';
-  }
-
-  #noRoom(): Offered {
-    if (this.#settings.full === 'fail') throw this.#fullError();
-    return this.dropsNewest ? this.#drop('full') : 'full';
-  }
-
-  #fullError(): NaruError {
-    const { mailbox } = this.#settings;
-    this.#tellFull();
-    return new NaruError('NARU_FULL', `${mailbox}: the mailbox is full (full: "fail")`, { mailbox });
-  }
-
-  #drop(reason: string): 'dropped' {
-    this.#dropped[reason] = (this.#dropped[reason] ?? 0) + 1;
-    this.#events.emit('drop', { reason, count: 1 });
-    return 'dropped';
-  }
-
-  #tellFull(): void {
-    if (this.#toldFull) return;
-    this.#toldFull = true;
-    this.#events.emit('full', { waitingSends: this.#waitingMessages });
   }
 }
 
