@@ -157,14 +157,11 @@ export class ShmDriver implements Driver {
       capacityMessages: -1,
       dropped: { ...this.#dropped },
       extra: { ...waiter.counters, rings: bells.rings, missed: this.#gaps },
+      blockedBy:
+        health.error === undefined
+          ? findBlockers(memory).map((slot) => identityOf(participantAt(memory, slot)))
+          : [],
     };
-  }
-
-  /** Handles that keep others waiting for room, stopped ones among them. */
-  blockedBy(): string[] {
-    const { memory, health } = this.#part;
-    if (health.error !== undefined) return [];
-    return findBlockers(memory).map((slot) => identityOf(participantAt(memory, slot)));
   }
 
   async peek(max: number): Promise<Delivery[]> {
