@@ -83,6 +83,7 @@ export class ShmDriver implements Driver {
       holdsProcess: () => false,
       isReady: () => this.#hasControlNews(),
       wake: () => this.#onControl(),
+      rung: () => undefined,
     };
     part.waiter.add(this.#control);
     part.waiter.arm();
@@ -257,6 +258,7 @@ export class ShmDriver implements Driver {
       return;
     }
     waiter.lookForSafety();
+    this.#receiver?.finishForOthers();
     for (const receiver of this.#leaving) if (receiver.leave()) this.#leaving.delete(receiver);
     const slots = listParticipants(memory).map(({ slot }) => slot);
     if (!this.#isRecovering && hasDead(this.#part, slots)) this.#recover();

@@ -149,13 +149,27 @@ export class ShmReceiver implements Receiver, WaitingEnd {
     else {
       this.#isWaiting = false;
       this.#part.waiter.disarm();
+      this.rung();
     }
+  }
+
+  /** Rung for a message that it does not take, because it wants none any more: another consumer must hear of it. */
+  rung(): void {
+    if (this.#isWaiting || this.#isClosed || !this.#isCompeting) return;
+    if (hasOtherConsumers(this.#part) && this.#hasMore()) ringConsumers(this.#part);
+  }
+
+  /** What a consumer left undone that was stopped just after it had let go of a lane. */
+  finishForOthers(): void {
+    if (this.#isCompeting) for (const lane of this.#lanes) if (lane !== undefined) this.#commit(lane);
   }
 
   waitSync(timeoutMs: number): 'ready' | 'timeout' | 'interrupted' {
     if (this.#untold.length > 0) this.#tellRoom();
     const isReady = (): boolean => this.#hasMore() || this.#isOver();
-    return this.#part.waiter.block(WANT.messages, isReady, timeoutMs, this.#events.housekeeping);
+    const outcome = this.#part.waiter.block(WANT.messages, isReady, timeoutMs, this.#events.housekeeping);
+    if (outcome !== 'ready') this.rung();
+    return outcome;
   }
 
   settle(delivery: Delivery, outcome: Outcome, _delayMs: number, done?: (error?: Error) => void): void {

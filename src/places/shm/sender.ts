@@ -167,6 +167,9 @@ export class ShmSender implements Sender, WaitingEnd {
     this.#events.writable();
   }
 
+  /** Room and receipts are this producer's alone. */
+  rung(): void {}
+
   /** The mailbox is gone: nothing that waits for a receipt will get one. */
   fail(error: Error): void {
     for (const lane of this.#lanes) lane?.receipts.fail(error);

@@ -18,6 +18,8 @@ export interface WaitingEnd {
   isReady(last: boolean): boolean;
   /** Something may be ready. */
   wake(): void;
+  /** This handle was rung. An end that does not want what it was rung for (any more) passes the ring on. */
+  rung(): void;
 }
 
 /** How often a parked handle looks for itself: it finds what a peer published and died before ringing. */
@@ -183,10 +185,11 @@ export class Waiter {
     sliceMs: number,
   ): 'ready' | 'timeout' | 'interrupted' | 'again' {
     const bell = this.#doorbell;
+    // Before parking: whoever rings this sleep changes the word after this, also while this end still looks.
+    const value = bell.threadValue;
     bell.park(BELL.parkedThread, wants);
     this.counters.parks += 1;
     this.#edges.failpoint('park:before-look');
-    const value = bell.threadValue;
     if (isReady()) return 'ready';
     const { native } = this.#edges;
     let outcome = native.futexWait(this.#buffer, bell.threadOffset, value, sliceMs);
@@ -255,6 +258,7 @@ export class Waiter {
     if (this.#isClosed) return;
     this.counters.wakeups += 1;
     this.#fire();
+    for (const end of this.#ends) end.rung();
   }
 
   #fire(): void {
