@@ -90,7 +90,7 @@ export class ShmReceiver implements Receiver, WaitingEnd {
 
   /** Of competing consumers none is done while another may still give something back. */
   get ended(): boolean {
-    if (!isEnded(this.#memory)) return false;
+    if (this.#part.health.error !== undefined || !isEnded(this.#memory)) return false;
     this.#refreshLanes();
     return this.#lanes.every((lane) => lane === undefined || (lane.isDone && this.#isEmptied(lane)));
   }
@@ -155,7 +155,8 @@ export class ShmReceiver implements Receiver, WaitingEnd {
 
   /** Rung for a message that it does not take, because it wants none any more: another consumer must hear of it. */
   rung(): void {
-    if (this.#isWaiting || this.#isClosed || !this.#isCompeting) return;
+    if (this.#isWaiting || this.#isClosed || !this.#isCompeting || this.#part.health.error !== undefined)
+      return;
     if (hasOtherConsumers(this.#part) && this.#hasMore()) ringConsumers(this.#part);
   }
 
@@ -166,7 +167,8 @@ export class ShmReceiver implements Receiver, WaitingEnd {
 
   waitSync(timeoutMs: number): 'ready' | 'timeout' | 'interrupted' {
     if (this.#untold.length > 0) this.#tellRoom();
-    const isReady = (): boolean => this.#hasMore() || this.#isOver();
+    const { health } = this.#part;
+    const isReady = (): boolean => health.error !== undefined || this.#hasMore() || this.#isOver();
     const outcome = this.#part.waiter.block(WANT.messages, isReady, timeoutMs, this.#events.housekeeping);
     if (outcome !== 'ready') this.rung();
     return outcome;
@@ -240,7 +242,8 @@ export class ShmReceiver implements Receiver, WaitingEnd {
   }
 
   isReady(): boolean {
-    return this.#isWaiting && (this.#hasMore() || this.#isOver());
+    if (!this.#isWaiting) return false;
+    return this.#part.health.error !== undefined || this.#hasMore() || this.#isOver();
   }
 
   wake(): void {

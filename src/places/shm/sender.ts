@@ -112,7 +112,7 @@ export class ShmSender implements Sender, WaitingEnd {
   }
 
   waitSync(timeoutMs: number): 'ready' | 'timeout' | 'interrupted' {
-    const isReady = (): boolean => this.isReady(true) || this.#isOver();
+    const isReady = (): boolean => this.#isOver() || this.isReady(true);
     const waited = this.#isWaiting;
     this.#isWaiting = true;
     const outcome = this.#part.waiter.block(WANT.room, isReady, timeoutMs, this.#events.housekeeping);
@@ -151,6 +151,7 @@ export class ShmSender implements Sender, WaitingEnd {
   }
 
   isReady(last: boolean): boolean {
+    if (this.#part.health.error !== undefined) return this.#isWaiting;
     if (this.#receipts > 0 && this.#lanes.some((lane) => lane?.receipts.hasNews())) return true;
     if (!this.#isWaiting) return false;
     const lane = this.#blocked;
