@@ -11,10 +11,10 @@
 import type { ConsumedLane } from './consumed-lane.ts';
 import { LaneReader, type ReaderEdges } from './lane-reader.ts';
 import * as L from './layout.ts';
-import { laneWord, participantWord, type RingMemory } from './memory.ts';
+import { headerWord, laneWord, participantWord, type RingMemory } from './memory.ts';
 import { distance, identityAt, identityText, LaneRecords, passIdentity, TAKEN_IDENTITY } from './record.ts';
 import { LaneState, OWNER_MASK, ownerBits } from './lane-state.ts';
-import type { SlabSource } from './slab.ts';
+import { SLAB_BYTES, type SlabSource } from './slab.ts';
 
 /** What a competing consumer takes at once in bytes, for each message it may take, until it knows how long they are. */
 const FIRST_GUESS_BYTES = 256;
@@ -120,7 +120,7 @@ export class CompetingLane implements ConsumedLane {
       this.#identityVersion = version;
       this.#fresh.seek(this.#taken, identityAt(this.#memory, this.#lane, TAKEN_IDENTITY));
     }
-    this.#fresh.limitCopy(max * this.#typicalBytes);
+    this.#fresh.limitCopy(this.#isAlone() ? SLAB_BYTES : max * this.#typicalBytes);
     this.#fresh.readInPlace(isInPlace);
     this.#again.readInPlace(isInPlace);
     if (Atomics.load(words, this.#returnedWord) !== 0) {
@@ -238,6 +238,12 @@ export class CompetingLane implements ConsumedLane {
       return true;
     }
     return false;
+  }
+
+  /** No other consumer has a seat: what is copied now need not be copied again. */
+  #isAlone(): boolean {
+    const mask = this.#words[headerWord(L.HEADER.consumerMask)] as number;
+    return (mask & (mask - 1)) === 0;
   }
 
   #passTaken(position: number, text: Uint8Array): void {

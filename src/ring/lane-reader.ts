@@ -132,10 +132,10 @@ export class LaneReader {
 
   /** True when next() may find something. Cheap: one load. */
   hasMore(): boolean {
-    return (
-      !this.#faulted &&
-      (this.#at !== this.#end || Atomics.load(this.#words, this.#tailWord) !== this.#position)
-    );
+    if (this.#faulted) return false;
+    // The plain load is only ever behind; an atomic one costs as much as reading a message does.
+    if (this.#at !== this.#end || this.#words[this.#tailWord] !== this.#position) return true;
+    return Atomics.load(this.#words, this.#tailWord) !== this.#position;
   }
 
   /** Units published and not parsed yet. */

@@ -9,9 +9,9 @@ import { sequenceAt, timeAt } from '../../wire/envelope.ts';
 /** Nobody reads a delivery by words. */
 const NO_WORDS = new Int32Array(0);
 
-export class ShmDelivery implements Delivery {
-  /** Index of the lane it came through. */
-  readonly lane: number;
+/** @typeParam L  the lane it came through, as its receiver sees it */
+export class LaneDelivery<L> implements Delivery {
+  readonly lane: L;
   readonly token: number;
   readonly sender: string;
   readonly deliveries: number;
@@ -29,7 +29,7 @@ export class ShmDelivery implements Delivery {
    * @param end        of the body in the slab
    */
   constructor(
-    lane: number,
+    lane: L,
     token: number,
     sender: string,
     deliveries: number,
@@ -66,10 +66,10 @@ export class ShmDelivery implements Delivery {
   }
 
   /** The same message with its bytes in private memory: for one that was read where it lay, and comes again as a copy. */
-  copied(): ShmDelivery {
+  copied(): LaneDelivery<L> {
     const bytes = this.#slab.bytes.slice(this.#start, this.#end);
     const { buffer } = bytes;
-    return new ShmDelivery(
+    return new LaneDelivery(
       this.lane,
       this.token,
       this.sender,
@@ -84,8 +84,8 @@ export class ShmDelivery implements Delivery {
   }
 
   /** The same message for another delivery. The old object stays as it was: somebody may still hold it. */
-  again(deliveries: number): ShmDelivery {
-    return new ShmDelivery(
+  again(deliveries: number): LaneDelivery<L> {
+    return new LaneDelivery(
       this.lane,
       this.token,
       this.sender,

@@ -7,13 +7,16 @@ import { RECORD_FLAG, UNIT_BYTES } from '../../ring/layout.ts';
 import type { MessageFields } from '../../wire/envelope-types.ts';
 import { bodyOffset, fieldsBefore } from '../../wire/envelope.ts';
 import type { Delivery } from '../../mailbox/driver.ts';
-import { ShmDelivery } from './delivery.ts';
+import { LaneDelivery } from './delivery.ts';
 
 /** What a lane tells its receiver. */
 export interface LaneEvents {
   /** Messages were dropped: `expired`, or `undecodable` with the reason. */
   dropped(reason: 'expired' | 'undecodable', error?: Error): void;
 }
+
+/** A message of this place. */
+export type ShmDelivery = LaneDelivery<ReceivedLane>;
 
 export class ReceivedLane {
   readonly index: number;
@@ -95,8 +98,8 @@ export class ReceivedLane {
       doomed.push({ token, flags, error: error as Error });
       return undefined;
     }
-    const delivery = new ShmDelivery(
-      this.index,
+    const delivery = new LaneDelivery<ReceivedLane>(
+      this,
       token,
       reader.sender,
       deliveries,

@@ -20,10 +20,9 @@ import {
 } from '../../ring/participants.ts';
 import { SlabSource } from '../../ring/slab.ts';
 import { TopicLane, type TopicStart } from '../../ring/topic-lane.ts';
-import type { ShmDelivery } from './delivery.ts';
 import {
   closedError,
-  hasOtherConsumers,
+  hasSeveralConsumers,
   isEnded,
   ownMark,
   type Participation,
@@ -31,7 +30,7 @@ import {
   ringConsumers,
   ringProducer,
 } from './participation.ts';
-import { ReceivedLane } from './received-lane.ts';
+import { ReceivedLane, type ShmDelivery } from './received-lane.ts';
 import type { WaitingEnd } from './waiter.ts';
 
 /** What a receiver tells its driver. */
@@ -157,7 +156,7 @@ export class ShmReceiver implements Receiver, WaitingEnd {
   rung(): void {
     if (this.#isWaiting || this.#isClosed || !this.#isCompeting || this.#part.health.error !== undefined)
       return;
-    if (hasOtherConsumers(this.#part) && this.#hasMore()) ringConsumers(this.#part);
+    if (hasSeveralConsumers(this.#memory) && this.#hasMore()) ringConsumers(this.#part, this.#part.slot);
   }
 
   /** What a consumer left undone that was stopped just after it had let go of a lane. */
@@ -176,12 +175,13 @@ export class ShmReceiver implements Receiver, WaitingEnd {
 
   settle(delivery: Delivery, outcome: Outcome, _delayMs: number, done?: (error?: Error) => void): void {
     const mine = delivery as ShmDelivery;
-    const lane = this.#lanes[mine.lane];
-    if (lane !== undefined && !this.#isClosed) {
+    const lane = mine.lane;
+    // One of a receiver that was closed has gone back to the mailbox; its token may mean something else here.
+    if (!this.#isClosed && this.#lanes[lane.index] === lane) {
       if (outcome === 'ack' || outcome === 'reject') {
         lane.lane.settle(mine.token);
         this.#commit(lane);
-      } else if (lane.giveBack(mine, outcome === 'requeue')) ringConsumers(this.#part);
+      } else if (lane.giveBack(mine, outcome === 'requeue')) ringConsumers(this.#part, this.#part.slot);
       this.#afterSettling(outcome);
     }
     done?.();
@@ -191,9 +191,9 @@ export class ShmReceiver implements Receiver, WaitingEnd {
     if (this.#isClosed) return;
     let lane: ReceivedLane | undefined;
     for (const delivery of deliveries as readonly ShmDelivery[]) {
-      if (lane === undefined || lane.index !== delivery.lane) {
+      if (lane !== delivery.lane) {
         if (lane !== undefined) this.#commit(lane);
-        lane = this.#lanes[delivery.lane] as ReceivedLane;
+        ({ lane } = delivery);
       }
       lane.lane.settle(delivery.token);
     }
@@ -203,8 +203,8 @@ export class ShmReceiver implements Receiver, WaitingEnd {
 
   received(delivery: Delivery): void {
     const mine = delivery as ShmDelivery;
-    if (this.#isClosed || this.#lanes[mine.lane]?.lane.received(mine.token) !== true) return;
-    ringProducer(this.#part, mine.lane, WANT.receipts);
+    if (this.#isClosed || !mine.lane.lane.received(mine.token)) return;
+    ringProducer(this.#part, mine.lane.index, WANT.receipts);
   }
 
   async close(): Promise<void> {
@@ -259,6 +259,7 @@ export class ShmReceiver implements Receiver, WaitingEnd {
 
   /** What went back can be taken again, and the last settled message may be the end, also for the others. */
   #afterSettling(outcome: Outcome): void {
+    if (this.#wanted === 0 && !this.#isCompeting) return;
     const isEnd = isEnded(this.#memory);
     if (isEnd && this.#isCompeting && this.ended) ringAll(this.#part, this.#part.slot);
     if (this.#wanted > 0 && (isEnd || outcome === 'requeue' || outcome === 'release')) this.#wait();
@@ -271,7 +272,8 @@ export class ShmReceiver implements Receiver, WaitingEnd {
 
   /** Whoever came for the lane while it was held has gone to sleep: there may be more for it. */
   #shareRest(lane: ReceivedLane): void {
-    if (this.#isCompeting && hasOtherConsumers(this.#part) && lane.hasMore()) ringConsumers(this.#part);
+    if (this.#isCompeting && hasSeveralConsumers(this.#memory) && lane.hasMore())
+      ringConsumers(this.#part, this.#part.slot);
   }
 
   #isEmptied(lane: ReceivedLane): boolean {

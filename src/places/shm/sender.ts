@@ -45,6 +45,7 @@ export class ShmSender implements Sender, WaitingEnd {
   /** By priority; a lane takes its memory when the first message of its priority comes. */
   readonly #lanes: (SendingLane | undefined)[];
   readonly #faultWord: number;
+  readonly #isTopic: boolean;
   /** The lane in which a message found no room. */
   #blocked: SendingLane | undefined;
   #receipts = 0;
@@ -60,6 +61,7 @@ export class ShmSender implements Sender, WaitingEnd {
     this.#events = events;
     this.#lanes = Array.from({ length: part.memory.geometry.levels });
     this.#faultWord = laneWord(laneOf(part.memory, seat, 0), LANE.fault);
+    this.#isTopic = part.memory.geometry.mode === 'topic';
     this.#lane(0);
     part.waiter.add(this);
   }
@@ -105,7 +107,7 @@ export class ShmSender implements Sender, WaitingEnd {
       lane.abandon();
       throw error;
     }
-    if (lane.isUnheard) {
+    if (this.#isTopic && lane.isUnheard) {
       lane.abandon();
       this.#events.dropped('nobody', 1);
     } else this.#publish();
@@ -178,16 +180,18 @@ export class ShmSender implements Sender, WaitingEnd {
   }
 
   #put(message: Outgoing): boolean {
-    const lane = this.#lane(message.fields?.priority ?? 0);
-    if (encodedSize(message) > lane.maxPayloadBytes) {
+    const { fields } = message;
+    const lane = this.#lane(fields === undefined ? 0 : (fields.priority ?? 0));
+    const size = encodedSize(message);
+    if (size > lane.maxPayloadBytes) {
       this.#isOversized = true;
       return false;
     }
-    if (lane.isUnheard) {
+    if (this.#isTopic && lane.isUnheard) {
       this.#drop(message);
       return true;
     }
-    if (!lane.put(message) && !this.#putAfterPublishing(lane, message)) {
+    if (!lane.put(message, size) && !this.#putAfterPublishing(lane, message, size)) {
       this.#blocked = lane;
       return false;
     }
@@ -196,10 +200,10 @@ export class ShmSender implements Sender, WaitingEnd {
   }
 
   /** A producer that may write over anything can do so with what it has published only. */
-  #putAfterPublishing(lane: SendingLane, message: Outgoing): boolean {
+  #putAfterPublishing(lane: SendingLane, message: Outgoing, size: number): boolean {
     if (!this.#memory.geometry.lossy || !lane.isPending) return false;
     this.#publish();
-    return lane.put(message);
+    return lane.put(message, size);
   }
 
   /** @throws NARU_LIMIT  no memory for the lane */
@@ -218,9 +222,9 @@ export class ShmSender implements Sender, WaitingEnd {
   #publish(): void {
     const { edges } = this.#part;
     edges.failpoint('offer:before-tail');
-    for (const lane of this.#lanes) if (lane?.isPending === true) lane.publish();
+    for (let level = 0; level < this.#lanes.length; level += 1) this.#lanes[level]?.publish();
     edges.failpoint('offer:after-tail');
-    ringConsumers(this.#part);
+    ringConsumers(this.#part, -1);
     edges.failpoint('offer:after-ring');
   }
 
