@@ -110,7 +110,7 @@ export class CompetingLane implements ConsumedLane {
     return this.#state.isFree();
   }
 
-  begin(max: number): boolean {
+  begin(max: number, isInPlace: boolean): boolean {
     const words = this.#words;
     if (this.#fresh.isFaulted || !this.#state.tryHold()) return false;
     this.#failpoint('claim:held');
@@ -121,6 +121,8 @@ export class CompetingLane implements ConsumedLane {
       this.#fresh.seek(this.#taken, identityAt(this.#memory, this.#lane, TAKEN_IDENTITY));
     }
     this.#fresh.limitCopy(max * this.#typicalBytes);
+    this.#fresh.readInPlace(isInPlace);
+    this.#again.readInPlace(isInPlace);
     if (Atomics.load(words, this.#returnedWord) !== 0) {
       Atomics.store(words, this.#returnedWord, 0);
       this.#search = new ReturnedSearch(

@@ -51,7 +51,7 @@ export class Doorbell {
     return this.#threadWord * 4;
   }
 
-  /** Value of that word; read it after park() and before looking again. */
+  /** Value of that word; read it before park(): a ring for this sleep changes it after that. */
   get threadValue(): number {
     return Atomics.load(this.#words, this.#threadWord);
   }

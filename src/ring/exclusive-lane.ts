@@ -81,7 +81,8 @@ export class ExclusiveLane implements ConsumedLane {
     return this.reader.hasMore();
   }
 
-  begin(): boolean {
+  begin(_max: number, isInPlace: boolean): boolean {
+    this.reader.readInPlace(isInPlace);
     return true;
   }
 

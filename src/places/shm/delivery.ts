@@ -2,9 +2,12 @@
 // body, sequence and time are read from there when somebody asks.
 
 import type { Delivery } from '../../mailbox/driver.ts';
-import type { Slab } from '../../ring/slab.ts';
+import type { MessageMemory } from '../../ring/slab.ts';
 import type { MessageFields } from '../../wire/envelope-types.ts';
 import { sequenceAt, timeAt } from '../../wire/envelope.ts';
+
+/** Nobody reads a delivery by words. */
+const NO_WORDS = new Int32Array(0);
 
 export class ShmDelivery implements Delivery {
   /** Index of the lane it came through. */
@@ -14,7 +17,7 @@ export class ShmDelivery implements Delivery {
   readonly deliveries: number;
   readonly receipt: boolean;
   readonly fields: MessageFields | undefined;
-  readonly #slab: Slab;
+  readonly #slab: MessageMemory;
   readonly #start: number;
   readonly #bodyStart: number;
   readonly #end: number;
@@ -32,7 +35,7 @@ export class ShmDelivery implements Delivery {
     deliveries: number,
     receipt: boolean,
     fields: MessageFields | undefined,
-    slab: Slab,
+    slab: MessageMemory,
     start: number,
     bodyStart: number,
     end: number,
@@ -60,6 +63,24 @@ export class ShmDelivery implements Delivery {
 
   get time(): number {
     return timeAt(this.#slab.view, this.#start);
+  }
+
+  /** The same message with its bytes in private memory: for one that was read where it lay, and comes again as a copy. */
+  copied(): ShmDelivery {
+    const bytes = this.#slab.bytes.slice(this.#start, this.#end);
+    const { buffer } = bytes;
+    return new ShmDelivery(
+      this.lane,
+      this.token,
+      this.sender,
+      this.deliveries,
+      this.receipt,
+      this.fields,
+      { buffer, bytes, words: NO_WORDS, view: new DataView(buffer) },
+      0,
+      this.#bodyStart - this.#start,
+      bytes.length,
+    );
   }
 
   /** The same message for another delivery. The old object stays as it was: somebody may still hold it. */

@@ -23,6 +23,8 @@ export class ReceivedLane {
   #lookedAt: number;
   /** Its producer is told of room at the end of this turn. The receiver's note. */
   isRoomUntold = false;
+  /** Taking made room for the lane's producer. The receiver clears it. */
+  isRoomMade = false;
   /** What went back to this consumer and will be handed out again, in the order of their tokens. */
   #returned: ShmDelivery[] = [];
 
@@ -55,12 +57,14 @@ export class ReceivedLane {
 
   /**
    * Hands out up to `max` messages.
+   *
+   * @param isInPlace  with their bodies where they lie
    * @returns how many; `isRoomMade` says whether the producer has got room by it
    */
-  take(max: number, out: Delivery[]): number {
+  take(max: number, out: Delivery[], isInPlace: boolean): number {
     let count = 0;
     while (count < max && this.#returned.length > 0) count += this.#takeReturned(out);
-    if (count === max || !this.lane.begin(max - count)) return count;
+    if (count === max || !this.lane.begin(max - count, isInPlace)) return count;
     const doomed: Doomed[] = [];
     try {
       while (count < max && this.lane.next()) {
@@ -76,9 +80,6 @@ export class ReceivedLane {
     }
     return count;
   }
-
-  /** Taking made room for the lane's producer. The receiver clears it. */
-  isRoomMade = false;
 
   /** The present message; undefined when it is to be dropped. */
   #decode(doomed: Doomed[]): ShmDelivery | undefined {
@@ -118,7 +119,7 @@ export class ReceivedLane {
    */
   giveBack(delivery: ShmDelivery, isCounted: boolean): boolean {
     if (this.lane.giveBack(delivery.token, isCounted)) return true;
-    const again = delivery.again(delivery.deliveries + (isCounted ? 1 : 0));
+    const again = delivery.copied().again(delivery.deliveries + (isCounted ? 1 : 0));
     let at = this.#returned.length;
     while (at > 0 && (this.#returned[at - 1] as ShmDelivery).token > again.token) at -= 1;
     this.#returned.splice(at, 0, again);

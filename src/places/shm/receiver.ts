@@ -1,6 +1,7 @@
 // The receiving end: takes from all lanes in turn, the most urgent first, settles, rings producers that wait for room or for a
 // receipt, and rings other consumers when there is more than it takes.
 
+import { NaruError } from '../../errors/index.ts';
 import type { Delivery, Outcome, Receiver } from '../../mailbox/driver.ts';
 import { CompetingLane } from '../../ring/competing-lane.ts';
 import type { ConsumedLane } from '../../ring/consumed-lane.ts';
@@ -89,17 +90,34 @@ export class ShmReceiver implements Receiver, WaitingEnd {
 
   /** Of competing consumers none is done while another may still give something back. */
   get ended(): boolean {
-    if (!isEnded(this.#memory)) return false;
+    if (this.#part.health.error !== undefined || !isEnded(this.#memory)) return false;
     this.#refreshLanes();
     return this.#lanes.every((lane) => lane === undefined || (lane.isDone && this.#isEmptied(lane)));
   }
 
   take(max: number, out: Delivery[]): number {
+    return this.#take(max, out, false);
+  }
+
+  takeView(): Delivery | undefined {
+    if (this.#memory.geometry.lossy) {
+      throw new NaruError(
+        'NARU_UNSUPPORTED',
+        `${this.#part.text}: views need a mailbox whose producers wait; this topic was made with full "drop-oldest"`,
+        { place: 'shm', mailbox: this.#part.text },
+      );
+    }
+    const out: Delivery[] = [];
+    this.#take(1, out, true);
+    return out[0];
+  }
+
+  #take(max: number, out: Delivery[], isInPlace: boolean): number {
     if (this.#isClosed || this.#part.health.error !== undefined) return 0;
     this.#refreshLanes();
     let count = 0;
     for (let level = this.#levels.length - 1; level >= 0 && count < max; level -= 1)
-      count += this.#takeLevel(this.#levels[level] as ReceivedLane[], max - count, out);
+      count += this.#takeLevel(this.#levels[level] as ReceivedLane[], max - count, out, isInPlace);
     this.#cursor += 1;
     this.#part.edges.failpoint('take:taken');
     if (count < max) {
@@ -110,12 +128,12 @@ export class ShmReceiver implements Receiver, WaitingEnd {
     return count;
   }
 
-  #takeLevel(lanes: readonly ReceivedLane[], max: number, out: Delivery[]): number {
+  #takeLevel(lanes: readonly ReceivedLane[], max: number, out: Delivery[], isInPlace: boolean): number {
     let count = 0;
     for (let turn = 0; turn < lanes.length && count < max; turn += 1) {
       const lane = lanes[(this.#cursor + turn) % lanes.length] as ReceivedLane;
       if (!lane.hasMore()) continue;
-      count += lane.take(max - count, out);
+      count += lane.take(max - count, out, isInPlace);
       if (lane.isRoomMade) {
         lane.isRoomMade = false;
         this.#roomMade(lane);
@@ -131,13 +149,29 @@ export class ShmReceiver implements Receiver, WaitingEnd {
     else {
       this.#isWaiting = false;
       this.#part.waiter.disarm();
+      this.rung();
     }
+  }
+
+  /** Rung for a message that it does not take, because it wants none any more: another consumer must hear of it. */
+  rung(): void {
+    if (this.#isWaiting || this.#isClosed || !this.#isCompeting || this.#part.health.error !== undefined)
+      return;
+    if (hasOtherConsumers(this.#part) && this.#hasMore()) ringConsumers(this.#part);
+  }
+
+  /** What a consumer left undone that was stopped just after it had let go of a lane. */
+  finishForOthers(): void {
+    if (this.#isCompeting) for (const lane of this.#lanes) if (lane !== undefined) this.#commit(lane);
   }
 
   waitSync(timeoutMs: number): 'ready' | 'timeout' | 'interrupted' {
     if (this.#untold.length > 0) this.#tellRoom();
-    const isReady = (): boolean => this.#hasMore() || this.#isOver();
-    return this.#part.waiter.block(WANT.messages, isReady, timeoutMs, this.#events.housekeeping);
+    const { health } = this.#part;
+    const isReady = (): boolean => health.error !== undefined || this.#hasMore() || this.#isOver();
+    const outcome = this.#part.waiter.block(WANT.messages, isReady, timeoutMs, this.#events.housekeeping);
+    if (outcome !== 'ready') this.rung();
+    return outcome;
   }
 
   settle(delivery: Delivery, outcome: Outcome, _delayMs: number, done?: (error?: Error) => void): void {
@@ -208,7 +242,8 @@ export class ShmReceiver implements Receiver, WaitingEnd {
   }
 
   isReady(): boolean {
-    return this.#isWaiting && (this.#hasMore() || this.#isOver());
+    if (!this.#isWaiting) return false;
+    return this.#part.health.error !== undefined || this.#hasMore() || this.#isOver();
   }
 
   wake(): void {
