@@ -54,6 +54,8 @@ export class LaneReader {
   #at = 0;
   #end = 0;
   #slab: MessageMemory;
+  /** Of the slab. */
+  #slabWords: Int32Array;
   #sender: string;
   #payloadOffset = 0;
   #payloadBytes = 0;
@@ -74,6 +76,7 @@ export class LaneReader {
     this.#bytes = bytes;
     this.#slabs = slabs;
     this.#slab = slabs.slab;
+    this.#slabWords = this.#slab.words;
     this.#edges = edges;
     this.#events = events;
     this.#tailWord = laneWord(lane, L.LANE.tail);
@@ -165,8 +168,8 @@ export class LaneReader {
     while (!this.#faulted) {
       if (this.#at === this.#end && !this.#fill(0)) return false;
       const word = this.#at >>> 2;
-      const length = this.#slab.words[word] as number;
-      const flags = this.#slab.words[word + 1] as number;
+      const length = this.#slabWords[word] as number;
+      const flags = this.#slabWords[word + 1] as number;
       if ((flags & L.RECORD_KIND_MASK) === L.RECORD_KIND.message) {
         if (length < 0 || length > this.#maxPayloadBytes) return this.#fault('its length is impossible');
         const stride = this.#slotStride === 0 ? recordBytes(length) : this.#slotStride;
@@ -236,6 +239,7 @@ export class LaneReader {
     const from = this.#data + index * L.UNIT_BYTES;
     if (this.#inPlace) {
       this.#slab = this.#mapped;
+      this.#slabWords = this.#slab.words;
       this.#at = from;
       this.#end = from + contiguous;
       return true;
@@ -246,6 +250,7 @@ export class LaneReader {
     const size = Math.min(most, first > room ? Math.max(first, SLAB_BYTES) : room);
     const at = this.#slabs.reserve(size);
     this.#slab = this.#slabs.slab;
+    this.#slabWords = this.#slab.words;
     this.#copy(from, at, size);
     // Of a lossy topic only now is it known that the copy is whole.
     if (this.#isOverrun()) return false;
@@ -276,7 +281,7 @@ export class LaneReader {
       this.#slab.bytes.set(this.#bytes.subarray(from, from + size), at);
       return;
     }
-    const target = this.#slab.words;
+    const target = this.#slabWords;
     const source = this.#words;
     let to = at >>> 2;
     for (let word = from >>> 2, last = (from + size) >>> 2; word < last; word += 1, to += 1)
