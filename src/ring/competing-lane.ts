@@ -110,6 +110,10 @@ export class CompetingLane implements ConsumedLane {
     return this.#state.isFree();
   }
 
+  isHeld(): boolean {
+    return !this.#fresh.isFaulted && !this.#state.isFree();
+  }
+
   begin(max: number, isInPlace: boolean): boolean {
     const words = this.#words;
     if (this.#fresh.isFaulted || !this.#state.tryHold()) return false;

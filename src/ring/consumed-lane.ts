@@ -17,6 +17,8 @@ export interface ConsumedLane {
 
   /** Whether a batch would find something. Cheap. */
   hasMore(): boolean;
+  /** Whether somebody else is taking from the lane at this moment. */
+  isHeld(): boolean;
   /**
    * Starts a batch of up to `max` messages.
    *

@@ -81,6 +81,10 @@ export class TopicLane implements ConsumedLane {
     return this.reader.hasMore();
   }
 
+  isHeld(): boolean {
+    return false;
+  }
+
   begin(_max: number, isInPlace: boolean): boolean {
     this.reader.readInPlace(isInPlace);
     return true;

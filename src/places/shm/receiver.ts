@@ -33,6 +33,9 @@ import {
 import { ReceivedLane, type ShmDelivery } from './received-lane.ts';
 import type { WaitingEnd } from './waiter.ts';
 
+/** How often a lane is looked at that somebody holds: some microseconds, as long as holding one takes. */
+const HOLDER_ATTEMPTS = 200;
+
 /** What a receiver tells its driver. */
 export interface ReceiverEvents {
   readable(): void;
@@ -115,8 +118,12 @@ export class ShmReceiver implements Receiver, WaitingEnd {
     if (this.#isClosed || this.#part.health.error !== undefined) return 0;
     this.#refreshLanes();
     let count = 0;
-    for (let level = this.#levels.length - 1; level >= 0 && count < max; level -= 1)
-      count += this.#takeLevel(this.#levels[level] as ReceivedLane[], max - count, out, isInPlace);
+    for (let level = this.#levels.length - 1; level >= 0 && count < max; level -= 1) {
+      const lanes = this.#levels[level] as ReceivedLane[];
+      // Urgent messages that another consumer is just taking from are waited for, an instant long.
+      if (level > 0 && this.#isCompeting) this.#awaitHolders(lanes);
+      count += this.#takeLevel(lanes, max - count, out, isInPlace);
+    }
     this.#cursor += 1;
     this.#part.edges.failpoint('take:taken');
     if (count < max) {
@@ -125,6 +132,11 @@ export class ShmReceiver implements Receiver, WaitingEnd {
       if (this.#wanted > 0) this.#wait();
     }
     return count;
+  }
+
+  #awaitHolders(lanes: readonly ReceivedLane[]): void {
+    for (const lane of lanes)
+      for (let attempt = 0; attempt < HOLDER_ATTEMPTS && lane.lane.isHeld(); attempt += 1);
   }
 
   #takeLevel(lanes: readonly ReceivedLane[], max: number, out: Delivery[], isInPlace: boolean): number {
