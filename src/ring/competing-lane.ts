@@ -101,12 +101,13 @@ export class CompetingLane implements ConsumedLane {
   /** Not while somebody holds the lane, who will ring when there is more: a stopped holder must not make others spin. */
   hasMore(): boolean {
     if (this.#fresh.isFaulted) return false;
-    const taken = Atomics.load(this.#words, this.#takenWord);
-    if (
-      Atomics.load(this.#words, this.#tailWord) === taken &&
-      Atomics.load(this.#words, this.#returnedWord) === 0
-    )
-      return false;
+    const words = this.#words;
+    // The plain loads are only ever behind, and begin() finds out; an atomic one costs as much as reading a message does.
+    if (words[this.#tailWord] === words[this.#takenWord] && words[this.#returnedWord] === 0) {
+      const taken = Atomics.load(words, this.#takenWord);
+      if (Atomics.load(words, this.#tailWord) === taken && Atomics.load(words, this.#returnedWord) === 0)
+        return false;
+    }
     return this.#state.isFree();
   }
 
@@ -118,8 +119,9 @@ export class CompetingLane implements ConsumedLane {
     const words = this.#words;
     if (this.#fresh.isFaulted || !this.#state.tryHold()) return false;
     this.#failpoint('claim:held');
-    this.#taken = Atomics.load(words, this.#takenWord);
-    const version = Atomics.load(words, this.#versionWord);
+    // Plain: only a holder writes these.
+    this.#taken = words[this.#takenWord] as number;
+    const version = words[this.#versionWord] as number;
     if (this.#fresh.position !== this.#taken || version !== this.#identityVersion) {
       this.#identityVersion = version;
       this.#fresh.seek(this.#taken, identityAt(this.#memory, this.#lane, TAKEN_IDENTITY));

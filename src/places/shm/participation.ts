@@ -39,6 +39,8 @@ export interface Participation {
   readonly health: { error: Error | undefined };
 }
 
+const CONSUMER_MASK_WORD = headerWord(HEADER.consumerMask);
+
 /** The mark that our seats carry. */
 export function ownMark(part: Participation): SeatMark {
   return seatMark(part.slot, part.generation);
@@ -90,9 +92,9 @@ function ringSome(part: Participation, mask: number, except: number): boolean {
   return false;
 }
 
-/** Whether several consumers have a seat. */
-export function hasSeveralConsumers(memory: RingMemory): boolean {
-  const mask = consumerMask(memory);
+/** Whether several consumers have a seat. A plain load: call it after an atomic one. */
+export function hasSeveralConsumers({ words }: RingMemory): boolean {
+  const mask = words[CONSUMER_MASK_WORD] as number;
   return (mask & (mask - 1)) !== 0;
 }
 

@@ -7,8 +7,8 @@ import { CompetingLane } from '../../ring/competing-lane.ts';
 import type { ConsumedLane } from '../../ring/consumed-lane.ts';
 import { sleepsFor } from '../../ring/doorbell.ts';
 import { ExclusiveLane } from '../../ring/exclusive-lane.ts';
-import { WANT } from '../../ring/layout.ts';
-import type { RingMemory } from '../../ring/memory.ts';
+import { HEADER, WANT } from '../../ring/layout.ts';
+import { headerWord, type RingMemory } from '../../ring/memory.ts';
 import {
   consumerSeat,
   freeConsumerSeat,
@@ -33,6 +33,7 @@ import {
 import { ReceivedLane, type ShmDelivery } from './received-lane.ts';
 import type { WaitingEnd } from './waiter.ts';
 
+const ENDED_WORD = headerWord(HEADER.ended);
 /** How often a lane is looked at that somebody holds: some microseconds, as long as holding one takes. */
 const HOLDER_ATTEMPTS = 200;
 
@@ -272,7 +273,8 @@ export class ShmReceiver implements Receiver, WaitingEnd {
   /** What went back can be taken again, and the last settled message may be the end, also for the others. */
   #afterSettling(outcome: Outcome): void {
     if (this.#wanted === 0 && !this.#isCompeting) return;
-    const isEnd = isEnded(this.#memory);
+    // Plain: whoever ends the mailbox rings everybody afterwards.
+    const isEnd = this.#memory.words[ENDED_WORD] !== 0;
     if (isEnd && this.#isCompeting && this.ended) ringAll(this.#part, this.#part.slot);
     if (this.#wanted > 0 && (isEnd || outcome === 'requeue' || outcome === 'release')) this.#wait();
   }
@@ -284,6 +286,7 @@ export class ShmReceiver implements Receiver, WaitingEnd {
 
   /** Whoever came for the lane while it was held has gone to sleep: there may be more for it. */
   #shareRest(lane: ReceivedLane): void {
+    // After the atomic load with which letting go of the lane ended.
     if (this.#isCompeting && hasSeveralConsumers(this.#memory) && lane.hasMore())
       ringConsumers(this.#part, this.#part.slot);
   }
