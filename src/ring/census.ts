@@ -85,6 +85,7 @@ function eachMessage(memory: RingMemory, lane: number, visit: (message: SeenMess
   const { mode } = memory.geometry;
   let sender = identityAt(memory, lane);
   let position = Atomics.load(memory.words, laneWord(lane, L.LANE.head));
+  if (!records.isSpan(position, tail)) return;
   while (distance(tail, position) > 0) {
     const flags = records.flags(position);
     const units = records.units(position, flags, distance(tail, position));

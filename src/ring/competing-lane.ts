@@ -163,7 +163,11 @@ export class CompetingLane implements ConsumedLane {
     this.#reader = this.#again;
     this.#again.limitCopy(0);
     this.#again.seek(search.position, search.sender);
-    if (!this.#again.next()) return false;
+    if (!this.#again.next() || this.#again.start !== search.position) {
+      if (this.#again.isFaulted) this.#fresh.giveUp();
+      else this.#fresh.quarantine('a message that was given back is none any more');
+      return false;
+    }
     this.#deliveries = ((flags >>> L.RECORD_DELIVERIES_SHIFT) & L.RECORD_DELIVERIES_MAX) + 1;
     this.#claim(search.position, flags & ~(OWNER_MASK | L.RECORD_FLAG.returned));
     return true;
@@ -282,6 +286,8 @@ class ReturnedSearch {
 
   /** @returns the flags of the next one, which lies at `position`; 0 when there is none */
   next(): number {
+    this.isDamaged = !this.#records.isSpan(this.#next, this.#until);
+    if (this.isDamaged) return 0;
     while (this.#next !== this.#until) {
       const position = this.#next;
       const flags = this.#records.flags(position);

@@ -307,6 +307,11 @@ export class LaneReader {
     return false;
   }
 
+  /** Another reader of this consumer has found the lane damaged, and has said so. */
+  giveUp(): void {
+    this.#faulted = true;
+  }
+
   /** Finds the lane damaged for a reason that only its consumer can see. */
   quarantine(what: string): void {
     this.#fault(what);

@@ -14,9 +14,10 @@ export function ownerBits(slot: number): number {
   return (slot + 1) << L.RECORD_OWNER_SHIFT;
 }
 
-/** The slot whose claim these flags are; -1 for nobody's. */
+/** The slot whose claim these flags are; -1 for nobody's, and for one that no table has. */
 export function ownerSlot(flags: number): number {
-  return (flags >>> L.RECORD_OWNER_SHIFT) - 1;
+  const slot = (flags >>> L.RECORD_OWNER_SHIFT) - 1;
+  return slot < L.PARTICIPANTS ? slot : -1;
 }
 
 export class LaneState {
@@ -105,6 +106,7 @@ export class LaneState {
     Atomics.store(words, this.#returnedWord, 1);
     const until = Atomics.load(words, this.#takenWord);
     let count = 0;
+    if (!this.#records.isSpan(this.head, until)) return 0;
     for (let position = this.head; position !== until; ) {
       const flags = this.#records.flags(position);
       const units = this.#records.units(position, flags, distance(until, position));
@@ -137,13 +139,14 @@ export class LaneState {
     const before = words[this.#headWord] as number;
     const until = words[this.#takenWord] as number;
     let position = before;
-    while (position !== until) {
+    this.#isDamaged = !records.isSpan(before, until);
+    while (!this.#isDamaged && position !== until) {
       const word = records.flagsWord(position);
       const flags = words[word] as number;
       if (isMessage(flags) && (flags & L.RECORD_FLAG.settled) === 0) break;
       const units = records.units(position, flags, distance(until, position));
       this.#isDamaged = units === 0;
-      if (units === 0) break;
+      if (this.#isDamaged) break;
       if ((flags & L.RECORD_KIND_MASK) === L.RECORD_KIND.identity)
         passIdentity(
           this.#memory,

@@ -179,6 +179,9 @@ function checkedGeometry(
   const [levels, retain] = [at(L.HEADER.levels), at(L.HEADER.retain)];
   if (levels < 1 || levels > L.LEVELS_MAX || retain > L.RETAIN_MAX)
     throw corrupt(where, `${levels} priorities or ${retain} messages retained are impossible`);
+  const lossy = at(L.HEADER.lossy) !== 0;
+  if (deliver === 'all' ? levels > 1 : lossy)
+    throw corrupt(where, 'a topic has one priority only, and nothing but a topic may lose messages');
   const laneBytes = at(L.HEADER.laneBytes);
   if (laneBytes < L.LANE_BYTES_MIN || (laneBytes & (laneBytes - 1)) !== 0)
     throw corrupt(where, `a lane of ${laneBytes} bytes is no power of two from ${L.LANE_BYTES_MIN}`);
@@ -186,7 +189,7 @@ function checkedGeometry(
     {
       relation,
       deliver,
-      lossy: at(L.HEADER.lossy) !== 0,
+      lossy,
       levels,
       retain,
       owner,

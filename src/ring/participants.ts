@@ -28,9 +28,10 @@ export function seatMark(slot: number, generation: number): SeatMark {
   return ((generation & GENERATION_MASK) << SLOT_BITS) | (slot + 1);
 }
 
-/** @returns the slot of a seat mark; -1 for nobody */
+/** @returns the slot of a seat mark; -1 for nobody, and for a mark that no table has room for */
 export function slotOf(mark: SeatMark): number {
-  return (mark & ((1 << SLOT_BITS) - 1)) - 1;
+  const slot = (mark & ((1 << SLOT_BITS) - 1)) - 1;
+  return slot < L.PARTICIPANTS ? slot : -1;
 }
 
 /** `<pid>.<start>.<thread>/<handle>` */
@@ -116,9 +117,10 @@ export function laneOwner(memory: RingMemory, lane: number): SeatMark {
   return producerSeat(memory, Math.floor(lane / memory.geometry.levels));
 }
 
-/** Producers' seats whose lane at this level was ever used: a bit each. */
+/** Producers' seats whose lane at this level was ever used: a bit each. Bits of seats that do not exist are left out. */
 export function usedLanes(memory: RingMemory, level: number): number {
-  return Atomics.load(memory.words, headerWord(L.HEADER.levelLanes) + level);
+  const used = Atomics.load(memory.words, headerWord(L.HEADER.levelLanes) + level);
+  return used & (-1 >>> (32 - memory.geometry.maxProducers));
 }
 
 /** Consumers look at this lane from now on. */

@@ -78,6 +78,15 @@ export class LaneRecords {
     return units > left || units > untilEnd ? 0 : units;
   }
 
+  /**
+   * Whether a lane could hold all that is said to lie between two positions. If not, a walk from one to the other would go
+   * round and round.
+   */
+  isSpan(from: number, to: number): boolean {
+    const units = distance(to, from);
+    return units >= 0 && units <= this.#units;
+  }
+
   /** The text of the identity record at `position`. */
   identityBytes(position: number): Uint8Array {
     const at = this.payloadOffset(position);

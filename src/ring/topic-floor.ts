@@ -93,6 +93,8 @@ export class TopicFloor {
    */
   makeRoom(tail: number, needUnits: number, write: number): number {
     const { lossy } = this.#memory.geometry;
+    // Nothing to walk over in a lane whose positions make no sense: the writer finds that out.
+    if (!this.#records.isSpan(this.#position, tail)) return this.#position;
     const wanted = Math.max(needUnits, this.#units / STEP_SHARE);
     const target = (write - this.#units + wanted) | 0;
     const bound = lossy ? tail : this.#slowest(tail);
@@ -102,7 +104,11 @@ export class TopicFloor {
     // seen here.
     if (lossy) return this.#position;
     const slowest = this.#slowest(tail);
-    return distance(slowest, this.#position) < 0 ? slowest : this.#position;
+    if (distance(slowest, this.#position) >= 0) return this.#position;
+    // Further behind than the lane is long: a consumer that is just coming and has not looked at the floor again, or that died
+    // before it did. No room for as long as it is like that, and no damage.
+    const farthest = (write - this.#units) | 0;
+    return distance(slowest, farthest) < 0 ? farthest : slowest;
   }
 
   #moveTo(target: number, bound: number, retainFrom: number): void {
@@ -165,6 +171,7 @@ export class TopicFloor {
   #countFrom(from: number): number {
     const tail = Atomics.load(this.#words, laneWord(this.#lane, L.LANE.tail));
     let count = 0;
+    if (!this.#records.isSpan(from, tail)) return 0;
     for (let position = from; position !== tail; ) {
       const flags = this.#records.flags(position);
       const units = this.#records.units(position, flags, distance(tail, position));

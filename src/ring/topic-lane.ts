@@ -93,22 +93,29 @@ export class TopicLane implements ConsumedLane {
   next(): boolean {
     const { reader } = this;
     while (!reader.next()) {
-      if (!reader.isOverrun) return false;
-      this.#catchUp();
+      if (!reader.isOverrun || !this.#catchUp()) return false;
     }
     this.#ordinal = (this.#ordinal + 1) | 0;
     this.#token = this.#window.enter(reader.start, reader.position);
     return true;
   }
 
-  /** The producer wrote over what comes next: goes on at the oldest message that is still whole. */
-  #catchUp(): void {
+  /**
+   * The producer wrote over what comes next: goes on at the oldest message that is still whole.
+   * @returns false when the lane is damaged: a floor only ever moves ahead
+   */
+  #catchUp(): boolean {
     const { position, ordinal } = readFloor(this.#memory, this.#lane);
+    if (distance(position, this.reader.position) <= 0) {
+      this.reader.quarantine('its floor has moved backwards');
+      return false;
+    }
     const sender = identityAt(this.#memory, this.#lane);
     this.reader.seek(position, sender);
     const missed = distance(ordinal, this.#ordinal);
     this.#ordinal = ordinal;
     if (missed > 0) this.#edges.gap(missed);
+    return true;
   }
 
   /** Padding and identities at the end of a batch need not wait for the next message to be passed. */
@@ -188,7 +195,7 @@ export function retainedIn(
   let { position, ordinal } = floor;
   let sender = identityAt(memory, lane);
   let messages: RetainedMessage[] = [];
-  while (position !== tail) {
+  while (position !== tail && records.isSpan(position, tail)) {
     const flags = records.flags(position);
     const units = records.units(position, flags, distance(tail, position));
     if (units === 0) break;
