@@ -40,6 +40,17 @@ const GIVE_BACK_MS = 1_000;
  * `In` is what may be sent, `Out` what is received, `Has` the features the place is known to have at compile time.
  */
 export class Mailbox<In = unknown, Out = In, Has extends Feature = Feature> implements AsyncDisposable {
+  /**
+   * structuredClone() and postMessage() would make an empty object of a handle: this own property makes them throw. One getter for
+   * all handles: with one of its own, every handle after the first would be of a shape of its own, and slow (V8 keeps its fields in
+   * a dictionary).
+   */
+  static readonly #cloneTrap: PropertyDescriptor & ThisType<Mailbox> = {
+    enumerable: true,
+    get(): never {
+      return this.#refuseClone();
+    },
+  };
   readonly #driver: Driver;
   readonly #stated: Stated;
   readonly #text: string;
@@ -120,8 +131,7 @@ export class Mailbox<In = unknown, Out = In, Has extends Feature = Feature> impl
       confirm: stated.confirm ?? capabilities.confirm,
     });
     this.#bind(setup.hooks);
-    // structuredClone() and postMessage() would make an empty object of a handle: this own property makes them throw.
-    Object.defineProperty(this, 'handle', { enumerable: true, get: () => this.#refuseClone() });
+    Object.defineProperty(this, 'handle', Mailbox.#cloneTrap);
   }
 
   /** What the place can do. */
