@@ -11,7 +11,7 @@ import type { RingMemory } from '#naru/ring/memory';
 import { SlabSource } from '#naru/ring/slab';
 import { BODY_BYTES, Check, timedInBatches } from '../harness/bodies.ts';
 import type { Duel, DuelContext, FarEnd, NearEnd } from '../harness/duel.ts';
-import { nextTurn } from './turn.ts';
+import { nextTurn, Patience } from './turn.ts';
 
 /** Messages between two stores of the tail or of the head; ring.c has the same number. */
 const BURST = 256;
@@ -43,6 +43,7 @@ class Producer {
   readonly #memory: RingMemory;
   readonly #writer: LaneWriter;
   readonly #body = new Int32Array(BODY_WORDS).fill(0x01010101);
+  readonly #patience = new Patience();
 
   constructor(memory: RingMemory, lane: number) {
     this.#memory = memory;
@@ -66,7 +67,10 @@ class Producer {
     return true;
   }
 
-  publish(): void {
+  /** Writes one message and publishes it, spinning while there is no room. */
+  putSurely(sequence: number): void {
+    while (!this.put(sequence)) this.#patience.spin();
+    this.#patience.reset();
     this.#writer.publish();
   }
 
@@ -75,13 +79,17 @@ class Producer {
       const end = Math.min(sequence + BURST, count);
       const from = sequence;
       while (sequence < end && this.put(sequence)) sequence += 1;
-      if (sequence > from) this.publish();
+      if (sequence > from) {
+        this.#writer.publish();
+        this.#patience.reset();
+      } else this.#patience.spin();
     }
   }
 }
 
 class Consumer {
   readonly #reader: LaneReader;
+  readonly #patience = new Patience();
 
   constructor(memory: RingMemory, lane: number) {
     this.#reader = new LaneReader(memory, lane, new SlabSource(), {
@@ -106,7 +114,11 @@ class Consumer {
           slab.bytes[payloadOffset + reader.payloadBytes - 1] as number,
         );
       }
-      if (burst === 0) continue;
+      if (burst === 0) {
+        this.#patience.spin();
+        continue;
+      }
+      this.#patience.reset();
       ledger.publishTaken();
       for (let token = first; token < first + burst; token += 1) ledger.settle(token);
       ledger.commit();
@@ -117,7 +129,8 @@ class Consumer {
   /** Spins until a message is there and takes it. */
   await(): void {
     const reader = this.#reader;
-    while (!reader.next()) continue;
+    while (!reader.next()) this.#patience.spin();
+    this.#patience.reset();
     const { slab, payloadOffset, payloadBytes, ledger } = reader;
     const ends =
       (slab.words[payloadOffset >>> 2] as number) + (slab.bytes[payloadOffset + payloadBytes - 1] as number);
@@ -160,8 +173,7 @@ async function openPing(context: DuelContext): Promise<NearEnd> {
   const there = new Producer(memory, THERE);
   const back = new Consumer(memory, BACK);
   const trip = (): void => {
-    while (!there.put(1)) continue;
-    there.publish();
+    there.putSurely(1);
     back.await();
   };
   return {
@@ -183,8 +195,7 @@ async function openPong(address: string): Promise<FarEnd> {
       const trips = Math.ceil(count / TRIPS_A_TIME) * TRIPS_A_TIME;
       for (let trip = 0; trip < trips; trip += 1) {
         there.await();
-        while (!back.put(1)) continue;
-        back.publish();
+        back.putSurely(1);
       }
     },
     close: async () => undefined,
