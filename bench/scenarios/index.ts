@@ -1,12 +1,14 @@
 // Every scenario, and through them every contestant. A new scenario is a file here and a line below.
 
 import type { Duel } from '../harness/duel.ts';
+import { fan } from './fan.ts';
+import { large } from './large.ts';
 import { mailbox } from './mailbox.ts';
 import { ring } from './ring.ts';
 import type { Scenario } from './scenario.ts';
 import { wake } from './wake.ts';
 
-export const SCENARIOS: readonly Scenario[] = [mailbox, ring, wake];
+export const SCENARIOS: readonly Scenario[] = [mailbox, ring, wake, large, fan];
 
 /** @throws when there is none with this id */
 export function duelOf(id: string): Duel {

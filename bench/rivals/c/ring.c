@@ -6,7 +6,7 @@
 #include <string.h>
 #include <stdlib.h>
 
-enum { UNIT = 8, HEADER = 8, LINE = 128, KIND_MESSAGE = 1, KIND_PADDING = 2, BURST = 256 };
+enum { UNIT = 8, HEADER = 8, LINE = 128, KIND_MESSAGE = 1, KIND_PADDING = 2 };
 
 // Positions count units of 8 bytes and wrap at 2^32. Each side's word has two cache lines to itself.
 typedef struct {
@@ -33,8 +33,11 @@ static lane lanes[2];
 static writer writers[2];
 static reader readers[2];
 static uint8_t *copy;
+// Messages between two stores of the tail, or of the head; a large one is published as soon as it is there.
+static uint32_t burst_max;
 
 static void ring_open(void) {
+  burst_max = body_bytes < 4096 ? 256 : 1;
   // As in Naru: 1 MiB, and for large bodies room for sixteen of them.
   uint32_t lane_bytes = 1u << 20;
   while (lane_bytes < 16 * body_bytes) lane_bytes *= 2;
@@ -107,7 +110,7 @@ static void ring_produce(uint64_t count) {
   writer own = {.write = atomic_load(&at->words->tail), .head = atomic_load(&at->words->head)};
   for (uint64_t sequence = 0; sequence < count;) {
     uint32_t burst = 0;
-    for (; burst < BURST && sequence < count; burst++, sequence++) {
+    for (; burst < burst_max && sequence < count; burst++, sequence++) {
       uint8_t *payload = reserve(at, &own, (uint32_t)body_bytes);
       if (payload == NULL) break;
       make_body(payload, (uint32_t)sequence);
@@ -122,9 +125,13 @@ static void ring_consume(uint64_t count) {
   for (uint64_t done = 0; done < count;) {
     uint32_t length, burst = 0;
     const uint8_t *payload;
-    while (burst < BURST && (payload = next(at, own, &length)) != NULL) {
+    while (burst < burst_max && (payload = next(at, own, &length)) != NULL) {
+#ifdef IN_PLACE
+      touch(payload);
+#else
       memcpy(copy, payload, length);
       touch(copy);
+#endif
       burst++;
     }
     if (burst == 0) continue;
