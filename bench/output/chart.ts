@@ -12,19 +12,20 @@ const ROW_HEIGHT = 26;
 const TOP = 54;
 const BOTTOM = 34;
 
+// All of it under one class: inside a page it must not be the style of the rest.
 const STYLE = `
-  text { font: 13px system-ui, sans-serif; fill: #1f2328; }
-  .title { font-size: 15px; font-weight: 600; }
-  .small { font-size: 11px; fill: #59636e; }
-  .naru { fill: #0969da; }
-  .rival { fill: #8c959f; }
-  .whisker { stroke: #1f2328; stroke-width: 1.2; }
+  .chart text { font: 13px system-ui, sans-serif; fill: #1f2328; }
+  .chart .title { font-size: 15px; font-weight: 600; }
+  .chart .small { font-size: 11px; fill: #59636e; }
+  .chart .naru { fill: #0969da; }
+  .chart .rival { fill: #8c959f; }
+  .chart .whisker { stroke: #1f2328; stroke-width: 1.2; }
   @media (prefers-color-scheme: dark) {
-    text { fill: #e6edf3; }
-    .small { fill: #9198a1; }
-    .naru { fill: #4493f8; }
-    .rival { fill: #6e7681; }
-    .whisker { stroke: #e6edf3; }
+    .chart text { fill: #e6edf3; }
+    .chart .small { fill: #9198a1; }
+    .chart .naru { fill: #4493f8; }
+    .chart .rival { fill: #6e7681; }
+    .chart .whisker { stroke: #e6edf3; }
   }`;
 
 interface Bar {
@@ -37,7 +38,8 @@ interface Bar {
   readonly text: string;
 }
 
-export function asChart(part: Part, report: Report): string {
+/** @param where  `alone`: a file, which tells its conditions itself; `inside`: of a page that has them already */
+export function asChart(part: Part, report: Report, where: 'alone' | 'inside' = 'alone'): string {
   const bars = barsOf(part, report);
   const most = Math.max(...bars.map(({ max }) => max));
   const perUnit = (WIDTH - LABEL_WIDTH - VALUE_WIDTH) / most;
@@ -46,12 +48,14 @@ export function asChart(part: Part, report: Report): string {
   const better = isTime ? 'shorter is better' : 'longer is better';
   const what = isTime ? `p50 in ${part.unit}` : part.unit;
   return [
-    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" role="img" aria-label="${escape(`${part.title}: bar chart`)}">`,
+    `<svg class="chart" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" role="img" aria-label="${escape(`${part.title}: bar chart`)}">`,
     `<style>${STYLE}\n</style>`,
     `<text class="title" x="0" y="20">${escape(part.title)}</text>`,
     `<text class="small" x="0" y="38">${escape(what)}: median of ${report.rounds} rounds, ${better}; the line spans the lowest and the highest round</text>`,
     ...bars.map((bar, index) => drawn(bar, TOP + index * ROW_HEIGHT, perUnit)),
-    `<text class="small" x="0" y="${height - 10}">${escape(conditionsLine(report.conditions))}</text>`,
+    where === 'alone'
+      ? `<text class="small" x="0" y="${height - 10}">${escape(conditionsLine(report.conditions))}</text>`
+      : '',
     '</svg>',
     '',
   ].join('\n');
