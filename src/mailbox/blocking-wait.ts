@@ -4,6 +4,8 @@ import { NaruError } from '../errors/index.ts';
 import type { Receiver, Sender } from './driver.ts';
 import { timeoutError } from './waiting.ts';
 
+const ENDLESS_MS: number = 2 ** 31 - 1;
+
 /** One blocking call, with its deadline. */
 export class BlockingWait {
   readonly #timeoutMs: number | undefined;
@@ -18,8 +20,9 @@ export class BlockingWait {
 
   /** @throws NARU_TIMEOUT, NARU_INTERRUPTED */
   wait(end: Sender | Receiver, what: string): void {
-    const left = this.#deadline - performance.now();
-    const outcome = left <= 0 ? 'timeout' : (end.waitSync?.(Math.min(left, 2 ** 31 - 1)) ?? 'timeout');
+    // The clock is not looked at where there is no deadline.
+    const left = this.#timeoutMs === undefined ? ENDLESS_MS : this.#deadline - performance.now();
+    const outcome = left <= 0 ? 'timeout' : (end.waitSync?.(Math.min(left, ENDLESS_MS)) ?? 'timeout');
     if (outcome === 'ready') return;
     if (outcome === 'timeout') throw timeoutError(what, this.#timeoutMs ?? 0, this.#mailbox);
     throw new NaruError(
