@@ -39,7 +39,7 @@ async function openConsumer(url: string, mode: 'copy' | 'view', reading: Reading
     throw new Error('this version has no mailbox.receiveView()');
   }
   const one = async (): Promise<void> => {
-    if (mode === 'copy') return touch((await mailbox.receive()).data as Uint8Array);
+    if (mode === 'copy') return touch((await mailbox.receive()).data);
     const view = await receiveView?.call(mailbox);
     if (view === undefined) return;
     touch(view.data);

@@ -61,8 +61,9 @@ export function scenarioOf(plan: Plan): Scenario {
   };
 }
 
-function publicPart({ duels: _, roundTrips: __, ...part }: PlannedPart): Part {
-  return part;
+function publicPart({ id, title, note, unit, trip, anchor }: PlannedPart): Part {
+  const optional = { ...(trip === undefined ? {} : { trip }), ...(anchor === undefined ? {} : { anchor }) };
+  return { id, title, note, unit, ...optional };
 }
 
 function throughputRow(part: string, result: Result): ThroughputRow[] {
