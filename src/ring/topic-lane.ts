@@ -7,7 +7,7 @@ import * as L from './layout.ts';
 import { cursorWord, laneWord, type RingMemory } from './memory.ts';
 import { distance, identityAt, identityText, LaneRecords } from './record.ts';
 import { SettleWindow } from './settle-window.ts';
-import type { SlabSource } from './slab.ts';
+import type { Slabs } from './slab.ts';
 import { readFloor } from './topic-floor.ts';
 
 /** What a topic lane is given from outside. */
@@ -45,7 +45,7 @@ export class TopicLane implements ConsumedLane {
     lane: number,
     consumer: number,
     start: TopicStart,
-    slabs: SlabSource,
+    slabs: Slabs,
     edges: TopicEdges,
   ) {
     const { geometry } = memory;
