@@ -89,7 +89,8 @@ export class TopicFloor {
     const wanted = Math.max(needUnits, this.#units / STEP_SHARE);
     const target = (write - this.#units + wanted) | 0;
     const bound = lossy ? tail : this.#slowest(tail);
-    const retainFrom = (tail - this.#units / RETAIN_SHARE) | 0;
+    // From where the next record goes: what is not published yet takes room as well.
+    const retainFrom = (write - this.#units / RETAIN_SHARE) | 0;
     this.#moveTo(target, bound, retainFrom);
     // SYNC: topic seat. A consumer that came between the look at the cursors and the store of the floor sees the floor, or is
     // seen here.
