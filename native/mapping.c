@@ -1,4 +1,4 @@
-// Memory of a file, mapped and handed to JavaScript: mmap(2), munmap(2), fallocate(2).
+// Memory of a file, mapped and handed to JavaScript: mmap(2), munmap(2), fallocate(2), fstat(2).
 #include "naru.h"
 
 #include <dlfcn.h>
@@ -212,4 +212,14 @@ napi_value naru_allocate(napi_env env, napi_callback_info info) {
   do failed = fallocate(fd, 0, offset, length);
   while (failed != 0 && errno == EINTR);
   return failed == 0 ? NULL : throw_errno(env, errno, "fallocate");
+}
+
+napi_value naru_file_size(napi_env env, napi_callback_info info) {
+  napi_value value, result = NULL;
+  int fd;
+  struct stat status;
+  if (!args_read(env, info, 1, &value) || !arg_fd(env, value, &fd)) return NULL;
+  if (fstat(fd, &status) != 0) return throw_errno(env, errno, "fstat");
+  napi_create_double(env, (double)status.st_size, &result);
+  return result;
 }

@@ -49,6 +49,7 @@ NAPI_MODULE_INIT() {
       METHOD("map", naru_map),
       METHOD("unmap", naru_unmap),
       METHOD("allocate", naru_allocate),
+      METHOD("fileSize", naru_file_size),
       METHOD("futexWait", naru_futex_wait),
       METHOD("futexWaitAsync", naru_futex_wait_async),
       METHOD("futexWake", naru_futex_wake),

@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 // Must equal INTERFACE_VERSION in src/native/index.ts.
-#define NARU_INTERFACE_VERSION 2
+#define NARU_INTERFACE_VERSION 3
 
 // Longest uninterrupted sleep. Between two slices a waiter looks whether its thread is to end.
 #define NARU_SLICE_MS 50
@@ -47,6 +47,7 @@ napi_value throw_code(napi_env env, int error, const char *syscall, const char *
 napi_value naru_map(napi_env env, napi_callback_info info);
 napi_value naru_unmap(napi_env env, napi_callback_info info);
 napi_value naru_allocate(napi_env env, napi_callback_info info);
+napi_value naru_file_size(napi_env env, napi_callback_info info);
 bool mapping_gives_shared(void);
 typedef struct mapping mapping;
 // Keeps the memory at `data` mapped although its buffer goes; NULL when it is not a mapping of ours.

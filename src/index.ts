@@ -9,6 +9,7 @@ export {
   type Feature,
   type Level,
 } from './mailbox/capabilities.ts';
+export type { Claim } from './mailbox/claim.ts';
 export type { Codec, CodecName } from './mailbox/codec.ts';
 export type { Consumption, ConsumeOptions, Handler } from './mailbox/consume.ts';
 export type { MailboxEvents } from './mailbox/events.ts';
@@ -20,5 +21,6 @@ export type { MailboxOptions, OpenOptions } from './mailbox/options.ts';
 export type { Reached, Receipt, SendManyResult } from './mailbox/receipt.ts';
 export type { Schema } from './mailbox/schema.ts';
 export type { MailboxStats } from './mailbox/stats.ts';
+export type { MessageView } from './mailbox/view.ts';
 export type { WaitLimits } from './mailbox/waiting.ts';
 export { allCapabilities, open, type FeaturesOfUrl } from './open.ts';

@@ -4,7 +4,7 @@
 import { number, object, pipe, string, transform } from 'valibot';
 import { expect, expectTypeOf, test } from 'vitest';
 import { z } from 'zod';
-import { open, type Codec, type FeaturesOfUrl, type Mailbox, type Message } from 'naru';
+import { open, type Codec, type FeaturesOfUrl, type Mailbox, type Message, type MessageView } from 'naru';
 
 const compiled: ((...args: never[]) => unknown)[] = [];
 const compiles = (program: (...args: never[]) => unknown): void => {
@@ -16,6 +16,12 @@ compiles(async () => {
   await memory.send('x', { priority: 3, ttlMs: 10, delayMs: 5, key: 'k', headers: { a: 'b' } });
   await memory.send('x', { confirm: 'received' });
   memory.trySend('x', { priority: 1 });
+  (await memory.claim(64, { priority: 1, headers: { a: 'b' } })).commit(32);
+  memory.tryClaim(64)?.abort();
+  const view = await memory.receiveView({ timeoutMs: 5 });
+  expectTypeOf(view.data).toEqualTypeOf<Uint8Array>();
+  expectTypeOf(view).toExtend<Message<Uint8Array>>();
+  expectTypeOf(memory.tryReceiveView()).toEqualTypeOf<MessageView | undefined>();
   // @ts-expect-error memory:// cannot block the thread that would have to wake it
   memory.receiveSync();
   // @ts-expect-error nothing in memory survives a power cut
@@ -44,6 +50,14 @@ compiles(async () => {
   unix.trySend('x');
   // @ts-expect-error the same
   unix.tryReceive();
+  // @ts-expect-error nothing is written in place behind a socket
+  await unix.claim(64);
+  // @ts-expect-error the same
+  unix.tryClaim(64);
+  // @ts-expect-error nor read
+  await unix.receiveView();
+  // @ts-expect-error the same
+  unix.tryReceiveView();
 });
 
 compiles(async () => {
@@ -83,6 +97,13 @@ compiles(async (url: string) => {
   const checked = await open(url, { needs: ['priority', 'trySync'] });
   await checked.send('x', { priority: 1 });
   checked.trySend('x', { priority: 1 });
+  // @ts-expect-error needs gives what it names and no more
+  await checked.claim(64);
+  const placed = await open(url, { needs: ['claim', 'views'] });
+  (await placed.claim(64)).commit();
+  await (await placed.receiveView()).ack();
+  // @ts-expect-error a claim has the options of a send
+  await placed.claim(64, { priority: 1 });
   // @ts-expect-error needs gives what it names and no more
   await checked.send('x', { delayMs: 1 });
   // @ts-expect-error not a feature

@@ -20,6 +20,7 @@ import { settle } from './cases/settle.ts';
 import { synchronisation } from './cases/synchronisation.ts';
 import { time } from './cases/time.ts';
 import { topic } from './cases/topic.ts';
+import { zeroCopy } from './cases/zero-copy.ts';
 import type { Feature } from '../mailbox/capabilities.ts';
 import type { DriverRule, Rule } from './rule.ts';
 
@@ -39,6 +40,7 @@ export const RULES: readonly Rule[] = [
   ...requests,
   ...topic,
   ...time,
+  ...zeroCopy,
   ...counters,
   ...abort,
   ...blocking,

@@ -90,8 +90,8 @@ export const ERROR_CODES = {
   },
   NARU_SETTLED: {
     retryable: false,
-    meaning: 'The message was settled before, in another way.',
-    action: 'Settle each message once; a repeated identical call is allowed.',
+    meaning: 'The message was settled before, in another way; or the claim was committed or aborted before.',
+    action: 'Settle each message once, a repeated identical call is allowed; commit each claim once.',
   },
   NARU_REMOTE: {
     retryable: false,

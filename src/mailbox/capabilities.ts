@@ -35,6 +35,8 @@ export const FEATURES = {
   rendezvous: 'capacity 0: send meets receive',
   fixedSlots: 'fixed-length messages (slotBytes)',
   end: 'end() finishes every consumer',
+  claim: 'a producer writes a message in place: claim() and commit()',
+  views: 'a consumer reads a message in place until it settles it',
 } as const;
 
 /** The name of a feature. */

@@ -23,6 +23,15 @@
 //      a place that lives behind a connection keeps trying and tells `disconnect` and `reconnect`.
 //  R11 An idle driver keeps no process alive. want(n > 0), a waiting offer, an unfinished `done` and a listener do.
 //  R12 relation and the limits on producers and consumers are enforced when an end is attached: NARU_LIMIT.
+//  R13 claim() sets room aside for one body and never waits; undefined = no room now, and then R3 holds as after a refused
+//      offer(). Nobody sees anything of it before commit(), which needs no more room, puts the message behind all that the
+//      end sent before (R6) and reaches `facts.offered`. abort(), the close of the end and the death of the process leave
+//      nothing of it and give its room back: whoever was refused for it is told (R3).
+//  R14 At most one claim of an end is open. Until it ends, Mailbox offers nothing but empty batches and claims nothing more;
+//      it calls commit() or abort() once, and not after close(). A driver may rely on all of this.
+//  R15 takeView() is take(1) without the copy, and R4 to R6 hold. Nobody writes to the body's memory until the delivery is
+//      settled or the end is closed; other deliveries come, go and are settled meanwhile. A mailbox that cannot promise it
+//      (the producer may overwrite) throws NARU_UNSUPPORTED at every call.
 
 import type { Envelope, MessageFields } from '../wire/envelope-types.ts';
 import type { Capabilities, Confirm } from './capabilities.ts';
@@ -39,7 +48,29 @@ export interface Outgoing {
   readonly done: ((error?: Error) => void) | undefined;
 }
 
-/** A message handed out by take(). `body` stays valid for ever (a copy, or memory that nobody rewrites). */
+/** A message whose body is still to be written. */
+export interface ClaimRequest extends Pick<Outgoing, 'sequence' | 'time' | 'fields'> {
+  /** Room for the body in bytes; Mailbox has checked it against `facts.maxMessageBytes` (R8). */
+  readonly sizeBytes: number;
+}
+
+/** Room for the body of one message, in the place. @see R13, R14 */
+export interface DriverClaim {
+  /** Exactly `sizeBytes` long. What lies in it is undefined. */
+  readonly body: Uint8Array;
+  /**
+   * Makes a message of the first `usedBytes` bytes (0 to `sizeBytes`).
+   * @throws NARU_CLOSED, NARU_PEER_GONE  the mailbox has ended or is gone; nothing was sent, and the claim is over
+   */
+  commit(usedBytes: number): void;
+  /** Gives the room back. Never throws, also when the place is gone. */
+  abort(): void;
+}
+
+/**
+ * A message handed out by take(): `body` stays valid for ever (a copy, or memory that nobody rewrites). Handed out by
+ * takeView(): `body` lies in the place's memory and is valid until it is settled.
+ */
 export interface Delivery extends Envelope {
   /** 1 for a first delivery. */
   readonly deliveries: number;
@@ -56,6 +87,12 @@ export type Outcome = 'ack' | 'requeue' | 'reject' | 'release';
 export interface Sender {
   /** @see R1 @returns how many of `batch[from…]` were taken */
   offer(batch: readonly Outgoing[], from: number): number;
+  /**
+   * Room to write one message in place. Only where `claim` is declared. @see R13, R14
+   * @throws NARU_CLOSED  the mailbox has ended or is gone
+   * @throws NARU_UNSUPPORTED  a mailbox of this kind sets no room aside
+   */
+  claim?(request: ClaimRequest): DriverClaim | undefined;
   /** Asks a remote place once: resolves when offer() knows whether there is room for this. Absent where offer() knows. */
   poll?(message: Outgoing): Promise<void>;
   /** Blocks the thread until offer() may take more. Only where `waitSync` is declared. */
@@ -70,6 +107,11 @@ export interface Sender {
 export interface Receiver {
   /** Pushes up to `max` deliveries to `out`. @see R4 @returns how many */
   take(max: number, out: Delivery[]): number;
+  /**
+   * The next message, its body where it lies. Only where `views` is declared. @see R15
+   * @throws NARU_UNSUPPORTED  the mailbox may overwrite what a consumer reads
+   */
+  takeView?(): Delivery | undefined;
   /** How many more messages the caller would take now; 0 = none, and what was fetched ahead goes back. @see R5 */
   want(count: number): void;
   /** Asks a remote place once: resolves when everything it could give at once is ready for take(). Absent where take() knows. */
@@ -127,6 +169,11 @@ export interface PlaceStats {
   readonly dropped: Readonly<Record<string, number>>;
   /** Counters of the place's own, e.g. `wakeups`, `safetyWakeups`. */
   readonly extra: Readonly<Record<string, number>>;
+  /**
+   * Identities of the consumers that hold messages unsettled so that producers wait for room: stopped, stuck or slow ones.
+   * Empty when nobody waits for a consumer; absent where the place cannot know.
+   */
+  readonly blockedBy?: readonly string[];
 }
 
 /** Things that happen beside the flow of messages. */

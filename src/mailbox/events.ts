@@ -1,5 +1,5 @@
-// What a mailbox tells beside messages, and the listeners of it. An error that nobody listens to becomes a process warning:
-// nothing is lost without a word.
+// What a mailbox tells beside messages, and the listeners of it. An error or a leak that nobody listens to becomes a process
+// warning: nothing is lost without a word.
 
 import type { DriverEvents } from './driver.ts';
 
@@ -7,6 +7,15 @@ import type { DriverEvents } from './driver.ts';
 export interface MailboxEvents extends DriverEvents {
   /** A send had to wait, or failed, because there was no room. Told once until there is room again. */
   full: { waitingSends: number };
+  /**
+   * A claim was collected as garbage before it was committed or aborted, or a view before it was settled. The claim has been
+   * aborted, the message of the view has gone back.
+   */
+  leak: {
+    kind: 'claim' | 'view';
+    /** Stack of the call that made it, or why there is none. */
+    createdAt: string;
+  };
   /** The handle is closed. */
   close: { undelivered: number };
 }
@@ -33,6 +42,7 @@ export class EventHub {
     const set = this.#listeners.get(type) as Set<(detail: MailboxEvents[K]) => void> | undefined;
     if (set === undefined || set.size === 0) {
       if (type === 'error') this.#warn((detail as MailboxEvents['error']).error);
+      if (type === 'leak') this.#warnOfLeak(detail as MailboxEvents['leak']);
       return;
     }
     for (const listener of set) {
@@ -42,6 +52,14 @@ export class EventHub {
         this.#warn(error);
       }
     }
+  }
+
+  #warnOfLeak({ kind, createdAt }: MailboxEvents['leak']): void {
+    const what =
+      kind === 'claim'
+        ? 'a claim was never committed nor aborted; it has been aborted'
+        : 'a view was never settled; its message has gone back';
+    process.emitWarning(`${this.#mailbox}: ${what}`, { type: 'NaruWarning', detail: createdAt });
   }
 
   #warn(error: unknown): void {

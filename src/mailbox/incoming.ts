@@ -61,12 +61,7 @@ export class Incoming<T> implements MessageKeeper {
    * @throws NARU_INVALID_MESSAGE  it cannot be decoded; it has been rejected (dead letter, or dropped and counted)
    */
   handOut(receiver: Receiver, delivery: Delivery): Message<T> | Promise<Message<T>> {
-    if (delivery.receipt) receiver.received(delivery);
-    if (this.#diagnostics.heard('receive')) {
-      this.#diagnostics.publish('receive', 'receive', 1, {
-        traceparent: delivery.fields?.headers?.['traceparent'],
-      });
-    }
+    this.noteHandOut(receiver, delivery);
     if (this.#plain) return new Message(delivery.body as T, delivery, this);
     let data: T | Promise<T>;
     try {
@@ -84,6 +79,15 @@ export class Incoming<T> implements MessageKeeper {
         throw error;
       },
     );
+  }
+
+  /** Tells the sender that waits for it, and those who trace, that the user has this message. */
+  noteHandOut(receiver: Receiver, delivery: Delivery): void {
+    if (delivery.receipt) receiver.received(delivery);
+    if (!this.#diagnostics.heard('receive')) return;
+    this.#diagnostics.publish('receive', 'receive', 1, {
+      traceparent: delivery.fields?.headers?.['traceparent'],
+    });
   }
 
   /**

@@ -6,7 +6,21 @@ import type { Delivery, Driver, Receiver } from './driver.ts';
 import { Seat } from './seat.ts';
 import { timeoutError, watchLimits, type WaitLimits } from './waiting.ts';
 
+/** Takes up to `max` messages. @returns how many */
+export type Take = (receiver: Receiver, max: number, out: Delivery[]) => number;
+
+const takeBodies: Take = (receiver, max, out) => receiver.take(max, out);
+
+/** One message, its body where it lies. */
+export const takeViews: Take = (receiver, _max, out) => {
+  const delivery = receiver.takeView?.();
+  if (delivery === undefined) return 0;
+  out.push(delivery);
+  return 1;
+};
+
 interface WaitingReceive {
+  readonly take: Take;
   /** How many messages it takes at most. */
   readonly max: number;
   readonly give: (deliveries: Delivery[]) => void;
@@ -68,10 +82,18 @@ export class Intake {
     return this.#single.pop();
   }
 
+  /** The same, its body where it lies. */
+  takeView(receiver: Receiver): Delivery | undefined {
+    if (this.#waiting.length > 0) return undefined;
+    const delivery = receiver.takeView?.();
+    if (delivery !== undefined) this.received += 1;
+    return delivery;
+  }
+
   /** Up to `max` messages that are there now. */
-  takeMany(receiver: Receiver, max: number, out: Delivery[]): number {
+  takeMany(receiver: Receiver, max: number, out: Delivery[], take: Take = takeBodies): number {
     if (this.#waiting.length > 0) return 0;
-    const count = receiver.take(max, out);
+    const count = take(receiver, max, out);
     this.received += count;
     return count;
   }
@@ -81,22 +103,27 @@ export class Intake {
    * @returns 1 to `max` deliveries; none when the mailbox has ended or this handle was closed
    * @throws NARU_TIMEOUT, what the place failed with, the signal's reason
    */
-  async wait(receiver: Receiver, max: number, limits: WaitLimits): Promise<Delivery[]> {
+  async wait(
+    receiver: Receiver,
+    max: number,
+    limits: WaitLimits,
+    take: Take = takeBodies,
+  ): Promise<Delivery[]> {
     if (this.#failed !== undefined) throw this.#failed;
     const out: Delivery[] = [];
     if (this.#finished) return out;
-    if (this.takeMany(receiver, max, out) > 0) return out;
+    if (this.takeMany(receiver, max, out, take) > 0) return out;
     if (receiver.ended) return out;
     // The seat may have been given back while the caller was taking it.
     if (this.#seat.end !== receiver) throw this.#disconnected();
     if (limits.timeoutMs === 0) {
       if (receiver.poll !== undefined) {
         await receiver.poll();
-        if (this.takeMany(receiver, max, out) > 0 || receiver.ended) return out;
+        if (this.takeMany(receiver, max, out, take) > 0 || receiver.ended) return out;
       }
       throw timeoutError('there was no message', 0, this.#mailbox);
     }
-    return this.#wait(receiver, max, limits);
+    return this.#wait(receiver, max, limits, take);
   }
 
   /** The driver says that there may be something. It may say so from inside take(): then once more, afterwards. */
@@ -116,7 +143,7 @@ export class Intake {
   #drainOnce(receiver: Receiver): void {
     for (let head = this.#waiting[0]; head !== undefined; head = this.#waiting[0]) {
       const out: Delivery[] = [];
-      const count = receiver.take(head.max, out);
+      const count = head.take(receiver, head.max, out);
       if (count === 0 && !receiver.ended) break;
       this.received += count;
       this.#remove(head);
@@ -156,10 +183,11 @@ export class Intake {
     });
   }
 
-  #wait(receiver: Receiver, max: number, limits: WaitLimits): Promise<Delivery[]> {
+  #wait(receiver: Receiver, max: number, limits: WaitLimits, take: Take): Promise<Delivery[]> {
     return new Promise((resolve, reject) => {
       let stop = (): void => undefined;
       const entry: WaitingReceive = {
+        take,
         max,
         give: (deliveries) => {
           stop();

@@ -3,32 +3,33 @@
 
 import { inspect } from 'node:util';
 import { NaruError } from '../errors/index.ts';
-import { resolveCodec } from './codec.ts';
 import type { Capabilities, Feature } from './capabilities.ts';
-import { BlockingWait } from './blocking-wait.ts';
+import type { Claim, Claims } from './claim.ts';
+import type { BlockingCalls } from './blocking-calls.ts';
 import { Consumption, type ConsumeOptions, type Handler } from './consume.ts';
-import { DeadLetter } from './dead-letter.ts';
+import type { DeadLetter } from './dead-letter.ts';
 import { DEFAULTS } from './defaults.ts';
-import { Diagnostics } from './diagnostics.ts';
+import type { Diagnostics } from './diagnostics.ts';
 import type { Delivery, Driver } from './driver.ts';
-import { EventHub, type MailboxEvents } from './events.ts';
+import type { EventHub, MailboxEvents } from './events.ts';
 import type { HookRelay } from './hooks.ts';
-import { Incoming, toError } from './incoming.ts';
-import { Intake } from './intake.ts';
+import { type Incoming, toError } from './incoming.ts';
+import type { Intake } from './intake.ts';
 import { BatchIterator, MessageIterator, type IterationSource } from './iterate.ts';
 import type { Needs, SendOptions } from './lacks.ts';
 import type { Message } from './message.ts';
-import { Encoder, unsupported } from './outgoing.ts';
-import { Outbox } from './outbox.ts';
+import { type Encoder, unsupported } from './outgoing.ts';
+import type { Outbox } from './outbox.ts';
+import { assemble } from './parts.ts';
 import type { Stated } from './parse-url.ts';
 import type { Receipt, SendManyResult } from './receipt.ts';
-import { Receiving } from './receiving.ts';
+import type { Receiving } from './receiving.ts';
 import { waitForPeers, type ReadyOptions } from './ready.ts';
-import { Requests } from './requests.ts';
-import { sendMany } from './send-many.ts';
-import { Sending } from './sending.ts';
+import type { Requests } from './requests.ts';
+import type { Sending } from './sending.ts';
 import type { CloseOptions, CloseResult, MailboxSetup } from './setup.ts';
 import { addCounters, type MailboxStats } from './stats.ts';
+import type { MessageView, Views } from './view.ts';
 import { atMost, checkLimits, type WaitLimits } from './waiting.ts';
 
 /** Giving back seats and ports may take so long even where nothing is left to flush, in milliseconds. */
@@ -40,6 +41,17 @@ const GIVE_BACK_MS = 1_000;
  * `In` is what may be sent, `Out` what is received, `Has` the features the place is known to have at compile time.
  */
 export class Mailbox<In = unknown, Out = In, Has extends Feature = Feature> implements AsyncDisposable {
+  /**
+   * structuredClone() and postMessage() would make an empty object of a handle: this own property makes them throw. One getter for
+   * all handles: with one of its own, every handle after the first would be of a shape of its own, and slow (V8 keeps its fields in
+   * a dictionary).
+   */
+  static readonly #cloneTrap: PropertyDescriptor & ThisType<Mailbox> = {
+    enumerable: true,
+    get(): never {
+      return this.#refuseClone();
+    },
+  };
   readonly #driver: Driver;
   readonly #stated: Stated;
   readonly #text: string;
@@ -53,6 +65,9 @@ export class Mailbox<In = unknown, Out = In, Has extends Feature = Feature> impl
   readonly #deadLetter: DeadLetter | undefined;
   readonly #sending: Sending;
   readonly #receiving: Receiving<Out>;
+  readonly #blocking: BlockingCalls<Out>;
+  readonly #claims: Claims;
+  readonly #views: Views;
   readonly #isAuto: boolean;
   readonly #consumptions = new Set<Consumption<Out>>();
   readonly #peerWaits = new Set<() => void>();
@@ -61,67 +76,27 @@ export class Mailbox<In = unknown, Out = In, Has extends Feature = Feature> impl
 
   /** @internal Use `open()`. */
   constructor(setup: MailboxSetup) {
-    const { driver, stated, text } = setup;
-    const { capabilities } = driver.facts;
-    this.#driver = driver;
-    this.#stated = stated;
-    this.#text = text;
-    this.#events = new EventHub(text);
-    this.#diagnostics = new Diagnostics(capabilities.scheme, text);
-    const codec = resolveCodec(stated.codec);
-    const emulate = stated.emulate ?? [];
-    const when = stated.validate ?? DEFAULTS.validate;
-    const onSend = when === 'both' || when === 'send' ? stated.schema : undefined;
-    const onReceive = when === 'both' || when === 'receive' ? stated.schema : undefined;
-    this.#encoder = new Encoder(driver.facts, {
-      mailbox: text,
-      codec,
-      schema: onSend,
-      slotBytes: stated.slotBytes,
-      emulate,
-    });
-    this.#outbox = new Outbox(driver, this.#events, {
-      mailbox: text,
-      full: stated.full ?? DEFAULTS.full,
-      nobody: stated.nobody ?? (driver.facts.deliver === 'all' ? 'drop' : 'keep'),
-      maxWaiting: stated.maxWaiting ?? DEFAULTS.maxWaiting,
-    });
-    this.#intake = new Intake(driver, text);
-    const { deadLetter } = stated;
-    this.#deadLetter =
-      deadLetter === undefined ? undefined : new DeadLetter(text, () => setup.openDeadLetter(deadLetter));
-    this.#requests = new Requests<Out>(driver, {
-      mailbox: text,
-      decode: (delivery) => this.#incoming.decode(delivery),
-      encode: (data, fields) => this.#encoder.encode(data, Date.now(), fields, undefined, undefined),
-    });
-    this.#incoming = new Incoming<Out>(driver.facts, this.#intake, this.#events, this.#diagnostics, {
-      mailbox: text,
-      codec,
-      schema: onReceive,
-      canAck: capabilities.features.ack === 'native',
-      deadLetter: this.#deadLetter,
-      reply: (message, data) => this.#requests.reply(message, data),
-    });
-    this.#isAuto = (stated.settle ?? DEFAULTS.settle) === 'auto';
-    this.#receiving = new Receiving<Out>({
-      mailbox: text,
-      intake: this.#intake,
-      incoming: this.#incoming,
-      auto: this.#isAuto,
-      nothingMore: () => this.#nothingMore(),
-    });
-    this.#sending = new Sending({
-      mailbox: text,
-      facts: driver.facts,
-      encoder: this.#encoder,
-      outbox: this.#outbox,
-      diagnostics: this.#diagnostics,
-      confirm: stated.confirm ?? capabilities.confirm,
-    });
+    this.#driver = setup.driver;
+    this.#stated = setup.stated;
+    this.#text = setup.text;
+    const life = { checkOpen: () => this.#checkOpen(), nothingMore: () => this.#nothingMore() };
+    const parts = assemble<Out>(setup, life);
+    this.#events = parts.events;
+    this.#diagnostics = parts.diagnostics;
+    this.#encoder = parts.encoder;
+    this.#outbox = parts.outbox;
+    this.#intake = parts.intake;
+    this.#incoming = parts.incoming;
+    this.#requests = parts.requests;
+    this.#deadLetter = parts.deadLetter;
+    this.#sending = parts.sending;
+    this.#receiving = parts.receiving;
+    this.#blocking = parts.blocking;
+    this.#claims = parts.claims;
+    this.#views = parts.views;
+    this.#isAuto = parts.isAuto;
     this.#bind(setup.hooks);
-    // structuredClone() and postMessage() would make an empty object of a handle: this own property makes them throw.
-    Object.defineProperty(this, 'handle', { enumerable: true, get: () => this.#refuseClone() });
+    Object.defineProperty(this, 'handle', Mailbox.#cloneTrap);
   }
 
   /** What the place can do. */
@@ -200,14 +175,43 @@ export class Mailbox<In = unknown, Out = In, Has extends Feature = Feature> impl
   sendSync(...args: Needs<'waitSync', Has, [data: In, options?: SendOptions<Has>]>): void {
     const [data, options] = args as readonly unknown[] as [In, SendOptions | undefined];
     const sender = this.#attached(this.#outbox.attached, 'producer', 'waitSync', 'sendSync()');
-    const blocked = new BlockingWait(options?.timeoutMs, this.#text);
-    while (!this.#sending.offer(sender, data, options)) {
-      if (this.#stated.full === 'drop-newest') return;
-      blocked.wait(sender, 'no room came free');
+    this.#blocking.send(sender, data, options);
+  }
+
+  /**
+   * Room for a message of `sizeBytes` bytes that is written in place, waiting while the mailbox is full: fill `claim.data`, then
+   * `claim.commit()`. The body is what was written, without codec and schema. Until the claim ends, the handle's other sends and
+   * claims wait behind it.
+   *
+   * @param options  as those of `send()`, but no receipt can be waited for
+   * @throws NARU_TIMEOUT, NARU_FULL, NARU_OVERLOADED, NARU_NO_CONSUMER  there was no room, or nobody
+   * @throws NARU_TOO_LARGE  `sizeBytes` is over the limit: see `maxMessageBytes`
+   * @throws NARU_UNSUPPORTED, NARU_INVALID_ARGUMENT, NARU_CLOSED, NARU_PEER_GONE, NARU_LIMIT
+   */
+  claim(...args: Needs<'claim', Has, [sizeBytes: number, options?: SendOptions<Has>]>): Promise<Claim> {
+    const given = args as readonly unknown[];
+    const options = given[1] as SendOptions | undefined;
+    try {
       this.#checkOpen();
-      // Sends of this handle that wait in the event loop, which does not turn now, come first.
-      this.#outbox.flush();
+      this.#encoder.require('claim', 'claim()');
+      checkLimits(options, this.#text);
+      return this.#claims.claim(given[0] as number, options);
+    } catch (error) {
+      return Promise.reject(error);
     }
+  }
+
+  /**
+   * The same if there is room now and no other claim of this handle is open. Never waits.
+   *
+   * @returns undefined when there is not (also where a drop policy would drop the message)
+   * @throws as `claim()`; NARU_INVALID_ARGUMENT when the handle has no producer's seat yet: see `trySend()`
+   */
+  tryClaim(...args: Needs<'claim', Has, [sizeBytes: number, options?: SendOptions<Has>]>): Claim | undefined {
+    const sender = this.#attached(this.#outbox.attached, 'producer', 'claim', 'tryClaim()');
+    // Indexed as in trySend().
+    const given = args as readonly unknown[];
+    return this.#claims.tryClaim(sender, given[0] as number, given[1] as SendOptions | undefined);
   }
 
   /**
@@ -221,22 +225,7 @@ export class Mailbox<In = unknown, Out = In, Has extends Feature = Feature> impl
   ): Promise<SendManyResult> {
     this.#checkOpen();
     checkLimits(options, this.#text);
-    const sender = await this.#outbox.attach(options);
-    const confirm = this.#sending.wantedConfirm(options as SendOptions | undefined);
-    const source = {
-      sender,
-      outbox: this.#outbox,
-      encoder: this.#encoder,
-      diagnostics: this.#diagnostics,
-      confirm,
-      mailbox: this.#text,
-    };
-    return await sendMany(
-      source,
-      list,
-      options as SendOptions | undefined,
-      confirm ?? this.#driver.facts.offered,
-    );
+    return await this.#sending.sendMany(list, options as SendOptions | undefined);
   }
 
   /**
@@ -273,15 +262,37 @@ export class Mailbox<In = unknown, Out = In, Has extends Feature = Feature> impl
   receiveSync(...args: Needs<'waitSync', Has, [limits?: { readonly timeoutMs?: number }]>): Message<Out> {
     const [limits] = args as [{ readonly timeoutMs?: number } | undefined];
     const receiver = this.#attached(this.#intake.attached, 'consumer', 'waitSync', 'receiveSync()');
-    const blocked = new BlockingWait(limits?.timeoutMs, this.#text);
-    for (;;) {
-      const message = this.#receiving.tryReceive(receiver);
-      if (message !== undefined) return message;
-      if (receiver.ended) throw this.#nothingMore();
-      blocked.wait(receiver, 'no message came');
+    return this.#blocking.receive(receiver, limits?.timeoutMs);
+  }
+
+  /**
+   * Takes the oldest message to be read where it lies, waiting until one comes. Without codec and schema; settled by hand.
+   *
+   * @throws NARU_TIMEOUT, NARU_CLOSED (closed or ended), NARU_LIMIT
+   * @throws NARU_UNSUPPORTED  the place has no views, or this mailbox may overwrite what a consumer reads (a topic with
+   *   `full: 'drop-oldest'`)
+   */
+  receiveView(...args: Needs<'views', Has, [limits?: WaitLimits]>): Promise<MessageView> {
+    const limits = ((args as readonly unknown[])[0] ?? {}) as WaitLimits;
+    try {
       this.#checkOpen();
-      this.#intake.drain();
+      this.#encoder.require('views', 'receiveView()');
+      checkLimits(limits, this.#text);
+      return this.#views.receive(limits);
+    } catch (error) {
+      return Promise.reject(error);
     }
+  }
+
+  /**
+   * The same if a message is there. Never waits.
+   * @throws as `receiveView()`; NARU_INVALID_ARGUMENT when the handle has no consumer's seat yet: see `tryReceive()`
+   */
+  tryReceiveView(...args: Needs<'views', Has, []>): MessageView | undefined;
+  tryReceiveView(): MessageView | undefined {
+    return this.#views.tryReceive(
+      this.#attached(this.#intake.attached, 'consumer', 'views', 'tryReceiveView()'),
+    );
   }
 
   /**

@@ -1,11 +1,11 @@
-// The sending half of a handle: order among waiting sends, what to do when there is no room or nobody there, and waiting
-// for a receipt. Knows envelopes, not data: encoding is in mailbox.ts.
+// The sending half of a handle: order among sends and claims, and waiting for room. Knows envelopes, not data: encoding is in
+// outgoing.ts, what a claim is in claim.ts, what to do without room or consumers in policies.ts.
 
 import { NaruError } from '../errors/index.ts';
 import type { Confirm } from './capabilities.ts';
 import type { Driver, Outgoing, Sender } from './driver.ts';
 import type { EventHub } from './events.ts';
-import type { FullPolicy, NobodyPolicy } from './options.ts';
+import { Policies, type PolicySettings } from './policies.ts';
 import { Seat } from './seat.ts';
 import { timeoutError, watchLimits, type WaitLimits } from './waiting.ts';
 
@@ -19,34 +19,50 @@ export function exceeds(a: Confirm, b: Confirm): boolean {
 const NOTHING: readonly Outgoing[] = [];
 
 /** How the outbox of one handle behaves. */
-export interface OutboxSettings {
-  readonly mailbox: string;
-  readonly full: FullPolicy;
-  readonly nobody: NobodyPolicy;
+export interface OutboxSettings extends PolicySettings {
   readonly maxWaiting: number;
 }
 
-/** Messages of one call that wait for room, in order. */
-interface WaitingSend {
-  readonly batch: readonly Outgoing[];
+/** What one call wants to send. */
+interface Attempt {
+  /** Messages in all. */
+  readonly count: number;
+  /** How many of them were taken. */
   from: number;
+  /** Goes on where it stands. @returns how many were taken */
+  readonly offer: (sender: Sender, from: number) => number;
+  /** It wants room for a message that is yet to be written. */
+  readonly isClaim: boolean;
+}
+
+/** A call that waits for room, in its turn. */
+interface WaitingSend extends Attempt {
   readonly taken: () => void;
   readonly failed: (error: unknown) => void;
+}
+
+/** A claim, as far as the order of sends goes. */
+export interface ClaimSlot {
+  /** Asks the place for room. @returns false when there is none */
+  open(sender: Sender): boolean;
+  /** A policy says that its message is to be dropped: there is room without the place. */
+  openToDrop(reason: string): void;
+  /** It is open, and its seat or its handle goes. */
+  end(error: Error): void;
 }
 
 /** What became of an attempt to send without waiting. */
 export type Offered = 'taken' | 'full' | 'dropped' | 'ask';
 
 export class Outbox {
-  readonly #driver: Driver;
-  readonly #events: EventHub;
   readonly #settings: OutboxSettings;
-  readonly #dropped: Record<string, number> = {};
+  readonly #policies: Policies;
   readonly #single: Outgoing[] = [];
   readonly #seat: Seat<Sender>;
   #waiting: WaitingSend[] = [];
   #waitingMessages = 0;
-  #toldFull = false;
+  /** The open claim: everything else of this handle waits behind it, or its message could not keep its place. */
+  #claim: ClaimSlot | undefined;
   #flushing = false;
   #flushAgain = false;
   #idle: (() => void)[] = [];
@@ -54,9 +70,8 @@ export class Outbox {
   sent = 0;
 
   constructor(driver: Driver, events: EventHub, settings: OutboxSettings) {
-    this.#driver = driver;
     this.#seat = new Seat(() => driver.attachSender(), 'producer', settings.mailbox);
-    this.#events = events;
+    this.#policies = new Policies(driver, events, settings);
     this.#settings = settings;
   }
 
@@ -66,11 +81,20 @@ export class Outbox {
 
   /** Being full ends a send, rather than making it wait. */
   get endsWhenFull(): boolean {
-    return this.#settings.full === 'fail' || this.#settings.full === 'drop-newest';
+    return this.#policies.full === 'fail' || this.dropsNewest;
+  }
+
+  /** A message that finds no room is dropped and counted. */
+  get dropsNewest(): boolean {
+    return this.#policies.full === 'drop-newest';
   }
 
   get dropped(): Readonly<Record<string, number>> {
-    return this.#dropped;
+    return this.#policies.dropped;
+  }
+
+  get hasClaim(): boolean {
+    return this.#claim !== undefined;
   }
 
   /** The attached end, for synchronous use. @throws NARU_INVALID_ARGUMENT when there is none yet */
@@ -89,6 +113,7 @@ export class Outbox {
     const sender = await this.#seat.leave();
     if (sender === undefined) return;
     this.#rejectAll(this.#disconnected());
+    this.#endClaim(this.#disconnected());
     await sender.close();
   }
 
@@ -97,9 +122,12 @@ export class Outbox {
    * @param mayAsk  where only the place knows whether there is room, and the answer matters: `ask` (sender.poll) before giving up
    */
   offerOne(sender: Sender, message: Outgoing, mayAsk = false): Offered {
-    if (this.#waitingMessages > 0) return this.#noRoom();
-    const absent = this.#nobody();
-    if (absent !== 'present') return absent;
+    // Not full: the claim's message goes first, whatever the policy for a full mailbox.
+    if (this.#claim !== undefined) return 'full';
+    if (this.#waitingMessages > 0) return this.#policies.noRoom(this.#waitingMessages);
+    const presence = this.#policies.presence();
+    if (presence === 'drop') return this.#policies.drop('nobody');
+    if (presence === 'wait') return 'full';
     this.#single[0] = message;
     if (sender.offer(this.#single, 0) === 1) {
       this.sent += 1;
@@ -107,7 +135,7 @@ export class Outbox {
     }
     if (mayAsk && sender.poll !== undefined) return 'ask';
     this.#giveUp(sender);
-    return this.#noRoom();
+    return this.#policies.noRoom(this.#waitingMessages);
   }
 
   /**
@@ -123,15 +151,56 @@ export class Outbox {
     onPartial: (taken: number) => void,
   ): Promise<void> | undefined {
     let from = 0;
-    if (this.#waitingMessages === 0 && !this.#mustWaitForSomebody()) {
+    if (this.#isFirst && !this.#policies.mustWaitForSomebody()) {
       from = sender.offer(batch, 0);
       this.sent += from;
       if (from === batch.length) return undefined;
     }
-    if (limits.timeoutMs === 0 && sender.poll !== undefined && this.#waitingMessages === 0) {
+    if (limits.timeoutMs === 0 && sender.poll !== undefined && this.#isFirst) {
       return this.#askOnce(sender, batch, from, limits, onPartial);
     }
-    return this.#wait(batch, from, limits, onPartial);
+    return this.#wait(attemptOf(batch, from), limits, onPartial);
+  }
+
+  /**
+   * Opens a claim if there is room now and nothing waits before it.
+   * @throws NARU_FULL, NARU_NO_CONSUMER  as the policies say
+   */
+  tryClaim(sender: Sender, claim: ClaimSlot): boolean {
+    if (this.#claim !== undefined || this.#policies.presence() !== 'present') return false;
+    if (this.#isFirst && this.#open(sender, claim)) return true;
+    this.#giveUp(sender);
+    this.#policies.failIfFull(this.#waitingMessages);
+    return false;
+  }
+
+  /**
+   * Opens a claim, waiting for room as long as the limits allow.
+   *
+   * @returns undefined when it is open at once, else a promise of it
+   * @throws NARU_TIMEOUT, NARU_FULL, NARU_NO_CONSUMER, NARU_OVERLOADED, the signal's reason
+   */
+  claim(sender: Sender, claim: ClaimSlot, limits: WaitLimits): Promise<void> | undefined {
+    if (this.#claim === undefined) {
+      const presence = this.#policies.presence();
+      if (presence === 'present') {
+        if (this.#isFirst && this.#open(sender, claim)) return undefined;
+        this.#policies.failIfFull(this.#waitingMessages);
+        if (this.dropsNewest) return this.#openToDrop(sender, claim, 'full');
+      }
+      if (presence === 'drop') return this.#openToDrop(sender, claim, 'nobody');
+    }
+    const offer = (end: Sender): number => (this.#open(end, claim) ? 1 : 0);
+    return this.#wait({ count: 1, from: 0, offer, isClaim: true }, limits, () => undefined);
+  }
+
+  /** The open claim was committed or aborted: what waits behind it goes on. */
+  letGo(outcome: 'sent' | 'aborted' | { readonly dropped: string }): void {
+    this.#claim = undefined;
+    if (outcome === 'sent') this.sent += 1;
+    else if (outcome !== 'aborted') this.#policies.drop(outcome.dropped);
+    if (this.#waiting.length > 0) this.flush();
+    else if (this.#idle.length > 0) this.#tellIdle();
   }
 
   /** The driver says there may be room, or a consumer came. It may say so from inside offer(): then once more, afterwards. */
@@ -149,29 +218,36 @@ export class Outbox {
 
   #flushOnce(sender: Sender): void {
     for (let head = this.#waiting[0]; head !== undefined; head = this.#waiting[0]) {
+      if (this.#claim !== undefined) return;
       const taken = this.#offerWaiting(sender, head);
       if (taken < 0) continue;
       head.from += taken;
-      this.sent += taken;
+      // A claim counts when it is committed.
+      if (!head.isClaim) this.sent += taken;
       this.#waitingMessages -= taken;
-      if (head.from < head.batch.length) return;
+      if (head.from < head.count) {
+        this.#policies.tellFull(this.#waitingMessages);
+        return;
+      }
       this.#remove(head);
       head.taken();
     }
-    this.#toldFull = false;
+    this.#policies.roomAgain();
   }
 
-  /** Rejects everything that waits and everything that comes. @returns messages that were still waiting */
+  /** Rejects everything that waits and everything that comes; aborts the open claim. @returns messages that were still waiting */
   close(error: Error): number {
-    const left = this.#waitingMessages;
+    let left = 0;
+    for (const { isClaim, count, from } of this.#waiting) if (!isClaim) left += count - from;
     this.#closed = error;
     this.#rejectAll(error);
+    this.#endClaim(error);
     return left;
   }
 
-  /** Resolves when no send waits any more. */
+  /** Resolves when no send waits and no claim is open any more. */
   whenIdle(): Promise<void> {
-    if (this.#waiting.length === 0) return Promise.resolve();
+    if (this.#waiting.length === 0 && this.#claim === undefined) return Promise.resolve();
     return new Promise((resolve) => {
       this.#idle.push(resolve);
     });
@@ -186,19 +262,14 @@ export class Outbox {
   ): Promise<void> {
     await sender.poll?.(batch[from] as Outgoing);
     let taken = 0;
-    if (this.#waitingMessages === 0 && !this.#mustWaitForSomebody()) taken = sender.offer(batch, from);
+    if (this.#isFirst && !this.#policies.mustWaitForSomebody()) taken = sender.offer(batch, from);
     this.sent += taken;
-    if (from + taken < batch.length) await this.#wait(batch, from + taken, limits, onPartial);
+    if (from + taken < batch.length) await this.#wait(attemptOf(batch, from + taken), limits, onPartial);
   }
 
-  #wait(
-    batch: readonly Outgoing[],
-    from: number,
-    limits: WaitLimits,
-    onPartial: (taken: number) => void,
-  ): Promise<void> {
+  #wait(attempt: Attempt, limits: WaitLimits, onPartial: (taken: number) => void): Promise<void> {
     const { mailbox, maxWaiting } = this.#settings;
-    const left = batch.length - from;
+    const { count, from } = attempt;
     // The seat may have been given back while the caller was taking it.
     if (this.#seat.end === undefined) {
       onPartial(from);
@@ -207,7 +278,9 @@ export class Outbox {
     if (limits.timeoutMs === 0) {
       onPartial(from);
       this.#giveUp(this.#seat.end);
-      return Promise.reject(timeoutError('there was no room', 0, mailbox));
+      const what =
+        this.#claim === undefined ? 'there was no room' : 'the open claim of this handle did not end';
+      return Promise.reject(timeoutError(what, 0, mailbox));
     }
     if (this.#waitingMessages + 1 > maxWaiting) {
       onPartial(from);
@@ -222,15 +295,14 @@ export class Outbox {
     return new Promise<void>((resolve, reject) => {
       let stop = (): void => undefined;
       const entry: WaitingSend = {
-        batch,
-        from,
+        ...attempt,
         taken: () => {
           stop();
           resolve();
         },
         failed: (error) => {
           stop();
-          this.#waitingMessages -= entry.batch.length - entry.from;
+          this.#waitingMessages -= entry.count - entry.from;
           this.#remove(entry);
           onPartial(entry.from);
           reject(error);
@@ -243,15 +315,15 @@ export class Outbox {
         stop = watchLimits(limits, 'no room came free', mailbox, entry.failed);
       }
       this.#waiting.push(entry);
-      this.#waitingMessages += left;
-      this.#tellFull();
+      this.#waitingMessages += count - from;
+      if (this.#claim === undefined) this.#policies.tellFull(this.#waitingMessages);
     });
   }
 
   /** A send that turns out to be impossible while it waits fails alone. @returns how many were taken; -1 = it failed */
   #offerWaiting(sender: Sender, entry: WaitingSend): number {
     try {
-      return this.#mustWaitForSomebody() ? 0 : sender.offer(entry.batch, entry.from);
+      return this.#policies.mustWaitForSomebody() ? 0 : entry.offer(sender, entry.from);
     } catch (error) {
       entry.failed(error);
       return -1;
@@ -281,51 +353,43 @@ export class Outbox {
   #remove(entry: WaitingSend): void {
     const index = this.#waiting.indexOf(entry);
     if (index >= 0) this.#waiting.splice(index, 1);
-    if (this.#waiting.length > 0) return;
+    if (this.#waiting.length === 0 && this.#claim === undefined) this.#tellIdle();
+  }
+
+  #tellIdle(): void {
     const idle = this.#idle;
     this.#idle = [];
     for (const listener of idle) listener();
   }
 
-  #nobody(): 'present' | 'full' | 'dropped' {
-    const { nobody, mailbox } = this.#settings;
-    if (nobody === 'keep' || this.#driver.peers.consumers > 0) return 'present';
-    if (nobody === 'wait') return 'full';
-    if (nobody === 'fail') {
-      throw new NaruError('NARU_NO_CONSUMER', `${mailbox}: nobody is there to receive (nobody: "fail")`, {
-        mailbox,
-      });
-    }
-    if (this.#driver.facts.deliver === 'all') return 'present';
-    this.#drop('nobody');
-    return 'dropped';
+  /** Nothing of this handle comes before what comes now. */
+  get #isFirst(): boolean {
+    return this.#waitingMessages === 0 && this.#claim === undefined;
   }
 
-  #mustWaitForSomebody(): boolean {
-    return this.#settings.nobody !== 'keep' && this.#nobody() === 'full';
+  #open(sender: Sender, claim: ClaimSlot): boolean {
+    if (!claim.open(sender)) return false;
+    this.#claim = claim;
+    this.#policies.roomAgain();
+    return true;
   }
 
-  #noRoom(): Offered {
-    const { full, mailbox } = this.#settings;
-    if (full === 'fail') {
-      this.#tellFull();
-      throw new NaruError('NARU_FULL', `${mailbox}: the mailbox is full (full: "fail")`, { mailbox });
-    }
-    if (full === 'drop-newest') {
-      this.#drop('full');
-      return 'dropped';
-    }
-    return 'full';
+  #openToDrop(sender: Sender, claim: ClaimSlot, reason: string): undefined {
+    this.#giveUp(sender);
+    claim.openToDrop(reason);
+    this.#claim = claim;
   }
 
-  #drop(reason: string): void {
-    this.#dropped[reason] = (this.#dropped[reason] ?? 0) + 1;
-    this.#events.emit('drop', { reason, count: 1 });
+  #endClaim(error: Error): void {
+    const claim = this.#claim;
+    if (claim === undefined) return;
+    this.#claim = undefined;
+    claim.end(error);
+    this.#tellIdle();
   }
+}
 
-  #tellFull(): void {
-    if (this.#toldFull) return;
-    this.#toldFull = true;
-    this.#events.emit('full', { waitingSends: this.#waitingMessages });
-  }
+/** A batch of which `from` messages were taken already. */
+function attemptOf(batch: readonly Outgoing[], from: number): Attempt {
+  return { count: batch.length, from, offer: (sender, next) => sender.offer(batch, next), isClaim: false };
 }

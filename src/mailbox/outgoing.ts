@@ -5,7 +5,7 @@ import { NaruError } from '../errors/index.ts';
 import type { MessageFields } from '../wire/envelope-types.ts';
 import type { Capabilities, Confirm, Feature } from './capabilities.ts';
 import type { Codec } from './codec.ts';
-import type { DriverFacts, Outgoing } from './driver.ts';
+import type { ClaimRequest, DriverFacts, Outgoing } from './driver.ts';
 import type { SendOptions } from './lacks.ts';
 import { has } from './requirements.ts';
 import { validate, type Schema } from './schema.ts';
@@ -81,9 +81,28 @@ export class Encoder {
     done: ((error?: Error) => void) | undefined,
   ): Outgoing {
     const body = this.#encodeBody(data);
-    const fields = options === undefined ? this.#defaultFields() : this.#fields(options);
+    const { contentType } = this.#settings.codec;
+    const fields = options === undefined ? this.#defaultFields() : this.#fields(options, contentType);
     this.#sequence = (this.#sequence + 1) >>> 0;
     return { body, sequence: this.#sequence, time, fields, confirm, done };
+  }
+
+  /**
+   * The same for a message whose body is written later: codec and schema have no part in it.
+   *
+   * @throws NARU_TOO_LARGE, NARU_UNSUPPORTED, NARU_INVALID_ARGUMENT  as encode(); also for a size that is no number of bytes
+   */
+  claim(sizeBytes: number, time: number, options: SendOptions | undefined): ClaimRequest {
+    if (!Number.isSafeInteger(sizeBytes) || sizeBytes < 0) {
+      throw new NaruError(
+        'NARU_INVALID_ARGUMENT',
+        `${this.#settings.mailbox}: a claim takes a number of bytes from 0, got ${String(sizeBytes)}`,
+      );
+    }
+    this.#checkSize(sizeBytes);
+    const fields = options === undefined ? undefined : this.#fields(options, undefined);
+    this.#sequence = (this.#sequence + 1) >>> 0;
+    return { sizeBytes, sequence: this.#sequence, time, fields };
   }
 
   /** Checks an option of one call against what the place can do. */
@@ -105,14 +124,18 @@ export class Encoder {
         cause,
       });
     }
-    if (body.byteLength > this.#sizeMax) {
-      throw new NaruError(
-        'NARU_TOO_LARGE',
-        `${mailbox}: the message has ${body.byteLength} bytes, the limit is ${this.#sizeMax}; create the mailbox with a larger capacity or size`,
-        { mailbox },
-      );
-    }
+    this.#checkSize(body.byteLength);
     return body;
+  }
+
+  #checkSize(bytes: number): void {
+    if (bytes <= this.#sizeMax) return;
+    const { mailbox } = this.#settings;
+    throw new NaruError(
+      'NARU_TOO_LARGE',
+      `${mailbox}: the message has ${bytes} bytes, the limit is ${this.#sizeMax}; create the mailbox with a larger capacity or size`,
+      { mailbox },
+    );
   }
 
   #defaultFields(): MessageFields | undefined {
@@ -120,9 +143,9 @@ export class Encoder {
     return contentType === undefined ? undefined : { contentType };
   }
 
-  #fields(options: SendOptions): MessageFields | undefined {
+  /** @param contentType  the codec's, unless the options name another */
+  #fields(options: SendOptions, contentType: string | undefined): MessageFields | undefined {
     const fields: Record<string, unknown> = {};
-    const { contentType } = this.#settings.codec;
     let count = 0;
     if (contentType !== undefined) {
       fields['contentType'] = contentType;

@@ -4,11 +4,12 @@
 import { NaruError } from '../errors/index.ts';
 import type { Confirm } from './capabilities.ts';
 import type { Diagnostics } from './diagnostics.ts';
-import type { DriverFacts, Outgoing, Sender } from './driver.ts';
+import type { ClaimRequest, DriverFacts, Outgoing, Sender } from './driver.ts';
 import type { SendOptions } from './lacks.ts';
 import type { Encoder } from './outgoing.ts';
 import { exceeds, type Outbox } from './outbox.ts';
-import { Receipt } from './receipt.ts';
+import { Receipt, type SendManyResult } from './receipt.ts';
+import { sendMany } from './send-many.ts';
 import { awaitOutcome, nextTurn, turnIsOver } from './waiting.ts';
 
 /** What sending needs of its mailbox. */
@@ -70,16 +71,32 @@ export class Sending {
     return this.send(await this.#settings.outbox.attach(options), ready, options);
   }
 
+  /** A list, in order. @throws what send() raises, with `partial` */
+  async sendMany(
+    list: Iterable<unknown> | AsyncIterable<unknown>,
+    options: SendOptions | undefined,
+  ): Promise<SendManyResult> {
+    const { mailbox, facts, encoder, outbox, diagnostics } = this.#settings;
+    const sender = await outbox.attach(options);
+    const confirm = this.wantedConfirm(options);
+    const source = { sender, outbox, encoder, diagnostics, confirm, mailbox };
+    return await sendMany(source, list, options, confirm ?? facts.offered);
+  }
+
+  /** @throws NARU_INVALID_ARGUMENT  a call that does not wait is to wait for a receipt */
+  refuseConfirm(options: SendOptions | undefined, what: string): void {
+    const confirm = this.wantedConfirm(options);
+    if (confirm === undefined) return;
+    throw new NaruError(
+      'NARU_INVALID_ARGUMENT',
+      `${this.#settings.mailbox}: ${what} cannot wait for the receipt "${confirm}"`,
+    );
+  }
+
   /** Without waiting. @returns whether the message was taken */
   offer(sender: Sender, data: unknown, options: SendOptions | undefined): boolean {
-    const { mailbox, encoder, outbox } = this.#settings;
-    const confirm = this.wantedConfirm(options);
-    if (confirm !== undefined) {
-      throw new NaruError(
-        'NARU_INVALID_ARGUMENT',
-        `${mailbox}: a synchronous send cannot wait for the receipt "${confirm}"`,
-      );
-    }
+    const { encoder, outbox } = this.#settings;
+    this.refuseConfirm(options, 'a synchronous send');
     const message = encoder.encode(encoder.checkSync(data), Date.now(), options, undefined, undefined);
     const taken = outbox.offerOne(sender, message) === 'taken';
     if (taken) this.#tell(message);
@@ -135,16 +152,26 @@ export class Sending {
     return nextTurn().then(() => receipt);
   }
 
-  #receipt(message: Outgoing, reached: Receipt['reached']): Receipt {
+  #receipt(message: Pick<Outgoing, 'fields' | 'sequence'>, reached: Receipt['reached']): Receipt {
     return new Receipt(reached, message.fields?.id, this.#settings.facts.identity, message.sequence);
   }
 
+  /** A claim was committed: as if it had been sent. */
+  committed(message: ClaimRequest, usedBytes: number, reached: Receipt['reached']): Receipt {
+    const receipt = this.#receipt(message, reached);
+    if (reached !== 'dropped' && this.#settings.diagnostics.heard('send')) this.#publish(receipt, usedBytes);
+    return receipt;
+  }
+
   #tell(message: Outgoing): void {
-    const { diagnostics } = this.#settings;
-    if (!diagnostics.heard('send')) return;
-    diagnostics.publish('send', 'send', 1, {
-      'messaging.message.id': this.#receipt(message, 'accepted').id,
-      'messaging.message.body.size': message.body.byteLength,
+    if (!this.#settings.diagnostics.heard('send')) return;
+    this.#publish(this.#receipt(message, 'accepted'), message.body.byteLength);
+  }
+
+  #publish(receipt: Receipt, bytes: number): void {
+    this.#settings.diagnostics.publish('send', 'send', 1, {
+      'messaging.message.id': receipt.id,
+      'messaging.message.body.size': bytes,
     });
   }
 }

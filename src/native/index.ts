@@ -21,6 +21,8 @@ export interface NativeAddon {
   unmap(buffer: ArrayBuffer | SharedArrayBuffer): boolean;
   /** Really allocates a range, so that a full file system is ENOSPC here and never SIGBUS later. fallocate(2). */
   allocate(fd: number, offset: number, length: number): void;
+  /** Size of an open file in bytes: fstat(2). For looking whether a mapping is still whole, which node:fs makes slow. */
+  fileSize(fd: number): number;
 
   /**
    * Sleeps in the calling thread while the 32-bit word equals `expected`. futex(2) FUTEX_WAIT, not private.
@@ -63,7 +65,7 @@ export interface NativeAddon {
 }
 
 /** The version of `NativeAddon` this file was written for. */
-const INTERFACE_VERSION = 2;
+const INTERFACE_VERSION = 3;
 
 let loaded: NativeAddon | undefined;
 let failure: string | undefined;

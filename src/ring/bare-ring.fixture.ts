@@ -80,7 +80,7 @@ export function bodyOf({ reader }: ConsumedLane): Uint8Array {
 /** Every message there is, settled. */
 export function drain(lane: ConsumedLane): Uint8Array[] {
   const bodies: Uint8Array[] = [];
-  if (!lane.begin(1_000_000)) return bodies;
+  if (!lane.begin(1_000_000, false)) return bodies;
   const tokens: number[] = [];
   while (lane.next()) {
     bodies.push(bodyOf(lane));

@@ -2,10 +2,11 @@
 // copies for peek(). Works on a live mailbox, where the figures are exact only while nobody moves; costs nothing on the way of
 // messages.
 
+import { sleepsFor } from './doorbell.ts';
 import { ownerSlot } from './lane-state.ts';
 import * as L from './layout.ts';
 import { cursorWord, laneWord, type RingMemory } from './memory.ts';
-import { bitsOf, consumerMask, consumerSeat, listLanes, slotOf } from './participants.ts';
+import { bitsOf, consumerMask, consumerSeat, laneOwner, listLanes, slotOf } from './participants.ts';
 import { distance, identityAt, identityText, LaneRecords } from './record.ts';
 
 export interface Census {
@@ -119,8 +120,8 @@ function deliverFrom(memory: RingMemory, lane: number, tail: number): number {
 }
 
 /**
- * Participants (slots) that keep a lane from being emptied, where it is at least half full: who has its oldest message, who
- * holds it, or whose cursor is last.
+ * Participants (slots) for whom a producer waits: who has the oldest message of its lane, who holds the lane, or whose cursor is
+ * last. A producer waits when it sleeps for room, or when next to nothing of its lane is free.
  */
 export function findBlockers(memory: RingMemory): number[] {
   const slots = new Set<number>();
@@ -129,11 +130,17 @@ export function findBlockers(memory: RingMemory): number[] {
     const at = (field: number): number => Atomics.load(memory.words, laneWord(lane, field));
     const tail = at(L.LANE.tail);
     const from = deliverFrom(memory, lane, tail);
-    if (distance(tail, from) < units / 2) continue;
+    const used = distance(tail, from);
+    if (used === 0 || !(used > units - units / 8 || sleepsForRoom(memory, lane))) continue;
     for (const slot of blockersOf(memory, lane, from)) slots.add(slot);
   }
   slots.delete(-1);
   return [...slots];
+}
+
+function sleepsForRoom(memory: RingMemory, lane: number): boolean {
+  const slot = slotOf(laneOwner(memory, lane));
+  return slot >= 0 && sleepsFor(memory.words, slot, L.WANT.room);
 }
 
 function blockersOf(memory: RingMemory, lane: number, from: number): number[] {

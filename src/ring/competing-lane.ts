@@ -11,10 +11,10 @@
 import type { ConsumedLane } from './consumed-lane.ts';
 import { LaneReader, type ReaderEdges } from './lane-reader.ts';
 import * as L from './layout.ts';
-import { laneWord, participantWord, type RingMemory } from './memory.ts';
+import { headerWord, laneWord, participantWord, type RingMemory } from './memory.ts';
 import { distance, identityAt, identityText, LaneRecords, passIdentity, TAKEN_IDENTITY } from './record.ts';
 import { LaneState, OWNER_MASK, ownerBits } from './lane-state.ts';
-import type { SlabSource } from './slab.ts';
+import { SLAB_BYTES, type SlabSource } from './slab.ts';
 
 /** What a competing consumer takes at once in bytes, for each message it may take, until it knows how long they are. */
 const FIRST_GUESS_BYTES = 256;
@@ -101,26 +101,34 @@ export class CompetingLane implements ConsumedLane {
   /** Not while somebody holds the lane, who will ring when there is more: a stopped holder must not make others spin. */
   hasMore(): boolean {
     if (this.#fresh.isFaulted) return false;
-    const taken = Atomics.load(this.#words, this.#takenWord);
-    if (
-      Atomics.load(this.#words, this.#tailWord) === taken &&
-      Atomics.load(this.#words, this.#returnedWord) === 0
-    )
-      return false;
+    const words = this.#words;
+    // The plain loads are only ever behind, and begin() finds out; an atomic one costs as much as reading a message does.
+    if (words[this.#tailWord] === words[this.#takenWord] && words[this.#returnedWord] === 0) {
+      const taken = Atomics.load(words, this.#takenWord);
+      if (Atomics.load(words, this.#tailWord) === taken && Atomics.load(words, this.#returnedWord) === 0)
+        return false;
+    }
     return this.#state.isFree();
   }
 
-  begin(max: number): boolean {
+  isHeld(): boolean {
+    return !this.#fresh.isFaulted && !this.#state.isFree();
+  }
+
+  begin(max: number, isInPlace: boolean): boolean {
     const words = this.#words;
     if (this.#fresh.isFaulted || !this.#state.tryHold()) return false;
     this.#failpoint('claim:held');
-    this.#taken = Atomics.load(words, this.#takenWord);
-    const version = Atomics.load(words, this.#versionWord);
+    // Plain: only a holder writes these.
+    this.#taken = words[this.#takenWord] as number;
+    const version = words[this.#versionWord] as number;
     if (this.#fresh.position !== this.#taken || version !== this.#identityVersion) {
       this.#identityVersion = version;
       this.#fresh.seek(this.#taken, identityAt(this.#memory, this.#lane, TAKEN_IDENTITY));
     }
-    this.#fresh.limitCopy(max * this.#typicalBytes);
+    this.#fresh.limitCopy(this.#isAlone() ? SLAB_BYTES : max * this.#typicalBytes);
+    this.#fresh.readInPlace(isInPlace);
+    this.#again.readInPlace(isInPlace);
     if (Atomics.load(words, this.#returnedWord) !== 0) {
       Atomics.store(words, this.#returnedWord, 0);
       this.#search = new ReturnedSearch(
@@ -240,6 +248,12 @@ export class CompetingLane implements ConsumedLane {
       return true;
     }
     return false;
+  }
+
+  /** No other consumer has a seat: what is copied now need not be copied again. */
+  #isAlone(): boolean {
+    const mask = this.#words[headerWord(L.HEADER.consumerMask)] as number;
+    return (mask & (mask - 1)) === 0;
   }
 
   #passTaken(position: number, text: Uint8Array): void {

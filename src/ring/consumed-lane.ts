@@ -17,8 +17,15 @@ export interface ConsumedLane {
 
   /** Whether a batch would find something. Cheap. */
   hasMore(): boolean;
-  /** Starts a batch of up to `max` messages. @returns false when nothing can be taken now */
-  begin(max: number): boolean;
+  /** Whether somebody else is taking from the lane at this moment. */
+  isHeld(): boolean;
+  /**
+   * Starts a batch of up to `max` messages.
+   *
+   * @param isInPlace  leave them where they lie, instead of copying them
+   * @returns false when nothing can be taken now
+   */
+  begin(max: number, isInPlace: boolean): boolean;
   /** Moves on to the next message. @returns false when there is none (yet) */
   next(): boolean;
   /**

@@ -51,7 +51,7 @@ export class Doorbell {
     return this.#threadWord * 4;
   }
 
-  /** Value of that word; read it after park() and before looking again. */
+  /** Value of that word; read it before park(): a ring for this sleep changes it after that. */
   get threadValue(): number {
     return Atomics.load(this.#words, this.#threadWord);
   }
@@ -101,12 +101,13 @@ export interface Bells {
  * @returns true when a bell was rung
  */
 export function ring(words: Int32Array, slot: number, want: number, bells: Bells): boolean {
-  if (want !== 0 && (Atomics.load(words, participantWord(slot, PARTICIPANT.wants)) & want) === 0)
-    return false;
   const bellWord = participantWord(slot, PARTICIPANT.bell);
   const word = Atomics.load(words, bellWord);
   const state = word & STATE_MASK;
   if (state === BELL.awake || state === BELL.rung) return false;
+  // Stored before the bell: who is seen to sleep has said what for.
+  if (want !== 0 && (Atomics.load(words, participantWord(slot, PARTICIPANT.wants)) & want) === 0)
+    return false;
   if (state === BELL.parkedLoop) {
     // Not marked when it did not ring: somebody else may be able to.
     if (!bells.ringLoop(slot)) return false;

@@ -81,7 +81,12 @@ export class ExclusiveLane implements ConsumedLane {
     return this.reader.hasMore();
   }
 
-  begin(): boolean {
+  isHeld(): boolean {
+    return false;
+  }
+
+  begin(_max: number, isInPlace: boolean): boolean {
+    this.reader.readInPlace(isInPlace);
     return true;
   }
 

@@ -6,7 +6,7 @@ import { NaruError } from '../errors/index.ts';
 import * as L from './layout.ts';
 import { laneData, laneWord, type RingMemory } from './memory.ts';
 import { distance, identityText, recordBytes, strideOf } from './record.ts';
-import { type Slab, SLAB_BYTES, type SlabSource } from './slab.ts';
+import { type MessageMemory, SLAB_BYTES, type SlabSource } from './slab.ts';
 
 /** Below this a loop over words copies faster than a call. */
 const LOOP_BYTES_MAX = 256;
@@ -26,9 +26,6 @@ export interface ReaderEvents {
   identity(position: number, text: Uint8Array): void;
 }
 
-/** The memory in which the present message lies: private, or the lane itself. */
-export type MessageMemory = Omit<Slab, 'buffer'> & { readonly buffer: ArrayBufferLike };
-
 export class LaneReader {
   readonly lane: number;
   readonly #words: Int32Array;
@@ -44,6 +41,9 @@ export class LaneReader {
   readonly #units: number;
   readonly #maxPayloadBytes: number;
   readonly #slotStride: number;
+  /** The mapped memory as a message that is not copied lies in it. */
+  readonly #mapped: MessageMemory;
+  #inPlace = false;
   #faulted = false;
   #overrun = false;
   #copyBytesMax = SLAB_BYTES;
@@ -53,7 +53,9 @@ export class LaneReader {
   /** The same record in the copy, and where the copy ends. */
   #at = 0;
   #end = 0;
-  #slab: Slab;
+  #slab: MessageMemory;
+  /** Of the slab. */
+  #slabWords: Int32Array;
   #sender: string;
   #payloadOffset = 0;
   #payloadBytes = 0;
@@ -74,6 +76,7 @@ export class LaneReader {
     this.#bytes = bytes;
     this.#slabs = slabs;
     this.#slab = slabs.slab;
+    this.#slabWords = this.#slab.words;
     this.#edges = edges;
     this.#events = events;
     this.#tailWord = laneWord(lane, L.LANE.tail);
@@ -84,14 +87,15 @@ export class LaneReader {
     this.#slotStride = strideOf(geometry.slotBytes);
     this.#maxPayloadBytes =
       (this.#slotStride === 0 ? geometry.maxRecordBytes : this.#slotStride) - L.RECORD.payload;
+    this.#mapped = { buffer: words.buffer, bytes, words, view: memory.view };
     this.#position = position;
     this.#start = position;
     this.#sender = sender;
     if (Atomics.load(words, this.#faultWord) !== 0) this.#faulted = true;
   }
 
-  /** The private memory that the present message lies in. */
-  get slab(): Slab {
+  /** The memory that the present message lies in: private, or mapped. */
+  get slab(): MessageMemory {
     return this.#slab;
   }
   /** Where the present message's payload starts in `slab`; a multiple of 8. */
@@ -128,10 +132,10 @@ export class LaneReader {
 
   /** True when next() may find something. Cheap: one load. */
   hasMore(): boolean {
-    return (
-      !this.#faulted &&
-      (this.#at !== this.#end || Atomics.load(this.#words, this.#tailWord) !== this.#position)
-    );
+    if (this.#faulted) return false;
+    // The plain load is only ever behind; an atomic one costs as much as reading a message does.
+    if (this.#at !== this.#end || this.#words[this.#tailWord] !== this.#position) return true;
+    return Atomics.load(this.#words, this.#tailWord) !== this.#position;
   }
 
   /** Units published and not parsed yet. */
@@ -142,6 +146,13 @@ export class LaneReader {
   /** Copies no more than this at once, unless a single record needs it: for who shares the lane and takes only a few. */
   limitCopy(sizeBytes: number): void {
     this.#copyBytesMax = Math.min(Math.max(sizeBytes, L.UNIT_BYTES), SLAB_BYTES) & ~(L.UNIT_BYTES - 1);
+  }
+
+  /** Leaves messages where they lie from here on, or copies them. Not in a lossy topic, where they would not stay. */
+  readInPlace(isInPlace: boolean): void {
+    if (isInPlace === this.#inPlace) return;
+    this.#inPlace = isInPlace;
+    this.#at = this.#end;
   }
 
   /** Goes on at another position: somebody else has taken what lies between, or it was written over. */
@@ -157,8 +168,8 @@ export class LaneReader {
     while (!this.#faulted) {
       if (this.#at === this.#end && !this.#fill(0)) return false;
       const word = this.#at >>> 2;
-      const length = this.#slab.words[word] as number;
-      const flags = this.#slab.words[word + 1] as number;
+      const length = this.#slabWords[word] as number;
+      const flags = this.#slabWords[word + 1] as number;
       if ((flags & L.RECORD_KIND_MASK) === L.RECORD_KIND.message) {
         if (length < 0 || length > this.#maxPayloadBytes) return this.#fault('its length is impossible');
         const stride = this.#slotStride === 0 ? recordBytes(length) : this.#slotStride;
@@ -226,12 +237,20 @@ export class LaneReader {
     const contiguous = Math.min(available, this.#units - index) * L.UNIT_BYTES;
     if (contiguous < needBytes) return false;
     const from = this.#data + index * L.UNIT_BYTES;
+    if (this.#inPlace) {
+      this.#slab = this.#mapped;
+      this.#slabWords = this.#slab.words;
+      this.#at = from;
+      this.#end = from + contiguous;
+      return true;
+    }
     const first = Math.min(Math.max(needBytes, this.#firstRecordBytes(from)), contiguous);
     const room = this.#slabs.remaining;
     const most = Math.min(contiguous, Math.max(first, this.#copyBytesMax));
     const size = Math.min(most, first > room ? Math.max(first, SLAB_BYTES) : room);
     const at = this.#slabs.reserve(size);
     this.#slab = this.#slabs.slab;
+    this.#slabWords = this.#slab.words;
     this.#copy(from, at, size);
     // Of a lossy topic only now is it known that the copy is whole.
     if (this.#isOverrun()) return false;
@@ -262,7 +281,7 @@ export class LaneReader {
       this.#slab.bytes.set(this.#bytes.subarray(from, from + size), at);
       return;
     }
-    const target = this.#slab.words;
+    const target = this.#slabWords;
     const source = this.#words;
     let to = at >>> 2;
     for (let word = from >>> 2, last = (from + size) >>> 2; word < last; word += 1, to += 1)

@@ -121,9 +121,11 @@ export class LaneState {
     return count;
   }
 
+  /** Right after letting go. Where another holder has moved on meanwhile, what is seen here is that one's to look after. */
   #isHeadSettled(): boolean {
-    const { head } = this;
-    if (head === Atomics.load(this.#words, this.#takenWord)) return false;
+    const head = this.#words[this.#headWord] as number;
+    if (head === this.#words[this.#takenWord]) return false;
+    // Atomic, unlike the loads before it: this one must come after the store of `hold`.
     const flags = this.#records.flags(head);
     return !isMessage(flags) || (flags & L.RECORD_FLAG.settled) !== 0;
   }
@@ -132,13 +134,14 @@ export class LaneState {
   #moveHead(): boolean {
     const words = this.#words;
     const records = this.#records;
-    const before = this.head;
-    const until = Atomics.load(words, this.#takenWord);
+    // Plain loads: only a holder writes these, and holding the lane ordered them after what the owners of messages wrote
+    // before they tried to hold it.
+    const before = words[this.#headWord] as number;
+    const until = words[this.#takenWord] as number;
     let position = before;
     this.#isDamaged = !records.isSpan(before, until);
     while (!this.#isDamaged && position !== until) {
       const word = records.flagsWord(position);
-      // Plain loads: holding the lane ordered them after what the owners wrote before they tried to hold it.
       const flags = words[word] as number;
       if (isMessage(flags) && (flags & L.RECORD_FLAG.settled) === 0) break;
       const units = records.units(position, flags, distance(until, position));

@@ -111,20 +111,25 @@ export class LaneWriter {
    * @returns byte offset of the payload in the mapped memory; -1 when there is no room (findRoom(), then try again)
    */
   reserve(payloadBytes: number, flags: number): number {
-    if (!this.#identityDone) {
-      const at = this.#reserveRecord(L.RECORD_KIND.identity, this.#identity.length, 0);
-      if (at < 0) {
-        // Room for both at once, or whoever asks once more would still be told that there is none.
-        const after = (this.#write + this.#needUnits) | 0;
-        this.#needUnits += this.#unitsAt(after, this.#recordUnits(payloadBytes, this.#slotStride));
-        return -1;
-      }
-      this.#bytes.set(this.#identity, at);
-      this.#identityDone = true;
-    }
+    if (!this.#identityDone && !this.#putIdentity(payloadBytes)) return -1;
     const at = this.#reserveRecord(L.RECORD_KIND.message | flags, payloadBytes, this.#slotStride);
     if (at >= 0) this.#pending += 1;
     return at;
+  }
+
+  /** @param payloadBytes  of the message behind it */
+  #putIdentity(payloadBytes: number): boolean {
+    const at = this.#reserveRecord(L.RECORD_KIND.identity, this.#identity.length, 0);
+    if (at < 0) {
+      // Room for both at once, or whoever asks once more would still be told that there is none.
+      const after = (this.#write + this.#needUnits) | 0;
+      this.#needUnits += this.#unitsAt(after, this.#recordUnits(payloadBytes, this.#slotStride));
+      return false;
+    }
+    this.#bytes.set(this.#identity, at);
+    this.#identityDone = true;
+    this.#floor?.startedAt((this.#write - (recordBytes(this.#identity.length) >>> 3)) | 0);
+    return true;
   }
 
   /** Makes the record that was reserved last shorter. */

@@ -6,6 +6,7 @@ const FIRST_CAPACITY = 512;
 export class SettleWindow {
   #starts: Int32Array = new Int32Array(FIRST_CAPACITY);
   #ends: Int32Array = new Int32Array(FIRST_CAPACITY);
+  /** 1 = settled, though one before it is not; 0 everywhere else, also where there is no message. */
   #settled: Uint8Array = new Uint8Array(FIRST_CAPACITY);
   #mask = FIRST_CAPACITY - 1;
   #first = 0;
@@ -59,7 +60,6 @@ export class SettleWindow {
     const index = this.#next & this.#mask;
     this.#starts[index] = start;
     this.#ends[index] = end;
-    this.#settled[index] = 0;
     this.#next += 1;
     return this.#next - 1;
   }
@@ -76,12 +76,19 @@ export class SettleWindow {
     if (this.#first === this.#next) return false;
     this.#head = this.#ends[index] as number;
     this.#first += 1;
-    while (this.#settledAhead > 0 && this.#settled[this.#first & this.#mask] === 1) {
-      this.#head = this.#ends[this.#first & this.#mask] as number;
+    if (this.#settledAhead > 0) this.#passSettled();
+    return false;
+  }
+
+  #passSettled(): void {
+    for (;;) {
+      const index = this.#first & this.#mask;
+      if (this.#settled[index] !== 1) return;
+      this.#settled[index] = 0;
+      this.#head = this.#ends[index] as number;
       this.#first += 1;
       this.#settledAhead -= 1;
     }
-    return false;
   }
 
   /** Nothing is in hand: what lies before this position was passed without a message, or written over. */

@@ -1,9 +1,9 @@
 // Private memory that records are copied into before anybody looks at them. A slab is written once from front to back and
 // never again, so views into it stay valid for ever; the collector frees it with its last message.
 
-/** A piece of private memory in the views that reading needs. */
-export interface Slab {
-  readonly buffer: ArrayBuffer;
+/** Memory that a message lies in, in the views that reading needs, all of them of the whole buffer. */
+export interface MessageMemory {
+  readonly buffer: ArrayBufferLike;
   readonly bytes: Uint8Array;
   readonly words: Int32Array;
   readonly view: DataView;
@@ -14,11 +14,11 @@ export const SLAB_BYTES: number = 64 * 1024;
 
 /** Hands out consecutive pieces of slabs; every lane of one receiver shares it. */
 export class SlabSource {
-  #slab: Slab = makeSlab(0);
+  #slab: MessageMemory = makeSlab(0);
   #used = 0;
 
   /** The slab that the last reserve() lies in. */
-  get slab(): Slab {
+  get slab(): MessageMemory {
     return this.#slab;
   }
 
@@ -44,7 +44,7 @@ export class SlabSource {
   }
 }
 
-function makeSlab(sizeBytes: number): Slab {
+function makeSlab(sizeBytes: number): MessageMemory {
   // Not zeroed: every byte that is ever read was copied in before. allocUnsafeSlow never shares a pool.
   const { buffer } = Buffer.allocUnsafeSlow(sizeBytes);
   return {

@@ -42,6 +42,10 @@ export class TopicFloor {
   #ordinal: number;
   /** Messages published into this lane, modulo 2^32. */
   #published: number;
+  /** The record with which this producer began; what lies behind it is its own. */
+  #ownRecord: number | undefined;
+  /** Set once the floor has passed that record: from then on the floor's identity never changes. */
+  #ownFrom: number | undefined;
 
   /** Ends what a producer before this one left undone. */
   constructor(memory: RingMemory, lane: number, failpoint: (name: string) => void) {
@@ -57,6 +61,11 @@ export class TopicFloor {
     this.#store(L.LANE.head, position);
     this.#store(L.LANE.ordinalDone, ordinal);
     this.#published = (ordinal + this.#countFrom(position)) | 0;
+  }
+
+  /** Notes where this producer's identity record lies, after which it writes no other. */
+  startedAt(position: number): void {
+    this.#ownRecord = position;
   }
 
   /** Notes that so many messages were published. */
@@ -104,7 +113,12 @@ export class TopicFloor {
   }
 
   #moveTo(target: number, bound: number, retainFrom: number): void {
-    const { retain } = this.#memory.geometry;
+    const { retain, lossy } = this.#memory.geometry;
+    // Where nothing is kept for late consumers and nobody can miss anything, no message needs to be counted.
+    if (!lossy && retain === 0 && this.#ownFrom !== undefined && distance(bound, this.#ownFrom) >= 0) {
+      this.#storeFloor(bound, this.#ordinal);
+      return;
+    }
     let position = this.#position;
     let ordinal = this.#ordinal;
     while (distance(target, position) > 0 && distance(bound, position) > 0) {
@@ -118,6 +132,7 @@ export class TopicFloor {
         this.#storeFloor(position, ordinal);
         const text = this.#records.identityBytes(position);
         passIdentity(this.#memory, this.#lane, HEAD_IDENTITY, position, text, this.#failpoint);
+        if (position === this.#ownRecord) this.#ownFrom = (position + units) | 0;
       }
       if (kind === L.RECORD_KIND.message) ordinal = (ordinal + 1) | 0;
       position = (position + units) | 0;

@@ -248,6 +248,40 @@ describe('capacity', () => {
     expect(store.stats().dropped).toEqual({ full: 1 });
   });
 
+  test('room set aside counts like an item, and room is told when it is given back', () => {
+    const { send, join, rooms, store } = makeBench({ capacityMessages: 2, capacityBytes: 10 });
+    expect(store.reserve(6)).toBe(true);
+    expect([store.held, store.heldBytes, store.stats().depth]).toEqual([1, 6, 0]);
+    expect(send('too large', { sizeBytes: 5 })).toBe('full');
+    expect(send('a', { sizeBytes: 4 })).toBe('taken');
+    expect([send('b', { sizeBytes: 0 }), store.reserve(0)]).toEqual(['full', false]);
+    expect(rooms()).toBe(0);
+    store.unreserve(6);
+    expect(rooms()).toBe(1);
+    expect(send('c', { sizeBytes: 6 })).toBe('taken');
+    expect(join().items()).toEqual(['a', 'c']);
+    expect(makeBench({ capacityMessages: 0 }).store.reserve(1)).toBe(false);
+  });
+
+  test.each(['one', 'all'] as const)(
+    'deliver %s: room is set aside at the cost of what waits longest, and is no room to be dropped itself',
+    (deliver) => {
+      const { send, join, drops, store } = makeBench({ deliver, capacityMessages: 2, dropOldest: true });
+      const guest = join();
+      send('old');
+      send('b');
+      expect(store.reserve(1)).toBe(true);
+      expect(drops).toEqual({ full: 1 });
+      expect(store.reserve(1)).toBe(true);
+      expect(drops).toEqual({ full: 2 });
+      expect([store.reserve(1), send('c')]).toEqual([false, 'full']);
+      store.unreserve(1);
+      expect(send('c')).toBe('taken');
+      expect([send('d'), drops['full']]).toEqual(['taken', 3]);
+      expect(guest.items()).toEqual(['d']);
+    },
+  );
+
   test('room is never told before the answer `full` that it belongs to', () => {
     let now = 0;
     const log: string[] = [];

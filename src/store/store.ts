@@ -47,7 +47,7 @@ export class Store<T> implements ItemStore<T> {
   #sequence = 0;
   #held = 0;
   #heldBytes = 0;
-  /** deliver all: items that at least one consumer has in flight. */
+  /** What cannot be dropped to make room: room set aside, and, deliver all, items that at least one consumer has in flight. */
   #pinned = 0;
   #pinnedBytes = 0;
   #ended = false;
@@ -100,8 +100,25 @@ export class Store<T> implements ItemStore<T> {
     if (result !== 'full') return result;
     // Only now, after telling: room() must never come before the answer `full` that it belongs to.
     if (this.#hasRoom(meta.sizeBytes)) return this.offer(item, meta);
-    if (this.#refusedBytes < 0 || meta.sizeBytes < this.#refusedBytes) this.#refusedBytes = meta.sizeBytes;
+    this.#refuse(meta.sizeBytes);
     return 'full';
+  }
+
+  reserve(sizeBytes: number): boolean {
+    if (this.#isRendezvous) return false;
+    if (this.#deadlines.size > 0) this.#runDue();
+    const isReserved = this.#hasRoom(sizeBytes) || this.#makeRoom(sizeBytes);
+    if (isReserved) this.#setAside(1, sizeBytes);
+    if (this.#changed.length > 0 || this.#untold !== undefined) this.#tell();
+    if (isReserved) return true;
+    if (this.#hasRoom(sizeBytes)) return this.reserve(sizeBytes);
+    this.#refuse(sizeBytes);
+    return false;
+  }
+
+  unreserve(sizeBytes: number): void {
+    this.#setAside(-1, -sizeBytes);
+    if (this.#isRoomDue()) this.#tell();
   }
 
   /**
@@ -306,6 +323,18 @@ export class Store<T> implements ItemStore<T> {
       for (const unseen of lost) this.#events.lost?.(unseen, 'nobody');
     }
     return held;
+  }
+
+  #setAside(items: 1 | -1, bytes: number): void {
+    this.#held += items;
+    this.#heldBytes += bytes;
+    this.#pinned += items;
+    this.#pinnedBytes += bytes;
+  }
+
+  /** The answer is `full`: room() is due once this fits. */
+  #refuse(sizeBytes: number): void {
+    if (this.#refusedBytes < 0 || sizeBytes < this.#refusedBytes) this.#refusedBytes = sizeBytes;
   }
 
   #hasRoom(sizeBytes: number): boolean {

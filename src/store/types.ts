@@ -111,6 +111,13 @@ export interface StoreStats {
 /** The mailbox's contents. `Store` in store.ts implements it; several subscriptions compete (one) or each get all (all). */
 export interface ItemStore<T> {
   offer(item: T, meta: ItemMeta): OfferResult;
+  /**
+   * Sets room aside for an item of this size that comes later; drops the oldest for it where offer() would.
+   * @returns false when there is none: then room() is called as after an offer answered `full`. Never with capacityMessages 0
+   */
+  reserve(sizeBytes: number): boolean;
+  /** Gives the room of one reserve() back. An offer of no more bytes right after it finds room. */
+  unreserve(sizeBytes: number): void;
   /** @param options.group  deliver all: subscriptions of one group share one copy */
   subscribe(
     ready: () => void,
@@ -119,7 +126,7 @@ export interface ItemStore<T> {
   /** No more offers; subscriptions end when they are empty. */
   end(): void;
   readonly isEnded: boolean;
-  /** Items that count against capacityMessages: waiting and in flight. */
+  /** Items that count against capacityMessages: waiting, in flight, and room set aside. */
   readonly held: number;
   /** Their bytes, which count against capacityBytes. */
   readonly heldBytes: number;

@@ -86,6 +86,8 @@ const ASKING: Readonly<Record<Feature, Asking>> = {
   rendezvous: { options: [{ capacityMessages: 0 }, { capacityBytes: 0 }] },
   fixedSlots: { options: [{ slotBytes: 64 }] },
   end: { calls: [(m) => m.end()] },
+  claim: { calls: [(m) => m.claim(8), (m) => m.tryClaim(8)] },
+  views: { calls: [(m) => m.receiveView({ timeoutMs: 0 }), (m) => m.tryReceiveView()] },
 };
 
 async function refused(t: Trial, feature: Feature, options: MailboxOptions): Promise<void> {

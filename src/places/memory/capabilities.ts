@@ -37,6 +37,8 @@ export const memory = {
     rendezvous: 'native',
     fixedSlots: 'native',
     end: 'native',
+    claim: 'native',
+    views: 'native',
   },
   notes: {
     waitSync: 'the only thread that could wake the caller would be the one that sleeps',

@@ -30,7 +30,6 @@ export function newParcel(
 ): Parcel {
   const { body, sequence, time } = message;
   const fields = message.fields === undefined ? undefined : copyFields(message.fields);
-  const sizeBytes = fields === undefined ? body.byteLength : body.byteLength + headerBytes(fields);
   return {
     body,
     sender,
@@ -38,7 +37,7 @@ export function newParcel(
     time,
     fields,
     isPlain: fields === undefined,
-    sizeBytes: Math.min(sizeBytes, capacityBytes),
+    sizeBytes: parcelBytes(body.byteLength, fields, capacityBytes),
     priority: fields?.priority,
     ttlMs: fields?.ttlMs,
     delayMs: fields?.delayMs,
@@ -46,6 +45,15 @@ export function newParcel(
     id: fields?.id,
     confirm,
   };
+}
+
+/** What a parcel counts for; a body as large as the mailbox must still fit, whatever headers come with it. */
+export function parcelBytes(
+  bodyBytes: number,
+  fields: MessageFields | undefined,
+  capacityBytes: number,
+): number {
+  return Math.min(fields === undefined ? bodyBytes : bodyBytes + headerBytes(fields), capacityBytes);
 }
 
 /** @param own  give the consumer a copy of the body: others get the same parcel */

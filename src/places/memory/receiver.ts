@@ -19,6 +19,7 @@ export class MemoryReceiver implements Receiver {
   #scheduled = false;
   #closed = false;
   readonly extend?: (delivery: Delivery, ms: number) => void;
+  readonly takeView?: () => Delivery | undefined;
 
   constructor(
     box: Box,
@@ -46,6 +47,7 @@ export class MemoryReceiver implements Receiver {
         this.#subscription.extend(delivery.token, ms);
       };
     }
+    if (settings.capabilities.features.views === 'native') this.takeView = () => this.#takeView();
   }
 
   /** Rendezvous hands out one at a time: a batch fetched ahead would be a buffer by another name. */
@@ -88,6 +90,21 @@ export class MemoryReceiver implements Receiver {
     this.#box.detach('consumer');
     this.#onClose(this);
     return Promise.resolve();
+  }
+
+  /** The parcel's own bytes, also where other consumers of a topic read the same. */
+  #takeView(): Delivery | undefined {
+    const { settings, text } = this.#box;
+    if (settings.deliver === 'all' && settings.dropOldest) {
+      throw new NaruError(
+        'NARU_UNSUPPORTED',
+        `${text}: a topic that drops its oldest message (full: "drop-oldest") has no views; use receive(), which copies`,
+        { place: 'memory', mailbox: text },
+      );
+    }
+    const taken: Delivery[] = [];
+    this.#subscription.takeAs(1, taken, (entry) => toDelivery(entry, false));
+    return taken[0];
   }
 
   #lateError(outcome: Outcome): NaruError {

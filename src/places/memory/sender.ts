@@ -1,10 +1,12 @@
-// The sending end of a memory handle: copies messages into the box, and keeps account of the receipts it waits for.
+// The sending end of a memory handle: copies messages into the box, or lets them be written there, and keeps account of the
+// receipts it waits for.
 
 import { NaruError } from '../../errors/index.ts';
-import type { Outgoing, Sender } from '../../mailbox/driver.ts';
+import type { ClaimRequest, DriverClaim, Outgoing, Sender } from '../../mailbox/driver.ts';
 import { Hold } from './alive.ts';
 import { copyBody } from './body.ts';
 import type { Box, BoxUser } from './box.ts';
+import { MemoryClaim } from './claim.ts';
 import { newParcel, type Parcel } from './parcel.ts';
 
 export class MemorySender implements Sender {
@@ -18,6 +20,7 @@ export class MemorySender implements Sender {
   #holdUntil: NodeJS.Timeout | undefined;
   #closed = false;
   readonly end?: () => Promise<void>;
+  readonly claim?: (request: ClaimRequest) => DriverClaim | undefined;
 
   /** @param flushMs  how long a refused offer may keep the process alive */
   constructor(box: Box, user: BoxUser, flushMs: number, onClose: (end: MemorySender) => void) {
@@ -31,6 +34,7 @@ export class MemorySender implements Sender {
         return Promise.resolve();
       };
     }
+    if (box.settings.capabilities.features.claim === 'native') this.claim = (request) => this.#claim(request);
   }
 
   /** @throws NARU_CLOSED  the mailbox has ended or is gone */
@@ -87,6 +91,16 @@ export class MemorySender implements Sender {
     // What was taken before must be reported first; the next offer throws.
     else if (!isLater) throw box.endedError();
     return false;
+  }
+
+  #claim(request: ClaimRequest): DriverClaim | undefined {
+    const box = this.#box;
+    if (this.#closed || box.gone !== undefined) throw box.gone ?? box.unlinkedError();
+    if (box.store.isEnded) throw box.endedError();
+    const claim = MemoryClaim.open(box, this.#user.identity, request);
+    if (claim === undefined) this.#startWaiting();
+    else this.#stopWaiting();
+    return claim;
   }
 
   #expect(parcel: Parcel, done: (error?: Error) => void): void {

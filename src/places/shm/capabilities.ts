@@ -37,6 +37,8 @@ export const shm = {
     rendezvous: 'none',
     fixedSlots: 'native',
     end: 'native',
+    claim: 'native',
+    views: 'native',
   },
   notes: {
     priority: 'a mailbox has as many as it was made with (priorities, 1 unless stated)',

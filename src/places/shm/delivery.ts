@@ -2,19 +2,22 @@
 // body, sequence and time are read from there when somebody asks.
 
 import type { Delivery } from '../../mailbox/driver.ts';
-import type { Slab } from '../../ring/slab.ts';
+import type { MessageMemory } from '../../ring/slab.ts';
 import type { MessageFields } from '../../wire/envelope-types.ts';
 import { sequenceAt, timeAt } from '../../wire/envelope.ts';
 
-export class ShmDelivery implements Delivery {
-  /** Index of the lane it came through. */
-  readonly lane: number;
+/** Nobody reads a delivery by words. */
+const NO_WORDS = new Int32Array(0);
+
+/** @typeParam L  the lane it came through, as its receiver sees it */
+export class LaneDelivery<L> implements Delivery {
+  readonly lane: L;
   readonly token: number;
   readonly sender: string;
   readonly deliveries: number;
   readonly receipt: boolean;
   readonly fields: MessageFields | undefined;
-  readonly #slab: Slab;
+  readonly #slab: MessageMemory;
   readonly #start: number;
   readonly #bodyStart: number;
   readonly #end: number;
@@ -26,13 +29,13 @@ export class ShmDelivery implements Delivery {
    * @param end        of the body in the slab
    */
   constructor(
-    lane: number,
+    lane: L,
     token: number,
     sender: string,
     deliveries: number,
     receipt: boolean,
     fields: MessageFields | undefined,
-    slab: Slab,
+    slab: MessageMemory,
     start: number,
     bodyStart: number,
     end: number,
@@ -62,9 +65,27 @@ export class ShmDelivery implements Delivery {
     return timeAt(this.#slab.view, this.#start);
   }
 
+  /** The same message with its bytes in private memory: for one that was read where it lay, and comes again as a copy. */
+  copied(): LaneDelivery<L> {
+    const bytes = this.#slab.bytes.slice(this.#start, this.#end);
+    const { buffer } = bytes;
+    return new LaneDelivery(
+      this.lane,
+      this.token,
+      this.sender,
+      this.deliveries,
+      this.receipt,
+      this.fields,
+      { buffer, bytes, words: NO_WORDS, view: new DataView(buffer) },
+      0,
+      this.#bodyStart - this.#start,
+      bytes.length,
+    );
+  }
+
   /** The same message for another delivery. The old object stays as it was: somebody may still hold it. */
-  again(deliveries: number): ShmDelivery {
-    return new ShmDelivery(
+  again(deliveries: number): LaneDelivery<L> {
+    return new LaneDelivery(
       this.lane,
       this.token,
       this.sender,

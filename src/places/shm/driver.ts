@@ -22,7 +22,7 @@ import type { Attached } from './attach.ts';
 import type { Capabilities } from '../../mailbox/capabilities.ts';
 import { shm } from './capabilities.ts';
 import { atExit } from './exit.ts';
-import { objectState, releaseObject } from './object.ts';
+import { isWhole, objectState, releaseObject } from './object.ts';
 import type { ShmOptions } from './options.ts';
 import { closedError, type Participation } from './participation.ts';
 import { ShmReceiver } from './receiver.ts';
@@ -83,7 +83,9 @@ export class ShmDriver implements Driver {
       holdsProcess: () => false,
       isReady: () => this.#hasControlNews(),
       wake: () => this.#onControl(),
+      rung: () => undefined,
     };
+    part.waiter.guard(() => isWhole(part.object, part.edges) || this.#checkObject());
     part.waiter.add(this.#control);
     part.waiter.arm();
     this.#timer = setInterval(() => this.#lookAround(), SAFETY_MS);
@@ -157,14 +159,11 @@ export class ShmDriver implements Driver {
       capacityMessages: -1,
       dropped: { ...this.#dropped },
       extra: { ...waiter.counters, rings: bells.rings, missed: this.#gaps },
+      blockedBy:
+        health.error === undefined
+          ? findBlockers(memory).map((slot) => identityOf(participantAt(memory, slot)))
+          : [],
     };
-  }
-
-  /** Handles that keep others waiting for room, stopped ones among them. */
-  blockedBy(): string[] {
-    const { memory, health } = this.#part;
-    if (health.error !== undefined) return [];
-    return findBlockers(memory).map((slot) => identityOf(participantAt(memory, slot)));
   }
 
   async peek(max: number): Promise<Delivery[]> {
@@ -247,22 +246,31 @@ export class ShmDriver implements Driver {
 
   /** Every SAFETY_MS: what no bell tells. Deaths, the object's removal, and news whose teller died before ringing. */
   #lookAround(): void {
-    const { object, memory, text, waiter, health } = this.#part;
+    const { memory, waiter, health } = this.#part;
     if (health.error !== undefined || this.#closing !== undefined) return;
-    const state = objectState(object);
-    if (state !== 'ok' && closedError(memory, text) === undefined) {
-      const [code, what] =
-        state === 'truncated'
-          ? (['NARU_CORRUPT', `${object.path} was truncated by somebody`] as const)
-          : (['NARU_CLOSED', `${object.path} was removed by somebody`] as const);
-      health.error = new NaruError(code, `${text}: ${what}`, { place: 'shm', mailbox: text });
-      this.#fail(health.error);
-      return;
-    }
+    if (!this.#checkObject()) return;
     waiter.lookForSafety();
+    this.#receiver?.finishForOthers();
     for (const receiver of this.#leaving) if (receiver.leave()) this.#leaving.delete(receiver);
     const slots = listParticipants(memory).map(({ slot }) => slot);
     if (!this.#isRecovering && hasDead(this.#part, slots)) this.#recover();
+  }
+
+  /** @returns false when the object is gone or truncated: the handle has failed, and its memory must not be touched */
+  #checkObject(): boolean {
+    const { object, memory, text, health, edges } = this.#part;
+    if (health.error !== undefined) return false;
+    const state = objectState(object, edges);
+    if (state === 'ok') return true;
+    if (state === 'removed' && closedError(memory, text) !== undefined) return true;
+    const [code, what] =
+      state === 'truncated'
+        ? (['NARU_CORRUPT', `${object.path} was truncated by somebody`] as const)
+        : (['NARU_CLOSED', `${object.path} was removed by somebody`] as const);
+    health.error = new NaruError(code, `${text}: ${what}`, { place: 'shm', mailbox: text });
+    if (state === 'truncated') this.#part.waiter.abandon();
+    this.#fail(health.error);
+    return false;
   }
 
   #recover(): void {

@@ -166,9 +166,17 @@ export function allocateLane(object: RingObject, lane: number, edges: Pick<ShmEd
   );
 }
 
+/** False when somebody has truncated the file: touching the mapping would be a SIGBUS. Costs one short system call. */
+export function isWhole(object: RingObject, edges: Pick<ShmEdges, 'native'>): boolean {
+  return edges.native.fileSize(object.fd) === object.memory.geometry.fileBytes;
+}
+
 /** @returns what happened to the file behind the mapping since it was opened */
-export function objectState(object: RingObject): 'ok' | 'removed' | 'truncated' {
-  if (fs.fstatSync(object.fd).size !== object.memory.geometry.fileBytes) return 'truncated';
+export function objectState(
+  object: RingObject,
+  edges: Pick<ShmEdges, 'native'>,
+): 'ok' | 'removed' | 'truncated' {
+  if (!isWhole(object, edges)) return 'truncated';
   const now = fs.statSync(object.path, { throwIfNoEntry: false });
   return now?.ino === object.inode ? 'ok' : 'removed';
 }

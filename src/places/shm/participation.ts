@@ -39,6 +39,8 @@ export interface Participation {
   readonly health: { error: Error | undefined };
 }
 
+const CONSUMER_MASK_WORD = headerWord(HEADER.consumerMask);
+
 /** The mark that our seats carry. */
 export function ownMark(part: Participation): SeatMark {
   return seatMark(part.slot, part.generation);
@@ -66,37 +68,34 @@ export function closedError(memory: RingMemory, text: string): NaruError | undef
 /**
  * Rings consumers that sleep and want messages: all of a topic's, else one. Whoever of several gets up and finds more than it
  * takes rings the next; which one is first goes around.
+ *
+ * @param except  a slot that is not rung; -1 for none
  */
-export function ringConsumers(part: Participation): void {
-  const { memory, bells, turn } = part;
-  const { words, geometry } = memory;
-  const mask = consumerMask(memory);
-  if (mask === 0) return;
-  const count = 32 - Math.clz32(mask);
-  for (let i = 0; i < count; i += 1) {
-    const seat = (turn.next + i) % count;
-    if ((mask & (1 << seat)) === 0) continue;
-    const slot = slotOf(consumerSeat(memory, seat));
-    if (slot < 0 || slot === part.slot) continue;
-    if (ring(words, slot, WANT.messages, bells) && geometry.mode !== 'topic') {
-      turn.next = seat + 1;
-      return;
-    }
-  }
-  // Its own consumer may sleep in this very handle: it is rung last, for it costs a system call to wake oneself.
-  if (isOwnConsumer(part, mask)) ring(words, part.slot, WANT.messages, bells);
+export function ringConsumers(part: Participation, except: number): void {
+  const mask = consumerMask(part.memory);
+  const later = mask & (-1 << part.turn.next);
+  if (later !== 0 && ringSome(part, later, except)) return;
+  if (mask !== later) ringSome(part, mask & ~later, except);
 }
 
-function isOwnConsumer(part: Participation, mask: number): boolean {
-  for (let rest = mask; rest !== 0; rest &= rest - 1)
-    if (consumerSeat(part.memory, 31 - Math.clz32(rest & -rest)) === ownMark(part)) return true;
+/** @returns true when one was rung and that is enough */
+function ringSome(part: Participation, mask: number, except: number): boolean {
+  const { memory, bells, turn } = part;
+  for (let rest = mask; rest !== 0; rest &= rest - 1) {
+    const seat = 31 - Math.clz32(rest & -rest);
+    const slot = slotOf(consumerSeat(memory, seat));
+    if (slot < 0 || slot === except || !ring(memory.words, slot, WANT.messages, bells)) continue;
+    if (memory.geometry.mode === 'topic') continue;
+    turn.next = (seat + 1) & 31;
+    return true;
+  }
   return false;
 }
 
-/** Whether any other consumer than this handle's own has a seat. */
-export function hasOtherConsumers(part: Participation): boolean {
-  const mask = consumerMask(part.memory);
-  return (mask & (mask - 1)) !== 0 || (mask !== 0 && !isOwnConsumer(part, mask));
+/** Whether several consumers have a seat. A plain load: call it after an atomic one. */
+export function hasSeveralConsumers({ words }: RingMemory): boolean {
+  const mask = words[CONSUMER_MASK_WORD] as number;
+  return (mask & (mask - 1)) !== 0;
 }
 
 /** Rings the producer of a lane, if there is one. */

@@ -7,13 +7,16 @@ import { RECORD_FLAG, UNIT_BYTES } from '../../ring/layout.ts';
 import type { MessageFields } from '../../wire/envelope-types.ts';
 import { bodyOffset, fieldsBefore } from '../../wire/envelope.ts';
 import type { Delivery } from '../../mailbox/driver.ts';
-import { ShmDelivery } from './delivery.ts';
+import { LaneDelivery } from './delivery.ts';
 
 /** What a lane tells its receiver. */
 export interface LaneEvents {
   /** Messages were dropped: `expired`, or `undecodable` with the reason. */
   dropped(reason: 'expired' | 'undecodable', error?: Error): void;
 }
+
+/** A message of this place. */
+export type ShmDelivery = LaneDelivery<ReceivedLane>;
 
 export class ReceivedLane {
   readonly index: number;
@@ -23,6 +26,8 @@ export class ReceivedLane {
   #lookedAt: number;
   /** Its producer is told of room at the end of this turn. The receiver's note. */
   isRoomUntold = false;
+  /** Taking made room for the lane's producer. The receiver clears it. */
+  isRoomMade = false;
   /** What went back to this consumer and will be handed out again, in the order of their tokens. */
   #returned: ShmDelivery[] = [];
 
@@ -55,12 +60,14 @@ export class ReceivedLane {
 
   /**
    * Hands out up to `max` messages.
+   *
+   * @param isInPlace  with their bodies where they lie
    * @returns how many; `isRoomMade` says whether the producer has got room by it
    */
-  take(max: number, out: Delivery[]): number {
+  take(max: number, out: Delivery[], isInPlace: boolean): number {
     let count = 0;
     while (count < max && this.#returned.length > 0) count += this.#takeReturned(out);
-    if (count === max || !this.lane.begin(max - count)) return count;
+    if (count === max || !this.lane.begin(max - count, isInPlace)) return count;
     const doomed: Doomed[] = [];
     try {
       while (count < max && this.lane.next()) {
@@ -77,9 +84,6 @@ export class ReceivedLane {
     return count;
   }
 
-  /** Taking made room for the lane's producer. The receiver clears it. */
-  isRoomMade = false;
-
   /** The present message; undefined when it is to be dropped. */
   #decode(doomed: Doomed[]): ShmDelivery | undefined {
     const { reader, token, deliveries } = this.lane;
@@ -94,8 +98,8 @@ export class ReceivedLane {
       doomed.push({ token, flags, error: error as Error });
       return undefined;
     }
-    const delivery = new ShmDelivery(
-      this.index,
+    const delivery = new LaneDelivery<ReceivedLane>(
+      this,
       token,
       reader.sender,
       deliveries,
@@ -118,7 +122,7 @@ export class ReceivedLane {
    */
   giveBack(delivery: ShmDelivery, isCounted: boolean): boolean {
     if (this.lane.giveBack(delivery.token, isCounted)) return true;
-    const again = delivery.again(delivery.deliveries + (isCounted ? 1 : 0));
+    const again = delivery.copied().again(delivery.deliveries + (isCounted ? 1 : 0));
     let at = this.#returned.length;
     while (at > 0 && (this.#returned[at - 1] as ShmDelivery).token > again.token) at -= 1;
     this.#returned.splice(at, 0, again);

@@ -1,13 +1,14 @@
 // The receiving end: takes from all lanes in turn, the most urgent first, settles, rings producers that wait for room or for a
 // receipt, and rings other consumers when there is more than it takes.
 
+import { NaruError } from '../../errors/index.ts';
 import type { Delivery, Outcome, Receiver } from '../../mailbox/driver.ts';
 import { CompetingLane } from '../../ring/competing-lane.ts';
 import type { ConsumedLane } from '../../ring/consumed-lane.ts';
 import { sleepsFor } from '../../ring/doorbell.ts';
 import { ExclusiveLane } from '../../ring/exclusive-lane.ts';
-import { WANT } from '../../ring/layout.ts';
-import type { RingMemory } from '../../ring/memory.ts';
+import { HEADER, WANT } from '../../ring/layout.ts';
+import { headerWord, type RingMemory } from '../../ring/memory.ts';
 import {
   consumerSeat,
   freeConsumerSeat,
@@ -19,10 +20,9 @@ import {
 } from '../../ring/participants.ts';
 import { SlabSource } from '../../ring/slab.ts';
 import { TopicLane, type TopicStart } from '../../ring/topic-lane.ts';
-import type { ShmDelivery } from './delivery.ts';
 import {
   closedError,
-  hasOtherConsumers,
+  hasSeveralConsumers,
   isEnded,
   ownMark,
   type Participation,
@@ -30,8 +30,12 @@ import {
   ringConsumers,
   ringProducer,
 } from './participation.ts';
-import { ReceivedLane } from './received-lane.ts';
+import { ReceivedLane, type ShmDelivery } from './received-lane.ts';
 import type { WaitingEnd } from './waiter.ts';
+
+const ENDED_WORD = headerWord(HEADER.ended);
+/** How often a lane is looked at that somebody holds: some microseconds, as long as holding one takes. */
+const HOLDER_ATTEMPTS = 200;
 
 /** What a receiver tells its driver. */
 export interface ReceiverEvents {
@@ -89,17 +93,38 @@ export class ShmReceiver implements Receiver, WaitingEnd {
 
   /** Of competing consumers none is done while another may still give something back. */
   get ended(): boolean {
-    if (!isEnded(this.#memory)) return false;
+    if (this.#part.health.error !== undefined || !isEnded(this.#memory)) return false;
     this.#refreshLanes();
     return this.#lanes.every((lane) => lane === undefined || (lane.isDone && this.#isEmptied(lane)));
   }
 
   take(max: number, out: Delivery[]): number {
+    return this.#take(max, out, false);
+  }
+
+  takeView(): Delivery | undefined {
+    if (this.#memory.geometry.lossy) {
+      throw new NaruError(
+        'NARU_UNSUPPORTED',
+        `${this.#part.text}: views need a mailbox whose producers wait; this topic was made with full "drop-oldest"`,
+        { place: 'shm', mailbox: this.#part.text },
+      );
+    }
+    const out: Delivery[] = [];
+    this.#take(1, out, true);
+    return out[0];
+  }
+
+  #take(max: number, out: Delivery[], isInPlace: boolean): number {
     if (this.#isClosed || this.#part.health.error !== undefined) return 0;
     this.#refreshLanes();
     let count = 0;
-    for (let level = this.#levels.length - 1; level >= 0 && count < max; level -= 1)
-      count += this.#takeLevel(this.#levels[level] as ReceivedLane[], max - count, out);
+    for (let level = this.#levels.length - 1; level >= 0 && count < max; level -= 1) {
+      const lanes = this.#levels[level] as ReceivedLane[];
+      // Urgent messages that another consumer is just taking from are waited for, an instant long.
+      if (level > 0 && this.#isCompeting) this.#awaitHolders(lanes);
+      count += this.#takeLevel(lanes, max - count, out, isInPlace);
+    }
     this.#cursor += 1;
     this.#part.edges.failpoint('take:taken');
     if (count < max) {
@@ -110,12 +135,17 @@ export class ShmReceiver implements Receiver, WaitingEnd {
     return count;
   }
 
-  #takeLevel(lanes: readonly ReceivedLane[], max: number, out: Delivery[]): number {
+  #awaitHolders(lanes: readonly ReceivedLane[]): void {
+    for (const lane of lanes)
+      for (let attempt = 0; attempt < HOLDER_ATTEMPTS && lane.lane.isHeld(); attempt += 1);
+  }
+
+  #takeLevel(lanes: readonly ReceivedLane[], max: number, out: Delivery[], isInPlace: boolean): number {
     let count = 0;
     for (let turn = 0; turn < lanes.length && count < max; turn += 1) {
       const lane = lanes[(this.#cursor + turn) % lanes.length] as ReceivedLane;
       if (!lane.hasMore()) continue;
-      count += lane.take(max - count, out);
+      count += lane.take(max - count, out, isInPlace);
       if (lane.isRoomMade) {
         lane.isRoomMade = false;
         this.#roomMade(lane);
@@ -131,23 +161,40 @@ export class ShmReceiver implements Receiver, WaitingEnd {
     else {
       this.#isWaiting = false;
       this.#part.waiter.disarm();
+      this.rung();
     }
+  }
+
+  /** Rung for a message that it does not take, because it wants none any more: another consumer must hear of it. */
+  rung(): void {
+    if (this.#isWaiting || this.#isClosed || !this.#isCompeting || this.#part.health.error !== undefined)
+      return;
+    if (hasSeveralConsumers(this.#memory) && this.#hasMore()) ringConsumers(this.#part, this.#part.slot);
+  }
+
+  /** What a consumer left undone that was stopped just after it had let go of a lane. */
+  finishForOthers(): void {
+    if (this.#isCompeting) for (const lane of this.#lanes) if (lane !== undefined) this.#commit(lane);
   }
 
   waitSync(timeoutMs: number): 'ready' | 'timeout' | 'interrupted' {
     if (this.#untold.length > 0) this.#tellRoom();
-    const isReady = (): boolean => this.#hasMore() || this.#isOver();
-    return this.#part.waiter.block(WANT.messages, isReady, timeoutMs, this.#events.housekeeping);
+    const { health } = this.#part;
+    const isReady = (): boolean => health.error !== undefined || this.#hasMore() || this.#isOver();
+    const outcome = this.#part.waiter.block(WANT.messages, isReady, timeoutMs, this.#events.housekeeping);
+    if (outcome !== 'ready') this.rung();
+    return outcome;
   }
 
   settle(delivery: Delivery, outcome: Outcome, _delayMs: number, done?: (error?: Error) => void): void {
     const mine = delivery as ShmDelivery;
-    const lane = this.#lanes[mine.lane];
-    if (lane !== undefined && !this.#isClosed) {
+    const lane = mine.lane;
+    // One of a receiver that was closed has gone back to the mailbox; its token may mean something else here.
+    if (!this.#isClosed && this.#lanes[lane.index] === lane) {
       if (outcome === 'ack' || outcome === 'reject') {
         lane.lane.settle(mine.token);
         this.#commit(lane);
-      } else if (lane.giveBack(mine, outcome === 'requeue')) ringConsumers(this.#part);
+      } else if (lane.giveBack(mine, outcome === 'requeue')) ringConsumers(this.#part, this.#part.slot);
       this.#afterSettling(outcome);
     }
     done?.();
@@ -157,9 +204,9 @@ export class ShmReceiver implements Receiver, WaitingEnd {
     if (this.#isClosed) return;
     let lane: ReceivedLane | undefined;
     for (const delivery of deliveries as readonly ShmDelivery[]) {
-      if (lane === undefined || lane.index !== delivery.lane) {
+      if (lane !== delivery.lane) {
         if (lane !== undefined) this.#commit(lane);
-        lane = this.#lanes[delivery.lane] as ReceivedLane;
+        ({ lane } = delivery);
       }
       lane.lane.settle(delivery.token);
     }
@@ -169,8 +216,8 @@ export class ShmReceiver implements Receiver, WaitingEnd {
 
   received(delivery: Delivery): void {
     const mine = delivery as ShmDelivery;
-    if (this.#isClosed || this.#lanes[mine.lane]?.lane.received(mine.token) !== true) return;
-    ringProducer(this.#part, mine.lane, WANT.receipts);
+    if (this.#isClosed || !mine.lane.lane.received(mine.token)) return;
+    ringProducer(this.#part, mine.lane.index, WANT.receipts);
   }
 
   async close(): Promise<void> {
@@ -208,7 +255,8 @@ export class ShmReceiver implements Receiver, WaitingEnd {
   }
 
   isReady(): boolean {
-    return this.#isWaiting && (this.#hasMore() || this.#isOver());
+    if (!this.#isWaiting) return false;
+    return this.#part.health.error !== undefined || this.#hasMore() || this.#isOver();
   }
 
   wake(): void {
@@ -224,7 +272,9 @@ export class ShmReceiver implements Receiver, WaitingEnd {
 
   /** What went back can be taken again, and the last settled message may be the end, also for the others. */
   #afterSettling(outcome: Outcome): void {
-    const isEnd = isEnded(this.#memory);
+    if (this.#wanted === 0 && !this.#isCompeting) return;
+    // Plain: whoever ends the mailbox rings everybody afterwards.
+    const isEnd = this.#memory.words[ENDED_WORD] !== 0;
     if (isEnd && this.#isCompeting && this.ended) ringAll(this.#part, this.#part.slot);
     if (this.#wanted > 0 && (isEnd || outcome === 'requeue' || outcome === 'release')) this.#wait();
   }
@@ -236,7 +286,9 @@ export class ShmReceiver implements Receiver, WaitingEnd {
 
   /** Whoever came for the lane while it was held has gone to sleep: there may be more for it. */
   #shareRest(lane: ReceivedLane): void {
-    if (this.#isCompeting && hasOtherConsumers(this.#part) && lane.hasMore()) ringConsumers(this.#part);
+    // After the atomic load with which letting go of the lane ended.
+    if (this.#isCompeting && hasSeveralConsumers(this.#memory) && lane.hasMore())
+      ringConsumers(this.#part, this.#part.slot);
   }
 
   #isEmptied(lane: ReceivedLane): boolean {

@@ -134,7 +134,7 @@ export async function destroy(part: Participation): Promise<void> {
   const lock = await lockFolder(part.folder, false, AbortSignal.timeout(LOCK_WAIT_MS), part.edges);
   if (lock === 'absent') return;
   try {
-    if (objectState(part.object) !== 'ok') return;
+    if (objectState(part.object, part.edges) !== 'ok') return;
     closeFor(part.memory, CLOSED.closed);
     ringAll(part, part.slot);
     removeFolder(part.folder, part.edges.failpoint);
@@ -145,7 +145,7 @@ export async function destroy(part: Participation): Promise<void> {
 
 function leaveLocked(part: Participation): number {
   // Removed and perhaps made again: nothing in this folder is ours any more.
-  if (objectState(part.object) !== 'ok') return 0;
+  if (objectState(part.object, part.edges) !== 'ok') return 0;
   const { memory, slot, edges } = part;
   const self = participantAt(memory, slot);
   if (isCreator(memory, self)) closeFor(memory, CLOSED.closed);
@@ -177,7 +177,7 @@ async function underLock<T>(part: Participation, action: () => T): Promise<T> {
   if (lock === 'absent') throw closedError(part.memory, part.text) ?? removed(part);
   try {
     if (part.health.error !== undefined) throw part.health.error;
-    if (objectState(part.object) !== 'ok') throw removed(part);
+    if (objectState(part.object, part.edges) !== 'ok') throw removed(part);
     const closed = closedError(part.memory, part.text);
     if (closed !== undefined) throw closed;
     return action();

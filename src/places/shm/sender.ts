@@ -1,7 +1,7 @@
 // The sending end: messages into this producer's own lanes, one for each priority; receipts back, and waiting for room.
 
 import { NaruError } from '../../errors/index.ts';
-import type { Outgoing, Sender } from '../../mailbox/driver.ts';
+import type { ClaimRequest, DriverClaim, Outgoing, Sender } from '../../mailbox/driver.ts';
 import { HEADER, LANE, WANT } from '../../ring/layout.ts';
 import { headerWord, laneWord, type RingMemory } from '../../ring/memory.ts';
 import {
@@ -12,6 +12,7 @@ import {
   setProducerSeat,
 } from '../../ring/participants.ts';
 import { encodedSize } from '../../wire/envelope.ts';
+import { claimIn, claimSize } from './claim.ts';
 import { allocateLane } from './object.ts';
 import {
   closedError,
@@ -44,6 +45,7 @@ export class ShmSender implements Sender, WaitingEnd {
   /** By priority; a lane takes its memory when the first message of its priority comes. */
   readonly #lanes: (SendingLane | undefined)[];
   readonly #faultWord: number;
+  readonly #isTopic: boolean;
   /** The lane in which a message found no room. */
   #blocked: SendingLane | undefined;
   #receipts = 0;
@@ -59,6 +61,7 @@ export class ShmSender implements Sender, WaitingEnd {
     this.#events = events;
     this.#lanes = Array.from({ length: part.memory.geometry.levels });
     this.#faultWord = laneWord(laneOf(part.memory, seat, 0), LANE.fault);
+    this.#isTopic = part.memory.geometry.mode === 'topic';
     this.#lane(0);
     part.waiter.add(this);
   }
@@ -75,7 +78,7 @@ export class ShmSender implements Sender, WaitingEnd {
     }
     if (index > from) this.#publish();
     // Nothing was taken of a message that can never fit: say so now. After others: at the next call, which is asked for at once.
-    if (this.#isOversized && index === from) throw this.#tooLarge(batch[index] as Outgoing);
+    if (this.#isOversized && index === from) throw this.#oversized(batch[index] as Outgoing);
     const waited = this.#isWaiting;
     this.#isWaiting = index < batch.length;
     // Who sleeps already must say that it wants receipts too, or nobody rings for them.
@@ -84,8 +87,34 @@ export class ShmSender implements Sender, WaitingEnd {
     return index - from;
   }
 
+  claim(request: ClaimRequest): DriverClaim | undefined {
+    this.#checkOpen();
+    const lane = this.#lane(request.fields?.priority ?? 0);
+    const size = claimSize(request);
+    if (size > lane.maxPayloadBytes) throw this.#tooLarge(size, lane);
+    const claim = claimIn(lane, this.#memory, request, () => this.#commitClaim(lane));
+    this.#isOversized = false;
+    this.#blocked = lane;
+    this.#isWaiting = claim === undefined;
+    if (this.#isWaiting) this.#part.waiter.arm();
+    return claim;
+  }
+
+  #commitClaim(lane: SendingLane): void {
+    try {
+      this.#checkOpen();
+    } catch (error) {
+      lane.abandon();
+      throw error;
+    }
+    if (this.#isTopic && lane.isUnheard) {
+      lane.abandon();
+      this.#events.dropped('nobody', 1);
+    } else this.#publish();
+  }
+
   waitSync(timeoutMs: number): 'ready' | 'timeout' | 'interrupted' {
-    const isReady = (): boolean => this.isReady(true) || this.#isOver();
+    const isReady = (): boolean => this.#isOver() || this.isReady(true);
     const waited = this.#isWaiting;
     this.#isWaiting = true;
     const outcome = this.#part.waiter.block(WANT.room, isReady, timeoutMs, this.#events.housekeeping);
@@ -124,6 +153,7 @@ export class ShmSender implements Sender, WaitingEnd {
   }
 
   isReady(last: boolean): boolean {
+    if (this.#part.health.error !== undefined) return this.#isWaiting;
     if (this.#receipts > 0 && this.#lanes.some((lane) => lane?.receipts.hasNews())) return true;
     if (!this.#isWaiting) return false;
     const lane = this.#blocked;
@@ -140,6 +170,9 @@ export class ShmSender implements Sender, WaitingEnd {
     this.#events.writable();
   }
 
+  /** Room and receipts are this producer's alone. */
+  rung(): void {}
+
   /** The mailbox is gone: nothing that waits for a receipt will get one. */
   fail(error: Error): void {
     for (const lane of this.#lanes) lane?.receipts.fail(error);
@@ -147,16 +180,18 @@ export class ShmSender implements Sender, WaitingEnd {
   }
 
   #put(message: Outgoing): boolean {
-    const lane = this.#lane(message.fields?.priority ?? 0);
-    if (encodedSize(message) > lane.maxPayloadBytes) {
+    const { fields } = message;
+    const lane = this.#lane(fields === undefined ? 0 : (fields.priority ?? 0));
+    const size = encodedSize(message);
+    if (size > lane.maxPayloadBytes) {
       this.#isOversized = true;
       return false;
     }
-    if (lane.isUnheard) {
+    if (this.#isTopic && lane.isUnheard) {
       this.#drop(message);
       return true;
     }
-    if (!lane.put(message) && !this.#putAfterPublishing(lane, message)) {
+    if (!lane.put(message, size) && !this.#putAfterPublishing(lane, message, size)) {
       this.#blocked = lane;
       return false;
     }
@@ -165,10 +200,10 @@ export class ShmSender implements Sender, WaitingEnd {
   }
 
   /** A producer that may write over anything can do so with what it has published only. */
-  #putAfterPublishing(lane: SendingLane, message: Outgoing): boolean {
+  #putAfterPublishing(lane: SendingLane, message: Outgoing, size: number): boolean {
     if (!this.#memory.geometry.lossy || !lane.isPending) return false;
     this.#publish();
-    return lane.put(message);
+    return lane.put(message, size);
   }
 
   /** @throws NARU_LIMIT  no memory for the lane */
@@ -187,9 +222,9 @@ export class ShmSender implements Sender, WaitingEnd {
   #publish(): void {
     const { edges } = this.#part;
     edges.failpoint('offer:before-tail');
-    for (const lane of this.#lanes) if (lane?.isPending === true) lane.publish();
+    for (let level = 0; level < this.#lanes.length; level += 1) this.#lanes[level]?.publish();
     edges.failpoint('offer:after-tail');
-    ringConsumers(this.#part);
+    ringConsumers(this.#part, -1);
     edges.failpoint('offer:after-ring');
   }
 
@@ -256,12 +291,15 @@ export class ShmSender implements Sender, WaitingEnd {
     return new NaruError('NARU_CLOSED', `${text}: this producer was closed`, { place: 'shm', mailbox: text });
   }
 
-  #tooLarge(message: Outgoing): NaruError {
+  #oversized(message: Outgoing): NaruError {
+    return this.#tooLarge(encodedSize(message), this.#lane(message.fields?.priority ?? 0));
+  }
+
+  #tooLarge(sizeBytes: number, lane: SendingLane): NaruError {
     const { text } = this.#part;
-    const lane = this.#lane(message.fields?.priority ?? 0);
     return new NaruError(
       'NARU_TOO_LARGE',
-      `${text}: a message of ${encodedSize(message)} bytes with its headers, the limit is ${lane.maxPayloadBytes}; ` +
+      `${text}: a message of ${sizeBytes} bytes with its headers, the limit is ${lane.maxPayloadBytes}; ` +
         'send less, or make the mailbox with a larger capacityBytes or slotBytes',
       { place: 'shm', mailbox: text },
     );

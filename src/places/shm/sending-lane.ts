@@ -6,7 +6,7 @@ import type { Outgoing } from '../../mailbox/driver.ts';
 import { LaneWriter } from '../../ring/lane-writer.ts';
 import { LANE, RECORD_FLAG } from '../../ring/layout.ts';
 import { laneWord } from '../../ring/memory.ts';
-import { encodedSize, encodeEnvelope } from '../../wire/envelope.ts';
+import { encodeEnvelope } from '../../wire/envelope.ts';
 import type { Participation } from './participation.ts';
 import { PendingReceipts } from './receipts.ts';
 
@@ -50,18 +50,20 @@ export class SendingLane {
 
   /**
    * Puts a message into the lane, unpublished.
+   *
+   * @param size  its encodedSize()
    * @returns false when there is no room
    * @throws NARU_CORRUPT
    */
-  put(message: Outgoing): boolean {
+  put(message: Outgoing, size: number): boolean {
     const { memory } = this.#part;
-    const flags =
-      (message.done === undefined ? 0 : RECORD_FLAG.receipt) |
-      (message.fields?.ttlMs === undefined ? 0 : RECORD_FLAG.ttl);
-    const at = this.reserve(encodedSize(message), flags);
+    const { done, fields } = message;
+    const isExpiring = fields !== undefined && fields.ttlMs !== undefined;
+    const flags = (done === undefined ? 0 : RECORD_FLAG.receipt) | (isExpiring ? RECORD_FLAG.ttl : 0);
+    const at = this.reserve(size, flags);
     if (at < 0) return false;
     encodeEnvelope(message, memory.bytes, memory.view, at);
-    if (message.done !== undefined) this.receipts.add(at, this.#writer.position, message.done);
+    if (done !== undefined) this.receipts.add(at, this.#writer.position, done);
     return true;
   }
 
@@ -80,7 +82,7 @@ export class SendingLane {
   }
 
   publish(): void {
-    this.#writer.publish();
+    if (this.#writer.isPending) this.#writer.publish();
   }
 
   abandon(): void {

@@ -18,6 +18,8 @@ export interface WaitingEnd {
   isReady(last: boolean): boolean;
   /** Something may be ready. */
   wake(): void;
+  /** This handle was rung. An end that does not want what it was rung for (any more) passes the ring on. */
+  rung(): void;
 }
 
 /** How often a parked handle looks for itself: it finds what a peer published and died before ringing. */
@@ -49,6 +51,7 @@ export class Waiter {
   readonly #edges: ShmEdges;
   readonly #options: WaitOptions;
   readonly #turn = (): void => this.#lingered();
+  #isWhole: () => boolean = () => true;
   #turnsLeft = 0;
   #patience = LOOP_YIELDS;
   #parksInVain = 0;
@@ -56,6 +59,8 @@ export class Waiter {
   #immediate: NodeJS.Immediate | undefined;
   #isReferenced = true;
   #isClosed = false;
+  /** The mapped memory is gone: nothing of it may be touched any more. */
+  #isLost = false;
 
   /** @param fd  the own FIFO; the waiter closes it, and with it gives up the proof of life */
   constructor(words: Int32Array, slot: number, fd: number, options: WaitOptions, edges: ShmEdges) {
@@ -84,6 +89,11 @@ export class Waiter {
     this.#hold(false);
   }
 
+  /** @param isWhole  asked after each sleep, before the shared memory is touched again; false: the handle has failed */
+  guard(isWhole: () => boolean): void {
+    this.#isWhole = isWhole;
+  }
+
   add(end: WaitingEnd): void {
     this.#ends.add(end);
   }
@@ -93,9 +103,16 @@ export class Waiter {
     this.#hold(this.#mustHold());
   }
 
+  /** The mapped memory is gone. Who waits is told by wakeAll(). */
+  abandon(): void {
+    this.#isLost = true;
+    if (this.#immediate !== undefined) clearImmediate(this.#immediate);
+    this.#immediate = undefined;
+  }
+
   /** An end began to wait for something: linger, then park. */
   arm(): void {
-    if (this.#isClosed) return;
+    if (this.#isClosed || this.#isLost) return;
     if (this.#doorbell.isParked) this.#doorbell.wake();
     this.#turnsLeft = this.#options.yields ?? this.#patience;
     this.#hasTurned = false;
@@ -151,7 +168,7 @@ export class Waiter {
         else if (outcome !== 'again') return outcome;
       }
     } finally {
-      if (this.#doorbell.isParked) this.#doorbell.wake();
+      if (this.#doorbell.isParked && !this.#isLost) this.#doorbell.wake();
       this.arm();
     }
   }
@@ -161,7 +178,7 @@ export class Waiter {
     this.#isClosed = true;
     this.#ends.clear();
     if (this.#immediate !== undefined) clearImmediate(this.#immediate);
-    this.#doorbell.wake();
+    if (!this.#isLost) this.#doorbell.wake();
     this.#socket.destroy();
     closeSync(this.#fd);
   }
@@ -183,23 +200,38 @@ export class Waiter {
     sliceMs: number,
   ): 'ready' | 'timeout' | 'interrupted' | 'again' {
     const bell = this.#doorbell;
+    // Before parking: whoever rings this sleep changes the word after this, also while this end still looks.
+    const value = bell.threadValue;
     bell.park(BELL.parkedThread, wants);
     this.counters.parks += 1;
     this.#edges.failpoint('park:before-look');
-    const value = bell.threadValue;
     if (isReady()) return 'ready';
-    const { native } = this.#edges;
-    let outcome = native.futexWait(this.#buffer, bell.threadOffset, value, sliceMs);
+    let outcome = this.#waitFor(value, sliceMs);
     if (outcome === 'timeout' && sliceMs === SAFETY_MS && isReady()) {
       // As in lookForSafety(): the ring may be on its way.
-      outcome = native.futexWait(this.#buffer, bell.threadOffset, value, GRACE_MS);
+      outcome = this.#waitFor(value, GRACE_MS);
       if (outcome === 'timeout') this.counters.safetyWakeups += 1;
     }
+    // The ends find out by themselves that the handle has failed.
+    if (outcome === 'lost') return 'ready';
     bell.wake();
     if (outcome === 'interrupted') return 'interrupted';
     if (outcome !== 'timeout') this.counters.wakeups += 1;
     if (isReady()) return 'ready';
     return outcome === 'timeout' ? 'timeout' : 'again';
+  }
+
+  /** @returns `lost` when the shared memory must not be touched any more */
+  #waitFor(value: number, ms: number): 'woken' | 'changed' | 'timeout' | 'interrupted' | 'lost' {
+    let outcome: 'woken' | 'changed' | 'timeout' | 'interrupted';
+    try {
+      outcome = this.#edges.native.futexWait(this.#buffer, this.#doorbell.threadOffset, value, ms);
+    } catch (error) {
+      // EFAULT: the word itself is gone.
+      if (!this.#isWhole()) return 'lost';
+      throw error;
+    }
+    return this.#isWhole() ? outcome : 'lost';
   }
 
   #lingered(): void {
@@ -252,9 +284,10 @@ export class Waiter {
   }
 
   #rung(): void {
-    if (this.#isClosed) return;
+    if (this.#isClosed || !this.#isWhole()) return;
     this.counters.wakeups += 1;
     this.#fire();
+    for (const end of this.#ends) end.rung();
   }
 
   #fire(): void {

@@ -37,6 +37,8 @@ export const unix = {
     rendezvous: 'none',
     fixedSlots: 'native',
     end: 'native',
+    claim: 'none',
+    views: 'none',
   },
   notes: {
     trySync: 'the answer comes from the host: send and receive with timeoutMs: 0 ask once',
@@ -92,6 +94,8 @@ export const unixRaw = {
     rendezvous: 'none',
     fixedSlots: 'native',
     end: 'native',
+    claim: 'none',
+    views: 'none',
   },
   notes: {
     end: 'ends the sending side of each connection; a program at the other end sees the end of the stream, not of the mailbox',
