@@ -134,7 +134,7 @@ describe('the end of the lane and of the positions', () => {
         const body = bodyNumber(number, (number * 13 + before) % 90);
         expect(put(memory, writer, body)).toBe(true);
         const lane = lanes[number % 3] as (typeof lanes)[0];
-        expect(lane.begin(1)).toBe(true);
+        expect(lane.begin(1, false)).toBe(true);
         expect(lane.next()).toBe(true);
         expect(bodyOf(lane)).toEqual(body);
         lane.finish();
@@ -160,11 +160,11 @@ test('a lane held by the dead is taken over, one held by the living is left for 
   const writer = writerOf(memory);
   for (let number = 0; number < 4; number += 1) put(memory, writer, bodyNumber(number, 20));
   const mine = competingOf(memory, dead);
-  mine.begin(1);
+  mine.begin(1, false);
   mine.next();
   mine.finish();
   const other = competingOf(memory, alive);
-  expect(other.begin(1)).toBe(true);
+  expect(other.begin(1, false)).toBe(true);
   dead.isDead = true;
   expect(recoverIn(memory, [dead])).toEqual([]);
   expect(other.next()).toBe(true);

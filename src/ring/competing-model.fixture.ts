@@ -105,7 +105,7 @@ export class CompetingModel {
     const actor = this.#at(index);
     if (actor.batch !== undefined) return;
     this.#mortal(actor, () => {
-      if (!actor.lane.begin(3)) return;
+      if (!actor.lane.begin(3, false)) return;
       actor.batch = [];
       actor.returned.clear();
       this.messages.forEach(({ state, isHidden }, number) => {

@@ -101,7 +101,7 @@ function stage(mode: Mode, lengths: readonly number[], slotBytes = 0): Stage {
   lengths.forEach((length, number) => {
     put(memory, writer, bodyNumber(number, slotBytes === 0 ? length : 9));
     const lane = lanes[number % 2] as ConsumedLane;
-    if (number % 3 === 2 || !lane.begin(1)) return;
+    if (number % 3 === 2 || !lane.begin(1, false)) return;
     const tokens: number[] = [];
     while (tokens.length < 1 && lane.next()) tokens.push(lane.token);
     lane.finish();
@@ -264,7 +264,7 @@ test('a returned message whose length has become impossible puts the lane out of
   const at = writer.reserve(8, 0);
   writer.publish();
   for (const number of [1, 2]) put(memory, writer, bodyNumber(number, L.LANE_BYTES_MIN / 4 - 8));
-  expect(lane.begin(3)).toBe(true);
+  expect(lane.begin(3, false)).toBe(true);
   expect(lane.next()).toBe(true);
   const { token } = lane;
   expect([lane.next(), lane.next()]).toEqual([true, true]);
@@ -361,11 +361,11 @@ test('the body of a returned message is the one that was sent', () => {
   ) as readonly ConsumedLane[] as [ConsumedLane, ConsumedLane];
   const writer = writerOf(memory);
   for (let number = 0; number < 5; number += 1) put(memory, writer, bodyNumber(number, 30));
-  one.begin(5);
+  one.begin(5, false);
   for (let i = 0; i < 3; i += 1) expect(one.next()).toBe(true);
   one.finish();
   one.giveBack(one.token, true);
-  expect(two.begin(9)).toBe(true);
+  expect(two.begin(9, false)).toBe(true);
   expect(two.next()).toBe(true);
   expect([bodyOf(two), two.deliveries]).toEqual([bodyNumber(2, 30), 2]);
 });

@@ -116,7 +116,8 @@ export class TopicFloor {
     const { retain, lossy } = this.#memory.geometry;
     // Where nothing is kept for late consumers and nobody can miss anything, no message needs to be counted.
     if (!lossy && retain === 0 && this.#ownFrom !== undefined && distance(bound, this.#ownFrom) >= 0) {
-      this.#storeFloor(bound, this.#ordinal);
+      // Never back: a consumer that is just coming may have a cursor behind the floor.
+      if (distance(bound, this.#position) > 0) this.#storeFloor(bound, this.#ordinal);
       return;
     }
     let position = this.#position;
