@@ -92,6 +92,19 @@ describe('a topic’s consumer that dies', () => {
   );
 });
 
+test('a consumer that has come and not looked yet holds up nobody with what it will never read', async () => {
+  const other = await scene.peer({ ...shape, name: 'm' });
+  await other.consume();
+  await other.send(1, 0, 1000);
+  await until(() => other.got.length === 1000, 'everything is read');
+  const idle = await scene.peer({ ...shape, name: 'm', from: 'now' });
+  await idle.driver.attachReceiver();
+  await other.send(1, 1000, 1040);
+  await until(() => other.got.length === 1040, 'the rest is read');
+  expect((await other.driver.stats()).extra['safetyWakeups']).toBe(0);
+  await end(other);
+});
+
 describe.each([
   ['lossless', false],
   ['lossy', true],
