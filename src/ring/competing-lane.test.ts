@@ -92,6 +92,14 @@ const step: fc.Arbitrary<Step> = fc.oneof(
           model.arm(index, name, left),
     ),
   },
+  {
+    weight: 1,
+    arbitrary: consumer.map(
+      (index): Step =>
+        (model) =>
+          model.leave(index),
+    ),
+  },
   { weight: 2, arbitrary: fc.constant((model: CompetingModel) => model.recover()) },
   {
     weight: 1,
@@ -171,4 +179,38 @@ test('a lane held by the dead is taken over, one held by the living is left for 
   other.finish();
   expect(recoverIn(memory, [dead])).toHaveLength(1);
   expect(drain(other).map((body) => body[0])).toEqual([0, 2, 3].map((number) => bodyNumber(number, 20)[0]));
+});
+
+test('a consumer that leaves while another one is stopped at work gives back what it has, and nothing of its successor', () => {
+  const { memory, consumers } = ringWith(COMPETING, 2);
+  const [mine, stopped] = consumers as [TestConsumer, TestConsumer];
+  const writer = writerOf(memory);
+  for (let number = 0; number < 6; number += 1) put(memory, writer, bodyNumber(number, 20));
+  const leaving = competingOf(memory, mine);
+  leaving.begin(2, false);
+  for (let i = 0; i < 2; i += 1) expect(leaving.next()).toBe(true);
+  leaving.finish();
+  const holder = competingOf(memory, stopped);
+  expect(holder.begin(1, false)).toBe(true);
+  const isGivenBack = leaving.leave();
+  expect(holder.next()).toBe(true);
+  holder.finish();
+  // The same handle begins to receive again: the same slot, and so the same owner in its messages.
+  const again = competingOf(memory, mine);
+  again.begin(9, false);
+  const tokens: number[] = [];
+  while (again.next()) tokens.push(again.token);
+  again.finish();
+  if (!isGivenBack) leaving.leave();
+  const third = competingOf(memory, stopped);
+  expect(third.begin(9, false)).toBe(true);
+  expect(third.next(), 'nothing of it is anybody else’s').toBe(false);
+  third.finish();
+  for (const token of tokens) again.settle(token);
+  again.commit();
+  expect(isGivenBack).toBe(true);
+  expect(tokens).toHaveLength(5);
+  holder.settle(holder.token);
+  holder.commit();
+  expect(again.isEmptied()).toBe(true);
 });

@@ -198,6 +198,24 @@ export class CompetingModel {
     message.isHidden = way !== 'ack' && actor.consumer.isDead;
   }
 
+  /** Stops receiving, with all that it has, and begins anew with the same slot. */
+  leave(index: number): void {
+    const actor = this.#at(index);
+    if (actor.consumer.isDead || actor.batch !== undefined) return;
+    const given = actor.held.splice(0);
+    for (const { number, deliveries } of given)
+      Object.assign(this.messages[number] as Message, {
+        state: 'returned',
+        isAgain: true,
+        next: deliveries + 1,
+      });
+    this.#mortal(actor, () => {
+      expect(actor.lane.leave()).toBe(true);
+      actor.lane = competingOf(this.memory, actor.consumer);
+    });
+    for (const { number } of given) (this.messages[number] as Message).isHidden = actor.consumer.isDead;
+  }
+
   /** Recovers the dead, and puts others into their places. @param fatal  where the recoverer dies itself */
   recover(fatal?: { name: string; left: number }): void {
     const dead = this.#actors.filter(({ consumer }) => consumer.isDead);
