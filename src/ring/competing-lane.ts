@@ -18,8 +18,6 @@ import { SLAB_BYTES, type Slabs } from './slab.ts';
 
 /** What a competing consumer takes at once in bytes, for each message it may take, until it knows how long they are. */
 const FIRST_GUESS_BYTES = 256;
-/** How often leave() tries to hold a lane before it leaves the work to whoever recovers. */
-const LEAVE_ATTEMPTS = 1_000;
 
 export class CompetingLane implements ConsumedLane {
   readonly #fresh: LaneReader;
@@ -238,16 +236,10 @@ export class CompetingLane implements ConsumedLane {
     return distance(Atomics.load(this.#words, this.#tailWord), this.head) <= this.#units >>> 1;
   }
 
-  leave(): boolean {
-    if (this.#unsettled === 0) return true;
-    for (let attempt = 0; attempt < LEAVE_ATTEMPTS; attempt += 1) {
-      if (!this.#state.tryHold()) continue;
-      this.#state.returnAllOf(this.#owner);
-      this.#state.letGo();
-      this.#unsettled = 0;
-      return true;
-    }
-    return false;
+  leave(): true {
+    if (this.#unsettled > 0) this.#state.returnOwn(this.#owner);
+    this.#unsettled = 0;
+    return true;
   }
 
   /** No other consumer has a seat: what is copied now need not be copied again. */

@@ -122,6 +122,34 @@ export class LaneState {
   }
 
   /** Right after letting go. Where another holder has moved on meanwhile, what is seen here is that one's to look after. */
+  /**
+   * Gives back all that a living participant has, by itself and without holding the lane, which a stopped one may do for long:
+   * nobody else writes the flags of its messages, and the head passes none of them. What lies before the first of them may be
+   * written over while it is looked at: then the head has moved, and the walk goes on from there.
+   */
+  returnOwn(owner: number): void {
+    const until = Atomics.load(this.#words, this.#takenWord);
+    let position = this.head;
+    let isWhole = this.#records.isSpan(position, until);
+    while (isWhole && position !== until) {
+      const flags = this.#records.flags(position);
+      const units = this.#records.units(position, flags, distance(until, position));
+      const { head } = this;
+      if (distance(head, position) > 0) {
+        position = head;
+        isWhole = this.#records.isSpan(position, until);
+        continue;
+      }
+      if (units === 0) break;
+      if ((flags & OWNER_MASK) === owner && (flags & L.RECORD_FLAG.settled) === 0 && isMessage(flags)) {
+        this.#records.setFlags(position, returnedFlags(flags, true));
+        this.#failpoint('return:flagged');
+      }
+      position = (position + units) | 0;
+    }
+    Atomics.store(this.#words, this.#returnedWord, 1);
+  }
+
   #isHeadSettled(): boolean {
     const head = this.#words[this.#headWord] as number;
     if (head === this.#words[this.#takenWord]) return false;

@@ -111,15 +111,21 @@ export class LaneWriter {
    * @returns byte offset of the payload in the mapped memory; -1 when there is no room (findRoom(), then try again)
    */
   reserve(payloadBytes: number, flags: number): number {
-    if (!this.#identityDone && !this.#putIdentity()) return -1;
+    if (!this.#identityDone && !this.#putIdentity(payloadBytes)) return -1;
     const at = this.#reserveRecord(L.RECORD_KIND.message | flags, payloadBytes, this.#slotStride);
     if (at >= 0) this.#pending += 1;
     return at;
   }
 
-  #putIdentity(): boolean {
+  /** @param payloadBytes  of the message behind it */
+  #putIdentity(payloadBytes: number): boolean {
     const at = this.#reserveRecord(L.RECORD_KIND.identity, this.#identity.length, 0);
-    if (at < 0) return false;
+    if (at < 0) {
+      // Room for both at once, or whoever asks once more would still be told that there is none.
+      const after = (this.#write + this.#needUnits) | 0;
+      this.#needUnits += this.#unitsAt(after, this.#recordUnits(payloadBytes, this.#slotStride));
+      return false;
+    }
     this.#bytes.set(this.#identity, at);
     this.#identityDone = true;
     this.#floor?.startedAt((this.#write - (recordBytes(this.#identity.length) >>> 3)) | 0);
@@ -136,10 +142,10 @@ export class LaneWriter {
   }
 
   #reserveRecord(flags: number, payloadBytes: number, slotStride: number): number {
-    const units = (slotStride === 0 ? recordBytes(payloadBytes) : slotStride) >>> 3;
+    const units = this.#recordUnits(payloadBytes, slotStride);
     const index = this.#write & (this.#units - 1);
     const untilEnd = this.#units - index;
-    const needed = units > untilEnd ? units + untilEnd : units;
+    const needed = this.#unitsAt(this.#write, units);
     if (needed > this.#units - ((this.#write - this.#head) | 0)) {
       this.#needUnits = needed;
       return -1;
@@ -153,6 +159,16 @@ export class LaneWriter {
     this.#putHeader(index, flags, payloadBytes);
     this.#write = (this.#write + units) | 0;
     return this.#data + index * L.UNIT_BYTES + L.RECORD.payload;
+  }
+
+  #recordUnits(payloadBytes: number, slotStride: number): number {
+    return (slotStride === 0 ? recordBytes(payloadBytes) : slotStride) >>> 3;
+  }
+
+  /** What a record takes at this position, with the padding before it where it would cross the end of the lane. */
+  #unitsAt(position: number, units: number): number {
+    const untilEnd = this.#units - (position & (this.#units - 1));
+    return units > untilEnd ? units + untilEnd : units;
   }
 
   #putHeader(index: number, flags: number, length: number): void {

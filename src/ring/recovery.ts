@@ -43,7 +43,7 @@ export interface Recovered {
 
 /**
  * Frees the seats of every dead participant. One whose claims lie in a lane that a stopped process holds keeps its slot, in
- * the state `leaving`, until the next recovery.
+ * the state `leaving`, until the next recovery. When the header's `membership` has changed by it, the others are to be rung.
  *
  * @param self  our own slot, which is not looked at; -1 for none
  */
@@ -83,14 +83,19 @@ export function vacate(
   for (let seat = 0; seat < memory.geometry.maxProducers; seat += 1)
     if (producerSeat(memory, seat) === mark) setProducerSeat(memory, seat, 0);
   edges.failpoint('recover:lanes-orphaned');
-  const isWhole = memory.geometry.mode !== 'competing' || returnClaims(memory, participant.slot, gone, edges);
+  const { isWhole, count } =
+    memory.geometry.mode === 'competing'
+      ? returnClaims(memory, participant.slot, gone, edges)
+      : { isWhole: true, count: 0 };
   // Also when some claims stay for later: who owns them is in the records, not in the seat.
-  for (const seat of consumerSeatsOf(memory, mark)) freeConsumerSeat(memory, seat);
+  const seats = consumerSeatsOf(memory, mark);
+  for (const seat of seats) freeConsumerSeat(memory, seat);
   edges.failpoint('recover:consumer-freed');
   edges.removeBell(participant.slot);
   edges.failpoint('recover:bell-removed');
   if (isWhole) freeSlot(memory, participant.slot);
-  noteMembership(memory);
+  // What came back is news for others even when not all of it did; trying in vain once more is none.
+  if (isWhole || count + seats.length > 0) noteMembership(memory);
   return isWhole;
 }
 
@@ -99,8 +104,9 @@ function returnClaims(
   slot: number,
   gone: ReadonlySet<SeatMark>,
   edges: Omit<RecoveryEdges, 'isDead'>,
-): boolean {
+): { isWhole: boolean; count: number } {
   let isWhole = true;
+  let count = 0;
   for (const lane of listLanes(memory)) {
     const state = new LaneState(memory, lane, RECOVERER, edges.failpoint);
     if (!holdForRecovery(state, gone, edges)) {
@@ -108,11 +114,11 @@ function returnClaims(
       continue;
     }
     edges.failpoint('recover:held');
-    state.returnAllOf(ownerBits(slot));
+    count += state.returnAllOf(ownerBits(slot));
     state.letGo();
     edges.failpoint('recover:let-go');
   }
-  return isWhole;
+  return { isWhole, count };
 }
 
 /** A lane held by the dead is taken over; the living hold one for an instant, unless they are stopped. */

@@ -98,7 +98,8 @@ export class TopicFloor {
     const wanted = Math.max(needUnits, this.#units / STEP_SHARE);
     const target = (write - this.#units + wanted) | 0;
     const bound = lossy ? tail : this.#slowest(tail);
-    const retainFrom = (tail - this.#units / RETAIN_SHARE) | 0;
+    // From where the next record goes: what is not published yet takes room as well.
+    const retainFrom = (write - this.#units / RETAIN_SHARE) | 0;
     this.#moveTo(target, bound, retainFrom);
     // SYNC: topic seat. A consumer that came between the look at the cursors and the store of the floor sees the floor, or is
     // seen here.
@@ -115,7 +116,8 @@ export class TopicFloor {
     const { retain, lossy } = this.#memory.geometry;
     // Where nothing is kept for late consumers and nobody can miss anything, no message needs to be counted.
     if (!lossy && retain === 0 && this.#ownFrom !== undefined && distance(bound, this.#ownFrom) >= 0) {
-      this.#storeFloor(bound, this.#ordinal);
+      // Never back: a consumer that is just coming may have a cursor behind the floor.
+      if (distance(bound, this.#position) > 0) this.#storeFloor(bound, this.#ordinal);
       return;
     }
     let position = this.#position;

@@ -8,7 +8,7 @@ import type { WaitOptions } from '../../mailbox/options.ts';
 import { newHandleIdentity, ownIdentity } from '../../native/identity.ts';
 import { CLOSED, HEADER } from '../../ring/layout.ts';
 import { geometryOf, headerWord, type RingMemory } from '../../ring/memory.ts';
-import { fillSlot, findFreeSlot, seatMark } from '../../ring/participants.ts';
+import { fillSlot, findFreeSlot, membershipOf, seatMark } from '../../ring/participants.ts';
 import { isAbandoned, recoverDead, type Recovered } from '../../ring/recovery.ts';
 import type { ShmEdges } from './edges.ts';
 import { fifoPath, isDead, makeOwnFifo, PeerBells } from './fifo.ts';
@@ -99,9 +99,10 @@ function findLiving(
     return undefined;
   }
   const { memory } = object;
+  const membership = membershipOf(memory);
   const recovered = recoverDead(memory, -1, recoveryEdges(folder, edges));
   const isClosed = Atomics.load(memory.words, headerWord(HEADER.closed)) !== CLOSED.open;
-  if (recovered.length > 0) ringOthers(folder, memory, edges);
+  if (membershipOf(memory) !== membership) ringOthers(folder, memory, edges);
   if (!isClosed && !isAbandoned(memory)) return { object, recovered };
   releaseObject(object, edges);
   removeFile(join(folder, RING_FILE));

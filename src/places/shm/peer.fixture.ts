@@ -1,5 +1,5 @@
 // A peer of the crash tests, in a process of its own: opens a mailbox, sends or receives numbered messages, and kills itself
-// with SIGKILL at the n-th call of a failpoint. Its orders are the JSON in argv[2]; its log is standard output, written before
+// with SIGKILL (or stops itself) at the n-th call of a failpoint. Its orders are the JSON in argv[2]; its log is standard output, written before
 // the next step.
 
 import { writeSync } from 'node:fs';
@@ -27,10 +27,16 @@ export interface PeerOrders {
   readonly from?: 'now' | 'start';
   readonly failpoint?: string;
   readonly nth?: number;
+  /** What happens there; SIGKILL unless stated. */
+  readonly signal?: 'SIGKILL' | 'SIGSTOP';
   /** Consumer: settle the messages of each take in reverse order. */
   readonly reverse?: boolean;
+  /** Consumer: gives every third message back once, before it settles the others. */
+  readonly nack?: boolean;
   /** Consumer: receive but never settle. Opener: stay until killed. */
   readonly hold?: boolean;
+  /** Writes no log. */
+  readonly isQuiet?: boolean;
 }
 
 export function shmOptions(orders: PeerOrders): ShmOptions {
@@ -77,8 +83,11 @@ export function readNumbered(delivery: Pick<Delivery, 'body'>): { id: number; se
   return { id: view.getUint32(0, true), sequence };
 }
 
+/** Set for workers, whose standard output is everybody's. */
+let isQuiet = false;
+
 const log = (text: string): void => {
-  writeSync(1, `${text}\n`);
+  if (!isQuiet) writeSync(1, `${text}\n`);
 };
 
 /** What the driver calls; the roles put their own functions in. */
@@ -106,13 +115,14 @@ function peerHooks(): PeerHooks {
 
 async function run(orders: PeerOrders): Promise<void> {
   let left = orders.nth ?? 1;
+  isQuiet = orders.isQuiet ?? false;
   const hooks = peerHooks();
   const edges = {
     ...defaultEdges(),
     failpoint: (name: string): void => {
       if (name !== orders.failpoint) return;
       left -= 1;
-      if (left === 0) process.kill(process.pid, 'SIGKILL');
+      if (left === 0) process.kill(process.pid, orders.signal ?? 'SIGKILL');
     },
   };
   const driver = await openShm(shmOptions(orders), {}, undefined, hooks, edges);
@@ -155,6 +165,10 @@ async function consume(driver: Driver, hooks: PeerHooks, orders: PeerOrders): Pr
     if (orders.reverse === true) out.reverse();
     if (orders.hold !== true) {
       for (const delivery of out) {
+        if (orders.nack === true && delivery.token % 3 === 0 && delivery.deliveries === 1) {
+          receiver.settle(delivery, 'requeue', 0);
+          continue;
+        }
         receiver.settle(delivery, 'ack', 0);
         const { id, sequence } = readNumbered(delivery);
         log(`acked ${id} ${sequence}`);

@@ -375,9 +375,11 @@ export class ShmReceiver implements Receiver, WaitingEnd {
   }
 
   #tellRoom(): void {
+    // Perhaps in a later turn, when the object has been found truncated: its memory must not be touched then.
+    const isGone = this.#part.health.error !== undefined;
     for (const lane of this.#untold) {
       lane.isRoomUntold = false;
-      ringProducer(this.#part, lane.index, WANT.room);
+      if (!isGone) ringProducer(this.#part, lane.index, WANT.room);
     }
     this.#untold.length = 0;
   }

@@ -20,6 +20,8 @@ export interface PeerProcess {
 }
 
 export class Scene {
+  /** The program that plays a peer; its orders are its argument. */
+  static readonly peerFile: string = PEER;
   readonly folder: string;
   readonly #children = new Set<ChildProcess>();
   readonly #peers: LocalPeer[] = [];
@@ -36,8 +38,12 @@ export class Scene {
     return readdirSync(this.folder);
   }
 
+  static peerArguments(orders: PeerOrders): string[] {
+    return [PEER, JSON.stringify(orders)];
+  }
+
   start(orders: PeerOrders): PeerProcess {
-    const child = spawn(process.execPath, [PEER, JSON.stringify(orders)], {
+    const child = spawn(process.execPath, Scene.peerArguments(orders), {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     this.#children.add(child);
@@ -76,7 +82,9 @@ export class Scene {
 /** A handle in this process, at the level of its driver. */
 export class LocalPeer {
   readonly events: string[] = [];
-  readonly got: { id: number; sequence: number; deliveries: number; sender: string }[] = [];
+  readonly got: { id: number; sequence: number; deliveries: number; sender: string; at: number }[] = [];
+  /** Settles what it receives; false: keeps it. */
+  settles = true;
   #driver: Driver | undefined;
   #receiver: Receiver | undefined;
   #sender: Sender | undefined;
@@ -120,8 +128,9 @@ export class LocalPeer {
           ...readNumbered(delivery),
           deliveries: delivery.deliveries,
           sender: delivery.sender,
+          at: performance.now(),
         });
-      receiver.ackAll(out);
+      if (this.settles) receiver.ackAll(out);
       out.length = 0;
     }
     receiver.want(64);

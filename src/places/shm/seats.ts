@@ -9,6 +9,7 @@ import {
   findConsumerSeat,
   laneOf,
   markLaneUsed,
+  membershipOf,
   noteMembership,
   participantAt,
   setProducerSeat,
@@ -162,8 +163,9 @@ function leaveLocked(part: Participation): number {
 }
 
 function recover(part: Participation): readonly Recovered[] {
+  const membership = membershipOf(part.memory);
   const recovered = recoverDead(part.memory, part.slot, recoveryEdges(part.folder, part.edges));
-  if (recovered.length > 0) ringAll(part, part.slot);
+  if (membershipOf(part.memory) !== membership) ringAll(part, part.slot);
   return recovered;
 }
 

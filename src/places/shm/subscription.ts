@@ -36,7 +36,11 @@ export function subscribe(
       floor = readFloor(memory, lane).position;
     }
   }
-  return chooseStarts(memory, lanes, from === 'now' ? 0 : geometry.retain);
+  const starts = chooseStarts(memory, lanes, from === 'now' ? 0 : geometry.retain);
+  // At once, not when it first looks: what it will never read holds up no producer.
+  for (const lane of lanes)
+    Atomics.store(words, cursorWord(geometry, seat, lane), (starts[lane] as TopicStart).position);
+  return starts;
 }
 
 /** The last `retain` messages of all lanes together, by the time they were sent; new ones where there are none. */
