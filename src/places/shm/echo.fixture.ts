@@ -2,7 +2,10 @@
 // told: parked in its event loop, or as a blocked thread. Runs as a process (orders in argv[2]) or as a worker (workerData).
 
 import { parentPort, workerData } from 'node:worker_threads';
+import { setImmediate as turn } from 'node:timers/promises';
+import { native } from '../../native/index.ts';
 import { open } from '../../open.ts';
+import { randomOf } from './random.fixture.ts';
 
 /** How the echo is to wait. */
 export interface EchoOrders {
@@ -12,15 +15,31 @@ export interface EchoOrders {
   readonly mode: 'loop' | 'thread';
   /** Turns or yields before parking. */
   readonly yields: number;
+  /** Yields at random before each answer, from this seed. */
+  readonly jitter?: number;
+}
+
+/** Lets others run, a random number of times: as a thread, or as a loop that turns. */
+export function jitterOf(seed: number): (mode: 'loop' | 'thread') => Promise<void> {
+  const { yieldThread } = native('a test');
+  const random = randomOf(seed);
+  return async (mode) => {
+    for (let left = random(5); left > 0; left -= 1) {
+      if (mode === 'loop' && random(2) === 0) await turn();
+      else yieldThread();
+    }
+  };
 }
 
 /** Passes `count` messages on. @returns safety wake-ups it needed */
-export async function echo({ from, to, count, mode, yields }: EchoOrders): Promise<number> {
+export async function echo({ from, to, count, mode, yields, jitter }: EchoOrders): Promise<number> {
   const wait = { yields, spinMicros: 0 };
   const needs = ['trySync', 'waitSync'] as const;
   await using source = await open(from, { codec: 'bytes', role: 'consumer', wait, needs });
   await using target = await open(to, { codec: 'bytes', role: 'producer', wait, needs });
+  const pause = jitter === undefined ? undefined : jitterOf(jitter);
   for (let i = 0; i < count; i += 1) {
+    if (pause !== undefined) await pause(mode);
     if (mode === 'thread') target.trySend(source.receiveSync().data);
     else await target.send((await source.receive()).data);
   }

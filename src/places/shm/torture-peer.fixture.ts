@@ -9,23 +9,13 @@ import { ANY_PRODUCER, type MessageName, type SettleOutcome } from '../../ring/h
 import { defaultEdges, type ShmEdges } from './edges.ts';
 import { openShm } from './index.ts';
 import { type PeerOrders, shmOptions } from './peer.fixture.ts';
+import { randomOf } from './random.fixture.ts';
 
 export interface TortureOrders extends PeerOrders {
   readonly id: number;
   readonly seed: number;
   /** Where its history goes; what must not happen is written to the same name with `.err`. */
   readonly log: string;
-}
-
-/** The same numbers for the same seed. */
-export function randomOf(seed: number): (below: number) => number {
-  let state = (seed * 2_654_435_761 + 1) >>> 0;
-  return (below) => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let x = Math.imul(state ^ (state >>> 15), state | 1);
-    x ^= x + Math.imul(x ^ (x >>> 7), x | 61);
-    return ((x ^ (x >>> 14)) >>> 0) % below;
-  };
 }
 
 const HEADER_BYTES = 13;

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { open } from '../../open.ts';
-import type { EchoOrders } from './echo.fixture.ts';
+import { type EchoOrders, jitterOf } from './echo.fixture.ts';
 import { Scene, until, upTo } from './scene.fixture.ts';
 
 const ECHO = new URL('./echo.fixture.js', import.meta.url);
@@ -63,6 +63,45 @@ describe('a hundred thousand wakings, none by the safety timer', () => {
     const { extra } = (await pong.stats()).place;
     expect(extra['safetyWakeups']).toBe(0);
     expect(extra['parks']).toBeGreaterThan(100);
+  });
+});
+
+/** A million in the long form; with those above more than 50,000 in CI. Both sides yield at random between all steps. */
+const CYCLES = Number(process.env['NARU_WAKE_CYCLES'] ?? 20_000);
+
+describe('wakings with random yields on both sides, none by the safety timer', () => {
+  test.each<[Where, 'loop' | 'thread', 'N:1' | 'N:N', number]>([
+    ['process', 'loop', 'N:1', 0.3],
+    ['process', 'thread', 'N:1', 0.3],
+    ['process', 'loop', 'N:N', 0.2],
+    ['worker', 'thread', 'N:N', 0.2],
+  ])('%s, %s, %s', { timeout: 60_000 + CYCLES }, async (where, mode, relation, share) => {
+    const count = Math.round(CYCLES * share);
+    const wait = { yields: 0, spinMicros: 0 };
+    await using ping = await open('shm://ping', { codec: 'bytes', relation, wait });
+    await using pong = await open('shm://pong', { codec: 'bytes', relation, role: 'consumer', wait });
+    const done = startEcho(where, {
+      from: 'shm://ping',
+      to: 'shm://pong',
+      count,
+      mode,
+      yields: 0,
+      jitter: 1,
+    });
+    const pause = jitterOf(2);
+    const body = Buffer.alloc(8);
+    for (let i = 0; i < count; i += 1) {
+      await pause('loop');
+      body.writeUInt32LE(i);
+      await ping.send(body);
+      const message = await pong.receive();
+      expect(Buffer.from(message.data).readUInt32LE()).toBe(i);
+      await message.ack();
+    }
+    expect(await done).toBe(0);
+    const { extra } = (await pong.stats()).place;
+    expect(extra['safetyWakeups']).toBe(0);
+    expect(extra['parks']).toBeGreaterThan(count / 10);
   });
 });
 
