@@ -236,10 +236,9 @@ export class CompetingLane implements ConsumedLane {
     return distance(Atomics.load(this.#words, this.#tailWord), this.head) <= this.#units >>> 1;
   }
 
-  leave(): true {
+  leave(): void {
     if (this.#unsettled > 0) this.#state.returnOwn(this.#owner);
     this.#unsettled = 0;
-    return true;
   }
 
   /** No other consumer has a seat: what is copied now need not be copied again. */

@@ -177,9 +177,7 @@ export class ExclusiveLane implements ConsumedLane {
   }
 
   /** Whoever comes next finds out by itself. */
-  leave(): boolean {
-    return true;
-  }
+  leave(): void {}
 
   #setFlags(token: number, set: number, clear: number): void {
     const position = this.#window.startOf(token);

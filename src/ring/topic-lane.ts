@@ -166,9 +166,8 @@ export class TopicLane implements ConsumedLane {
     return distance(Atomics.load(this.#memory.words, this.#tailWord), this.head) <= this.#units >>> 1;
   }
 
-  leave(): boolean {
-    return true;
-  }
+  /** The seat's cursors go with the seat. */
+  leave(): void {}
 }
 
 /** One message of a topic as a late consumer finds it. */
