@@ -21,12 +21,12 @@ export interface EchoOrders {
 
 /** Lets others run, a random number of times: as a thread, or as a loop that turns. */
 export function jitterOf(seed: number): (mode: 'loop' | 'thread') => Promise<void> {
-  const { yieldThread } = native('a test');
+  const addon = native('a test');
   const random = randomOf(seed);
   return async (mode) => {
     for (let left = random(5); left > 0; left -= 1) {
       if (mode === 'loop' && random(2) === 0) await turn();
-      else yieldThread();
+      else addon.yieldThread();
     }
   };
 }
