@@ -1,6 +1,8 @@
 // npm run bench -- <scenario>: runs a scenario and prints its results. Standard output is the result and nothing else.
 
+import { writeFileSync } from 'node:fs';
 import { parseArgs, type ParseArgsConfig } from 'node:util';
+import { asHtml } from './output/html.ts';
 import { writePage } from './output/page.ts';
 import { asText } from './output/tables.ts';
 import { SCENARIOS } from './scenarios/index.ts';
@@ -16,6 +18,7 @@ const CONFIG = {
     only: { type: 'string', multiple: true, default: [] },
     json: { type: 'boolean', default: false },
     markdown: { type: 'boolean', default: false },
+    report: { type: 'string' },
     help: { type: 'boolean', default: false },
   },
 } as const satisfies ParseArgsConfig;
@@ -27,10 +30,11 @@ ${SCENARIOS.map(({ name, summary }) => `  ${name.padEnd(10)} ${summary}`).join('
 
 options
   --seconds N   how long one round of one contestant takes (default ${SECONDS})
-  --quick       rounds of ${SECONDS_QUICK} s: about 20 s in all
+  --quick       rounds of ${SECONDS_QUICK} s and fewer round trips: well under a minute a scenario
   --only TEXT   only contestants whose id contains TEXT (may be repeated)
   --json        one JSON document instead of tables
-  --markdown    write docs/reference/benchmarks.md and its chart as well
+  --markdown    write docs/reference/benchmarks.md and its charts as well
+  --report FILE write an HTML report as well: charts, tables, conditions; needs nothing else
 
 example: npm run bench -- mailbox --quick --json
 `;
@@ -76,4 +80,8 @@ progress('');
 process.stdout.write(values.json ? `${JSON.stringify(report, undefined, 2)}\n` : `${asText(report)}\n`);
 if (values.markdown) {
   for (const file of writePage(report)) process.stderr.write(`wrote ${file}\n`);
+}
+if (values.report !== undefined) {
+  writeFileSync(values.report, asHtml(report));
+  process.stderr.write(`wrote ${values.report}\n`);
 }

@@ -109,6 +109,7 @@ static const struct {
     {ENOTSOCK, "ENOTSOCK", "socket operation on non-socket"},
     {EOPNOTSUPP, "EOPNOTSUPP", "operation not supported"},
     {EPERM, "EPERM", "operation not permitted"},
+    {EPIPE, "EPIPE", "broken pipe"},
     {ERANGE, "ERANGE", "out of range"},
     {EROFS, "EROFS", "read-only file system"},
     {ESPIPE, "ESPIPE", "invalid seek"},

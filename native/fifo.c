@@ -1,4 +1,4 @@
-// Named pipes with an exact mode: mkfifo(3). The umask is the process's and not to be changed for a moment (another thread
+// Named pipes with an exact mode, and a byte into one. mkfifo(3): The umask is the process's and not to be changed for a moment (another thread
 // might create a file in that moment), so the mode is set afterwards, on the very object that was made.
 #include "naru.h"
 
@@ -39,4 +39,17 @@ napi_value naru_make_fifo(napi_env env, napi_callback_info info) {
   if (error == 0) return NULL;
   if (error != EEXIST && error != ENOENT) unlink(path);
   return throw_errno(env, error, "chmod");
+}
+
+// One system call, where node:fs would cost as much again: this is on the path of every message to an event loop that sleeps.
+napi_value naru_write_byte(napi_env env, napi_callback_info info) {
+  napi_value value, result;
+  int fd;
+  if (!args_read(env, info, 1, &value) || !arg_fd(env, value, &fd)) return NULL;
+  ssize_t written;
+  do written = write(fd, "\1", 1);
+  while (written < 0 && errno == EINTR);
+  if (written < 0 && errno != EAGAIN) return throw_errno(env, errno, "write");
+  napi_get_boolean(env, written == 1, &result);
+  return result;
 }

@@ -58,6 +58,7 @@ NAPI_MODULE_INIT() {
       METHOD("unlock", naru_unlock),
       METHOD("duplicate", naru_duplicate),
       METHOD("makeFifo", naru_make_fifo),
+      METHOD("writeByte", naru_write_byte),
       METHOD("peerCredentials", naru_peer_credentials),
   };
   if (napi_define_properties(env, exports, sizeof properties / sizeof properties[0], properties) != napi_ok) return NULL;

@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 // Must equal INTERFACE_VERSION in src/native/index.ts.
-#define NARU_INTERFACE_VERSION 3
+#define NARU_INTERFACE_VERSION 4
 
 // Longest uninterrupted sleep. Between two slices a waiter looks whether its thread is to end.
 #define NARU_SLICE_MS 50
@@ -78,6 +78,7 @@ napi_value naru_try_lock(napi_env env, napi_callback_info info);
 napi_value naru_unlock(napi_env env, napi_callback_info info);
 napi_value naru_duplicate(napi_env env, napi_callback_info info);
 napi_value naru_make_fifo(napi_env env, napi_callback_info info);
+napi_value naru_write_byte(napi_env env, napi_callback_info info);
 napi_value naru_peer_credentials(napi_env env, napi_callback_info info);
 
 #endif

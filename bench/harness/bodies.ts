@@ -6,19 +6,26 @@ import type { Sample } from './duel.ts';
 export const BODY_BYTES = 64;
 /** Bodies that are used in turn. More than any contestant holds without having copied them; the check would notice. */
 const POOL = 2048;
+/** Of large bodies there are fewer. */
+const POOL_BYTES_MAX = 1024 * 1024;
+const POOL_MIN = 2;
 
 /** The producer's bodies: the number of the message in the first four bytes, anything in the rest. */
 export class Bodies<B extends Uint8Array = Uint8Array> {
   readonly #pool: readonly B[];
 
   /** @param allocate  for contestants whose interface wants bytes of a special class */
-  constructor(allocate: (sizeBytes: number) => B = (sizeBytes) => new Uint8Array(sizeBytes) as B) {
-    this.#pool = Array.from({ length: POOL }, () => allocate(BODY_BYTES).fill(1));
+  constructor(
+    allocate: (sizeBytes: number) => B = (sizeBytes) => new Uint8Array(sizeBytes) as B,
+    sizeBytes = BODY_BYTES,
+  ) {
+    const length = Math.min(POOL, Math.max(POOL_MIN, Math.floor(POOL_BYTES_MAX / sizeBytes)));
+    this.#pool = Array.from({ length }, () => allocate(sizeBytes).fill(1));
   }
 
-  /** The body of message `sequence`; it may be overwritten 2,048 messages later. */
+  /** The body of message `sequence`; it may be overwritten 2,048 messages later, large ones sooner. */
   make(sequence: number): B {
-    const body = this.#pool[sequence % POOL] as B;
+    const body = this.#pool[sequence % this.#pool.length] as B;
     body[0] = sequence;
     body[1] = sequence >>> 8;
     body[2] = sequence >>> 16;
@@ -92,6 +99,28 @@ export class Check {
   }
 }
 
+/** The median and the 99th percentile of times in microseconds; sorts them. */
+function latencySample(times: Float64Array, roundTrips: number): Sample {
+  times.sort();
+  const at = (share: number): number => times[Math.floor((times.length - 1) * share)] as number;
+  return { kind: 'latency', roundTrips, p50Us: at(0.5), p99Us: at(0.99) };
+}
+
+/**
+ * The same for round trips that take hardly longer than a look at the clock: one look for each `aTime` of them.
+ *
+ * @param ways  how many ways a trip has: 2 reports the time of one way
+ */
+export function timedInBatches(count: number, aTime: number, ways: number, trip: () => void): Sample {
+  const times = new Float64Array(Math.ceil(count / aTime));
+  for (let index = 0; index < times.length; index += 1) {
+    const started = process.hrtime.bigint();
+    for (let trips = 0; trips < aTime; trips += 1) trip();
+    times[index] = Number(process.hrtime.bigint() - started) / 1000 / aTime / ways;
+  }
+  return latencySample(times, times.length * aTime);
+}
+
 /** Makes `count` round trips one after the other and takes the time of each. */
 export async function pingPong(count: number, roundTrip: () => Promise<void> | undefined): Promise<Sample> {
   const times = new Float64Array(count);
@@ -101,7 +130,5 @@ export async function pingPong(count: number, roundTrip: () => Promise<void> | u
     if (wait !== undefined) await wait;
     times[index] = Number(process.hrtime.bigint() - started) / 1000;
   }
-  times.sort();
-  const at = (share: number): number => times[Math.min(count - 1, Math.floor(count * share))] as number;
-  return { kind: 'latency', roundTrips: count, p50Us: at(0.5), p99Us: at(0.99) };
+  return latencySample(times, count);
 }

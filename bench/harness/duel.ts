@@ -19,7 +19,13 @@ export interface CpuTime {
 
 /** One measurement: how long a fixed number of messages took, or how long round trips took. */
 export type Sample =
-  | { readonly kind: 'throughput'; readonly messages: number; readonly nanoseconds: number }
+  | {
+      readonly kind: 'throughput';
+      readonly messages: number;
+      readonly nanoseconds: number;
+      /** Of programs that the near end started, per message; it is added to that of the two ends. */
+      readonly cpu?: CpuTime;
+    }
   | { readonly kind: 'latency'; readonly roundTrips: number; readonly p50Us: number; readonly p99Us: number };
 
 /** What both ends are given. */
@@ -65,6 +71,12 @@ export interface Duel {
   readonly far: FarPlace;
   /** Of the channel between the two processes; decides something only where data takes it. */
   readonly serialization: 'json' | 'advanced';
+  /** Length of every body; BODY_BYTES where it does not say. */
+  readonly bodyBytes?: number;
+  /** Messages of its first, cold run; 2,000 where it does not say. */
+  readonly firstCount?: number;
+  /** Builds what it needs, before anything is measured. Rejects where that cannot be done here: the contestant is missing. */
+  prepare?(): Promise<void>;
   openNear(context: NearContext): Promise<NearEnd>;
   /** @param data  sends on the channel that the near end listens to with `onData` */
   openFar(context: DuelContext, address: string): Promise<FarEnd>;

@@ -1,7 +1,7 @@
 // The program of the far end, as a process or as a worker thread: opens it when told the address, and runs on command.
 
 import { isMainThread, parentPort } from 'node:worker_threads';
-import { duelOf } from '../rivals/index.ts';
+import { duelOf } from '../scenarios/index.ts';
 import { type Answer, type Command, isOfHarness, textOf, watchCpu } from './channel.ts';
 import type { FarEnd } from './duel.ts';
 

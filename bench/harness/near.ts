@@ -4,7 +4,7 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
-import { duelOf } from '../rivals/index.ts';
+import { duelOf } from '../scenarios/index.ts';
 import { type Answer, type Command, isOfHarness, textOf, watchCpu } from './channel.ts';
 import type { Duel, FarEnd, NearEnd } from './duel.ts';
 
@@ -136,10 +136,14 @@ async function obey(command: Command): Promise<Answer> {
     // The sample is what counts; but a far end that fails must not leave the near end waiting.
     const [sample, farMicros] = await Promise.all([near.run(count), far.run(count)]);
     const perMessage = 1000 / count;
+    const outside = sample.kind === 'throughput' ? sample.cpu : undefined;
     return {
       naruBench: 'sample',
       sample,
-      cpu: { near: cpu() * perMessage, far: farMicros * perMessage },
+      cpu: {
+        near: cpu() * perMessage + (outside?.near ?? 0),
+        far: farMicros * perMessage + (outside?.far ?? 0),
+      },
     };
   }
   await far.close();

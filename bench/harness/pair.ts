@@ -95,7 +95,10 @@ export class Pair {
           reject(error);
         },
       };
-      this.#child.send(command);
+      // A process that was killed or has ended answers nothing; without the callback that would be an unheard error.
+      this.#child.send(command, (error) => {
+        if (error !== null) this.#pending?.reject(error);
+      });
     });
   }
 

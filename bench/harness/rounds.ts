@@ -34,6 +34,8 @@ export type Result =
       readonly duel: Duel;
       readonly kind: 'latency';
       readonly count: number;
+      /** The median of each round. */
+      readonly samples: readonly number[];
       readonly p50Us: Summary;
       readonly p99Us: Summary;
     }
@@ -48,6 +50,8 @@ interface Runner {
 
 /** Messages of the first, cold run. */
 const FIRST_COUNT = 2000;
+/** Runs of a latency contestant before its rounds. */
+const WARM_RUNS_LATENCY = 3;
 /** The warm-up takes at least so many runs, and in all so much of a round's time. */
 const WARM_RUNS_MIN = 4;
 const WARM_SHARE = 0.4;
@@ -69,6 +73,7 @@ export async function runRounds(duels: readonly Duel[], options: RoundOptions): 
     for (const [index, duel] of duels.entries()) {
       options.progress(`warming up ${duel.label}`);
       try {
+        await duel.prepare?.();
         const pair = await Pair.start(duel, { name: `bench-${process.pid}-${index}`, folder }, env);
         runners.push({ pair, count: await warmUp(pair, options), samples: [], cpu: [] });
       } catch (error) {
@@ -114,21 +119,23 @@ async function runOnce(
  */
 async function warmUp(pair: Pair, { secondsPerRound, roundTrips }: RoundOptions): Promise<number> {
   if (pair.duel.kind === 'latency') {
-    await pair.run(roundTrips, 1000);
+    for (let runs = 0; runs < WARM_RUNS_LATENCY; runs += 1) await pair.run(roundTrips, 1000);
     return roundTrips;
   }
   const wanted = secondsPerRound * 1e9;
+  const least = pair.duel.firstCount ?? FIRST_COUNT;
   let spent = 0;
   let perNanosecond = 0;
-  let count = FIRST_COUNT;
+  let count = least;
   for (let runs = 0; runs < WARM_RUNS_MIN || spent < wanted * WARM_SHARE; runs += 1) {
     const { sample } = await pair.run(count, secondsPerRound * 1000);
     const nanoseconds = sample.kind === 'throughput' ? Math.max(sample.nanoseconds, 1) : wanted;
     spent += nanoseconds;
     perNanosecond = Math.max(perNanosecond, count / nanoseconds);
-    count = Math.min(count * 10, Math.max(FIRST_COUNT, Math.round(perNanosecond * wanted * WARM_SHARE)));
+    count = Math.min(count * 10, Math.max(least, Math.round(perNanosecond * wanted * WARM_SHARE)));
   }
-  return Math.max(FIRST_COUNT, Math.round((perNanosecond * wanted) / 1000) * 1000);
+  const step = least >= 1000 ? 1000 : 10;
+  return Math.max(least, Math.round((perNanosecond * wanted) / step) * step);
 }
 
 function conclude({ pair: { duel }, count, samples, cpu }: Runner): Result {
@@ -153,6 +160,7 @@ function conclude({ pair: { duel }, count, samples, cpu }: Runner): Result {
     duel,
     kind: 'latency',
     count,
+    samples: latencies.map(({ p50Us }) => p50Us),
     p50Us: summarize(latencies.map(({ p50Us }) => p50Us)),
     p99Us: summarize(latencies.map(({ p99Us }) => p99Us)),
   };

@@ -1,15 +1,27 @@
-// A report as text for the terminal, and the ways of writing numbers that all outputs share.
+// A report's numbers as text, and columns for the terminal: the ways of writing that all outputs share.
 
 import type { Conditions } from '../harness/conditions.ts';
+import type { Part } from '../scenarios/scenario.ts';
 
 /** 2.31 M, 410 k */
 export function rate(messagesPerSecond: number): string {
   if (messagesPerSecond >= 999_500) return `${(messagesPerSecond / 1e6).toFixed(2)} M`;
-  return `${Math.round(messagesPerSecond / 1000)} k`;
+  if (messagesPerSecond >= 9_950) return `${Math.round(messagesPerSecond / 1000)} k`;
+  return String(Math.round(messagesPerSecond));
 }
 
-export function micros(us: number): string {
-  return us < 100 ? us.toFixed(1) : us.toFixed(0);
+/** A figure of a part in its unit, without it. @param bodyBytes  decides only where the unit counts bytes */
+export function figure(value: number, unit: Part['unit'], bodyBytes: number): string {
+  if (unit === 'msg/s') return rate(value);
+  if (unit === 'GB/s') return ((value * bodyBytes) / 1e9).toFixed(2);
+  if (unit === 'ns') return (value * 1000).toFixed(0);
+  return value < 100 ? value.toFixed(1) : value.toFixed(0);
+}
+
+/** 64 B, 64 KiB, 1 MiB */
+export function bytes(count: number): string {
+  if (count < 1024) return `${count} B`;
+  return count < 1024 * 1024 ? `${count / 1024} KiB` : `${count / 1024 / 1024} MiB`;
 }
 
 /** One line: what every figure of the run was measured on. */

@@ -1,6 +1,20 @@
-// Every scenario. A new one is a file here and a line below.
+// Every scenario, and through them every contestant. A new scenario is a file here and a line below.
 
+import type { Duel } from '../harness/duel.ts';
+import { fan } from './fan.ts';
+import { large } from './large.ts';
 import { mailbox } from './mailbox.ts';
+import { ring } from './ring.ts';
 import type { Scenario } from './scenario.ts';
+import { wake } from './wake.ts';
 
-export const SCENARIOS: readonly Scenario[] = [mailbox];
+export const SCENARIOS: readonly Scenario[] = [mailbox, ring, wake, large, fan];
+
+/** @throws when there is none with this id */
+export function duelOf(id: string): Duel {
+  for (const { duels } of SCENARIOS) {
+    const found = duels.find((duel) => duel.id === id);
+    if (found !== undefined) return found;
+  }
+  throw new Error(`no contestant "${id}"`);
+}

@@ -10,6 +10,8 @@ import type { Receiving } from './receiving.ts';
 import type { Sending } from './sending.ts';
 import { timeoutError } from './waiting.ts';
 
+const ENDLESS_MS: number = 2 ** 31 - 1;
+
 /** What blocking calls need of their mailbox. */
 export interface BlockingSettings<T> {
   readonly mailbox: string;
@@ -82,8 +84,9 @@ class BlockingWait {
 
   /** @throws NARU_TIMEOUT, NARU_INTERRUPTED */
   wait(end: Sender | Receiver, what: string): void {
-    const left = this.#deadline - performance.now();
-    const outcome = left <= 0 ? 'timeout' : (end.waitSync?.(Math.min(left, 2 ** 31 - 1)) ?? 'timeout');
+    // The clock is not looked at where there is no deadline.
+    const left = this.#timeoutMs === undefined ? ENDLESS_MS : this.#deadline - performance.now();
+    const outcome = left <= 0 ? 'timeout' : (end.waitSync?.(Math.min(left, ENDLESS_MS)) ?? 'timeout');
     if (outcome === 'ready') return;
     if (outcome === 'timeout') throw timeoutError(what, this.#timeoutMs ?? 0, this.#mailbox);
     throw new NaruError(

@@ -60,12 +60,14 @@ export interface NativeAddon {
   duplicate(fd: number): number;
   /** mkfifo(3) with exactly this mode, whatever the umask. @throws EEXIST */
   makeFifo(path: string, mode: number): void;
+  /** Writes one byte; the descriptor should not block. @returns false when there was no room (EAGAIN). @throws EPIPE and others */
+  writeByte(fd: number): boolean;
   /** SO_PEERCRED of a connected Unix socket. @see unix(7) */
   peerCredentials(fd: number): { readonly pid: number; readonly uid: number; readonly gid: number };
 }
 
 /** The version of `NativeAddon` this file was written for. */
-const INTERFACE_VERSION = 3;
+const INTERFACE_VERSION = 4;
 
 let loaded: NativeAddon | undefined;
 let failure: string | undefined;

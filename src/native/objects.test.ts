@@ -1,10 +1,12 @@
-// makeFifo, peerCredentials, and what all functions of the addon do with wrong arguments.
+// makeFifo, writeByte, peerCredentials, and what all functions of the addon do with wrong arguments.
 
-import { mkdirSync, statSync, symlinkSync } from 'node:fs';
+import { closeSync, constants, mkdirSync, openSync, readSync, statSync, symlinkSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { nativeProblem, tryNative } from './index.ts';
 import { addon, Stage } from './stage.fixture.ts';
+
+const { O_NONBLOCK, O_RDONLY, O_WRONLY } = constants;
 
 function fdOf(socket: Socket | Server): number {
   return (socket as unknown as { readonly _handle: { readonly fd: number } })._handle.fd;
@@ -50,6 +52,29 @@ describe.skipIf(tryNative() === undefined)(`kernel objects (${nativeProblem() ??
     expect(() => addon.makeFifo(stage.path('f'), 0o1000)).toThrow(RangeError);
   });
 
+  test('a byte goes into a FIFO while there is room; without a reader it is EPIPE', () => {
+    const path = stage.path('bell');
+    addon.makeFifo(path, 0o600);
+    const reader = openSync(path, O_RDONLY | O_NONBLOCK);
+    const writer = openSync(path, O_WRONLY | O_NONBLOCK);
+    try {
+      let written = 0;
+      while (addon.writeByte(writer)) written += 1;
+      expect(written).toBeGreaterThanOrEqual(4096);
+      const bytes = Buffer.alloc(written + 1);
+      expect(readSync(reader, bytes)).toBe(written);
+      expect(bytes.indexOf(0)).toBe(written);
+      expect(addon.writeByte(writer)).toBe(true);
+      closeSync(reader);
+      expect(() => addon.writeByte(writer)).toThrow(
+        expect.objectContaining({ code: 'EPIPE', syscall: 'write' }),
+      );
+    } finally {
+      closeSync(writer);
+    }
+    expect(() => addon.writeByte(-1)).toThrow(RangeError);
+  });
+
   test('the peer of a Unix socket is the process that connected', async () => {
     const server = createServer();
     try {
@@ -92,7 +117,7 @@ describe.skipIf(tryNative() === undefined)(`kernel objects (${nativeProblem() ??
   test('no wrong argument crashes anything: 3,000 calls of each function', async () => {
     const child = stage.act('fuzz');
     const [calls, refused] = (await child.line()).split(' ').map(Number);
-    expect(calls).toBe(3000 * 13);
+    expect(calls).toBe(3000 * 14);
     expect(refused).toBeGreaterThan(20_000);
     expect(await child.end()).toMatchObject({ code: 0, signal: null });
   });

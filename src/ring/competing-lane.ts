@@ -14,7 +14,7 @@ import * as L from './layout.ts';
 import { headerWord, laneWord, participantWord, type RingMemory } from './memory.ts';
 import { distance, identityAt, identityText, LaneRecords, passIdentity, TAKEN_IDENTITY } from './record.ts';
 import { LaneState, OWNER_MASK, ownerBits } from './lane-state.ts';
-import { SLAB_BYTES, type SlabSource } from './slab.ts';
+import { SLAB_BYTES, type Slabs } from './slab.ts';
 
 /** What a competing consumer takes at once in bytes, for each message it may take, until it knows how long they are. */
 const FIRST_GUESS_BYTES = 256;
@@ -51,7 +51,7 @@ export class CompetingLane implements ConsumedLane {
     lane: number,
     mark: number,
     slot: number,
-    slabs: SlabSource,
+    slabs: Slabs,
     edges: ReaderEdges,
   ) {
     this.#memory = memory;
@@ -236,10 +236,9 @@ export class CompetingLane implements ConsumedLane {
     return distance(Atomics.load(this.#words, this.#tailWord), this.head) <= this.#units >>> 1;
   }
 
-  leave(): true {
+  leave(): void {
     if (this.#unsettled > 0) this.#state.returnOwn(this.#owner);
     this.#unsettled = 0;
-    return true;
   }
 
   /** No other consumer has a seat: what is copied now need not be copied again. */

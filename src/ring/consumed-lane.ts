@@ -55,6 +55,6 @@ export interface ConsumedLane {
   isHalfFree(): boolean;
   /** True when nothing is left in the lane, not even in other consumers' hands. */
   isEmptied(): boolean;
-  /** Gives everything back. @returns false when that could not be done now: whoever recovers must do it */
-  leave(): boolean;
+  /** Gives back everything that was taken and not settled. */
+  leave(): void;
 }

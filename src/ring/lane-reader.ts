@@ -6,7 +6,7 @@ import { NaruError } from '../errors/index.ts';
 import * as L from './layout.ts';
 import { laneData, laneWord, type RingMemory } from './memory.ts';
 import { distance, identityText, recordBytes, strideOf } from './record.ts';
-import { type MessageMemory, SLAB_BYTES, type SlabSource } from './slab.ts';
+import { type MessageMemory, SLAB_BYTES, type Slabs } from './slab.ts';
 
 /** Below this a loop over words copies faster than a call. */
 const LOOP_BYTES_MAX = 256;
@@ -30,7 +30,7 @@ export class LaneReader {
   readonly lane: number;
   readonly #words: Int32Array;
   readonly #bytes: Uint8Array;
-  readonly #slabs: SlabSource;
+  readonly #slabs: Slabs;
   readonly #edges: ReaderEdges;
   readonly #events: ReaderEvents;
   readonly #tailWord: number;
@@ -66,7 +66,7 @@ export class LaneReader {
     lane: number,
     position: number,
     sender: string,
-    slabs: SlabSource,
+    slabs: Slabs,
     edges: ReaderEdges,
     events: ReaderEvents,
   ) {

@@ -12,27 +12,34 @@ export interface MessageMemory {
 /** Small enough that one kept message holds little memory, large enough that making slabs costs nothing per message. */
 export const SLAB_BYTES: number = 64 * 1024;
 
-/** Hands out consecutive pieces of slabs; every lane of one receiver shares it. */
-export class SlabSource {
-  #slab: MessageMemory = makeSlab(0);
-  #used = 0;
-
+/** Where lanes get private memory from. */
+export interface Slabs {
   /** The slab that the last reserve() lies in. */
-  get slab(): MessageMemory {
-    return this.#slab;
-  }
-
+  readonly slab: MessageMemory;
   /** Bytes that reserve() could give without a new slab. */
-  get remaining(): number {
-    return this.#slab.bytes.length - this.#used;
-  }
-
+  readonly remaining: number;
   /**
    * Takes room.
    *
    * @param sizeBytes  a multiple of 8
    * @returns where it starts in `slab`
    */
+  reserve(sizeBytes: number): number;
+}
+
+/** Hands out consecutive pieces of slabs; every lane of one receiver shares it. What was handed out stays as it is. */
+export class SlabSource implements Slabs {
+  #slab: MessageMemory = makeSlab(0);
+  #used = 0;
+
+  get slab(): MessageMemory {
+    return this.#slab;
+  }
+
+  get remaining(): number {
+    return this.#slab.bytes.length - this.#used;
+  }
+
   reserve(sizeBytes: number): number {
     if (sizeBytes > this.remaining) {
       this.#slab = makeSlab(Math.max(SLAB_BYTES, sizeBytes));

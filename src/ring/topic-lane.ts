@@ -7,7 +7,7 @@ import * as L from './layout.ts';
 import { cursorWord, laneWord, type RingMemory } from './memory.ts';
 import { distance, identityAt, identityText, LaneRecords } from './record.ts';
 import { SettleWindow } from './settle-window.ts';
-import type { SlabSource } from './slab.ts';
+import type { Slabs } from './slab.ts';
 import { readFloor } from './topic-floor.ts';
 
 /** What a topic lane is given from outside. */
@@ -45,7 +45,7 @@ export class TopicLane implements ConsumedLane {
     lane: number,
     consumer: number,
     start: TopicStart,
-    slabs: SlabSource,
+    slabs: Slabs,
     edges: TopicEdges,
   ) {
     const { geometry } = memory;
@@ -166,9 +166,8 @@ export class TopicLane implements ConsumedLane {
     return distance(Atomics.load(this.#memory.words, this.#tailWord), this.head) <= this.#units >>> 1;
   }
 
-  leave(): boolean {
-    return true;
-  }
+  /** The seat's cursors go with the seat. */
+  leave(): void {}
 }
 
 /** One message of a topic as a late consumer finds it. */

@@ -49,8 +49,6 @@ export class ShmDriver implements Driver {
   readonly #from: 'now' | 'start';
   readonly #senders = new Set<ShmSender>();
   readonly #dropped: Record<string, number> = {};
-  /** Receivers that may still have something to give back. */
-  readonly #leaving = new Set<ShmReceiver>();
   #gaps = 0;
   readonly #control: WaitingEnd;
   readonly #timer: NodeJS.Timeout;
@@ -125,7 +123,6 @@ export class ShmDriver implements Driver {
       readable: () => this.#hooks.readable(),
       closed: () => {
         this.#receiver = undefined;
-        this.#leaving.add(receiver);
         this.#hooks.peers();
       },
       housekeeping: () => this.#lookAround(),
@@ -251,7 +248,6 @@ export class ShmDriver implements Driver {
     if (!this.#checkObject()) return;
     waiter.lookForSafety();
     this.#receiver?.finishForOthers();
-    for (const receiver of this.#leaving) if (receiver.leave()) this.#leaving.delete(receiver);
     const slots = listParticipants(memory).map(({ slot }) => slot);
     if (!this.#isRecovering && hasDead(this.#part, slots)) this.#recover();
   }

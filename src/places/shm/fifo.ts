@@ -13,7 +13,6 @@ import { removeFile } from './folder.ts';
 import { attempt, errnoOf } from './io-error.ts';
 
 const { O_NOFOLLOW, O_NONBLOCK, O_RDWR, O_WRONLY } = fs.constants;
-const ONE_BYTE = Buffer.from([1]);
 /** A prober holds a new FIFO's lock for an instant; then the owner tries again. */
 const LOCK_ATTEMPTS = 10_000;
 
@@ -88,10 +87,10 @@ export class PeerBells implements Bells {
     if (fd === undefined) return false;
     this.rings += 1;
     try {
-      fs.writeSync(fd, ONE_BYTE);
-    } catch (error) {
-      // EAGAIN: a full FIFO wakes as well as one byte. Anything else: nobody is there any more.
-      if (errnoOf(error) === 'EAGAIN') return true;
+      // No room is as good: a full FIFO wakes as well as one byte.
+      this.#edges.native.writeByte(fd);
+    } catch {
+      // Nobody is there any more.
       this.#drop(slot);
       return false;
     }

@@ -228,22 +228,13 @@ export class ShmReceiver implements Receiver, WaitingEnd {
     this.#events.closed();
     if (this.#part.health.error !== undefined) return;
     this.#tellRoom();
-    this.leave();
+    const { seat } = this.#taken;
+    if (consumerSeat(this.#memory, seat) === ownMark(this.#part)) {
+      for (const lane of this.#lanes) lane?.lane.leave();
+      freeConsumerSeat(this.#memory, seat);
+    }
     noteMembership(this.#memory);
     ringAll(this.#part, this.#part.slot);
-  }
-
-  /**
-   * Gives the seat back, with all that was taken and not settled.
-   * @returns false when another consumer was stopped while it held a lane: to be tried again
-   */
-  leave(): boolean {
-    const { seat } = this.#taken;
-    if (consumerSeat(this.#memory, seat) !== ownMark(this.#part)) return true;
-    let isWhole = true;
-    for (const lane of this.#lanes) if (lane?.lane.leave() === false) isWhole = false;
-    if (isWhole) freeConsumerSeat(this.#memory, seat);
-    return isWhole;
   }
 
   wants(): number {

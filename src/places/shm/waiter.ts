@@ -3,6 +3,8 @@
 
 import { closeSync } from 'node:fs';
 import { Socket, type SocketConstructorOpts } from 'node:net';
+// The global of this name is a getter, which costs as much as the clock.
+import { performance } from 'node:perf_hooks';
 import type { WaitOptions } from '../../mailbox/options.ts';
 import { Doorbell } from '../../ring/doorbell.ts';
 import { BELL } from '../../ring/layout.ts';
@@ -33,6 +35,8 @@ const PARKS_BEFORE_TRIAL = 64;
 const TRIAL_YIELDS = 8;
 const THREAD_SPIN_MICROS = 20;
 const THREAD_YIELDS = 10;
+/** From here on a wait is as good as endless: its time is not looked at. */
+const ENDLESS_MS: number = 2 ** 31 - 1;
 
 /** Counted for stats(). */
 export interface WaitCounters {
@@ -157,11 +161,11 @@ export class Waiter {
     timeoutMs: number,
     housekeeping: () => void,
   ): 'ready' | 'timeout' | 'interrupted' {
-    const started = performance.now();
+    const deadline = timeoutMs >= ENDLESS_MS ? Number.POSITIVE_INFINITY : performance.now() + timeoutMs;
     try {
-      if (this.#spin(isReady, started, timeoutMs)) return 'ready';
+      if (this.#spin(isReady, deadline)) return 'ready';
       for (;;) {
-        const left = timeoutMs - (performance.now() - started);
+        const left = deadline === Number.POSITIVE_INFINITY ? deadline : deadline - performance.now();
         if (left <= 0) return isReady() ? 'ready' : 'timeout';
         const outcome = this.#sleep(wants, isReady, Math.min(left, SAFETY_MS));
         if (outcome === 'timeout') housekeeping();
@@ -169,7 +173,8 @@ export class Waiter {
       }
     } finally {
       if (this.#doorbell.isParked && !this.#isLost) this.#doorbell.wake();
-      this.arm();
+      // Whoever blocks again and again never gets there: once is enough.
+      if (this.#immediate === undefined) this.arm();
     }
   }
 
@@ -183,10 +188,14 @@ export class Waiter {
     closeSync(this.#fd);
   }
 
-  #spin(isReady: () => boolean, started: number, timeoutMs: number): boolean {
-    const limitMs = Math.min((this.#options.spinMicros ?? THREAD_SPIN_MICROS) / 1000, timeoutMs);
-    do if (isReady()) return true;
-    while (performance.now() - started < limitMs);
+  #spin(isReady: () => boolean, deadline: number): boolean {
+    if (isReady()) return true;
+    const spinMs = (this.#options.spinMicros ?? THREAD_SPIN_MICROS) / 1000;
+    if (spinMs > 0) {
+      const until = Math.min(performance.now() + spinMs, deadline);
+      do if (isReady()) return true;
+      while (performance.now() < until);
+    }
     for (let i = this.#options.yields ?? THREAD_YIELDS; i > 0; i -= 1) {
       this.#edges.native.yieldThread();
       if (isReady()) return true;
