@@ -1,7 +1,11 @@
-// The long torture runs of shm://: `npm run torture -- --mode all --seconds 600 --deaths 2000 --seed 1`. Prints the seed, says
-// how far it is at a terminal, and ends with 1 and the path of the histories when anything happened that must not.
+// The long torture runs of shm://: `npm run torture -- --mode all --seconds 600 --deaths 2000 --seed 1`. Goes in rounds of a
+// minute, each with a seed of its own, which it prints; ends with 1 and the path of the histories when anything happened that
+// must not. Then 10,000 quick deaths of participants of one process.
 import { rmSync } from 'node:fs';
 import { parseArgs } from 'node:util';
+
+/** A history of a minute fits into memory. */
+const ROUND_SECONDS = 60;
 
 const { values } = parseArgs({
   options: {
@@ -19,29 +23,38 @@ if (!modes.every((mode) => TORTURE_MODES.includes(mode))) {
   console.error(`--mode is one of all, ${TORTURE_MODES.join(', ')}`);
   process.exit(2);
 }
-const seed = Number(values.seed);
-console.log(`seed ${seed}`);
-const progress = process.stderr.isTTY ? (text) => process.stderr.write(`\r\x1b[K${text}`) : undefined;
+const progress = process.stderr.isTTY ? (text) => process.stderr.write(`\r\x1b[K${text}`) : () => undefined;
+
+/** Rounds of one mode. @returns how many violations */
+async function runMode(mode, seed) {
+  const end = performance.now() + Number(values.seconds) * 1000;
+  let [left, violations] = [Number(values.deaths), 0];
+  for (let round = seed; left > 0 && performance.now() < end; round += 1) {
+    const seconds = Math.min(ROUND_SECONDS, (end - performance.now()) / 1000);
+    const report = await torture({ mode, seed: round, seconds, deaths: left, progress });
+    progress('');
+    const total = Object.values(report.deaths).reduce((sum, count) => sum + count, 0);
+    left -= total;
+    violations += report.violations.length;
+    const how = Object.entries(report.deaths).map(([what, count]) => `${what} ${count}`);
+    console.log(
+      `${mode}, seed ${round}: ${total} deaths (${how.join(', ')}), ${report.stops} stops, ${report.published} published, ` +
+        `${report.received} received, ${report.violations.length} violations`,
+    );
+    for (const { rule, text } of report.violations.slice(0, 20)) console.log(`  ${rule}: ${text}`);
+    if (report.violations.length > 0) console.log(`  histories: ${report.folder}`);
+    else rmSync(report.folder, { recursive: true });
+  }
+  console.log(`${mode}: ${Number(values.deaths) - left} deaths, ${violations} violations`);
+  return violations;
+}
+
 let failures = 0;
 for (const mode of modes) {
-  const report = await torture({
-    mode,
-    seed,
-    seconds: Number(values.seconds),
-    deaths: Number(values.deaths),
-    progress,
-  });
-  if (progress !== undefined) progress('');
-  const deaths = Object.entries(report.deaths).map(([how, count]) => `${how} ${count}`);
-  console.log(
-    `${mode}: deaths ${deaths.join(', ')}; stops ${report.stops}; published ${report.published}, received ${report.received}; violations ${report.violations.length}`,
-  );
-  for (const { rule, text } of report.violations.slice(0, 20)) console.log(`  ${rule}: ${text}`);
-  if (report.violations.length > 0) console.log(`  histories: ${report.folder}`);
-  else rmSync(report.folder, { recursive: true });
-  const problems = await manyDeaths(mode, Number(values.quick), seed);
-  console.log(`${mode}: ${values.quick} quick deaths in one process; problems ${problems.length}`);
+  failures += await runMode(mode, Number(values.seed));
+  const problems = await manyDeaths(mode, Number(values.quick), Number(values.seed));
+  console.log(`${mode}: ${values.quick} quick deaths in one process, ${problems.length} problems`);
   for (const problem of problems.slice(0, 20)) console.log(`  ${problem}`);
-  failures += report.violations.length + problems.length;
+  failures += problems.length;
 }
 process.exit(failures === 0 ? 0 : 1);
