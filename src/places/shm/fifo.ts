@@ -10,6 +10,7 @@ import { PARTICIPANT } from '../../ring/layout.ts';
 import type { Participant } from '../../ring/participants.ts';
 import type { ShmEdges } from './edges.ts';
 import { removeFile } from './folder.ts';
+import { fileMode, type Gid } from './access.ts';
 import { attempt, errnoOf } from './io-error.ts';
 
 const { O_NOFOLLOW, O_NONBLOCK, O_RDWR, O_WRONLY } = fs.constants;
@@ -22,11 +23,11 @@ export function fifoPath(folder: string, slot: number): string {
 }
 
 /** Makes and locks the FIFO of a free slot; under the mailbox's lock. @returns its descriptor */
-export function makeOwnFifo(folder: string, slot: number, edges: ShmEdges): number {
+export function makeOwnFifo(folder: string, slot: number, edges: ShmEdges, gid: Gid): number {
   const path = fifoPath(folder, slot);
   removeFile(path);
   edges.failpoint('seat:before-fifo');
-  attempt('making the FIFO', path, () => edges.native.makeFifo(path, 0o600));
+  attempt('making the FIFO', path, () => edges.native.makeFifo(path, fileMode(gid)));
   edges.failpoint('seat:fifo-made');
   const fd = attempt('opening', path, () => fs.openSync(path, O_RDWR | O_NONBLOCK | O_NOFOLLOW));
   for (let attempts = 0; attempts < LOCK_ATTEMPTS; attempts += 1) {
@@ -51,7 +52,7 @@ export function isDead(folder: string, participant: Participant, edges: ShmEdges
   } catch (error) {
     const name = errnoOf(error);
     if (name === 'ENXIO') return true;
-    return name === 'ENOENT' && processStart(participant.pid) !== participant.start;
+    return name === 'ENOENT' && isGone(participant);
   }
   try {
     // The lock goes with the descriptor, at once.
@@ -61,9 +62,30 @@ export function isDead(folder: string, participant: Participant, edges: ShmEdges
   }
 }
 
+/** Whether no process is this participant's any more. */
+function isGone({ pid, start }: Participant): boolean {
+  const now = processStart(pid);
+  if (now !== undefined) return now !== start;
+  try {
+    process.kill(pid, 0);
+  } catch (error) {
+    // /proc may be mounted so that it hides the processes of other users (hidepid); they are there all the same.
+    return errnoOf(error) !== 'EPERM';
+  }
+  return true;
+}
+
 interface Peer {
   readonly generation: number;
   readonly fd: number;
+}
+
+/** The write end. Never of a file that somebody laid in its place: a bell writes into what it rings. */
+function openFifo(path: string): number {
+  const fd = fs.openSync(path, O_WRONLY | O_NONBLOCK | O_NOFOLLOW);
+  if (fs.fstatSync(fd).isFIFO()) return fd;
+  fs.closeSync(fd);
+  throw new Error(`${path} is no FIFO`);
 }
 
 /** Rings other participants; keeps the write ends of their FIFOs open. */
@@ -114,7 +136,7 @@ export class PeerBells implements Bells {
     if (known !== undefined && known.generation === generation) return known.fd;
     if (known !== undefined) this.#drop(slot);
     try {
-      const fd = fs.openSync(fifoPath(this.#folder, slot), O_WRONLY | O_NONBLOCK | O_NOFOLLOW);
+      const fd = openFifo(fifoPath(this.#folder, slot));
       this.#peers.set(slot, { generation, fd });
       return fd;
     } catch {
