@@ -43,7 +43,8 @@ export function makeOwnFifo(folder: string, slot: number, edges: ShmEdges, gid: 
 
 /**
  * Whether a participant is dead. Only ever true on proof: nobody has its FIFO open, or its lock is free.
- * A missing FIFO proves nothing (somebody may have removed it by hand); then only the death of its process does.
+ * A missing FIFO proves nothing (somebody may have removed it by hand), nor does another file in its place; then only the
+ * death of its process does.
  */
 export function isDead(folder: string, participant: Participant, edges: ShmEdges): boolean {
   let fd: number;
@@ -55,6 +56,7 @@ export function isDead(folder: string, participant: Participant, edges: ShmEdges
     return name === 'ENOENT' && isGone(participant);
   }
   try {
+    if (!fs.fstatSync(fd).isFIFO()) return isGone(participant);
     // The lock goes with the descriptor, at once.
     return edges.native.tryLock(fd, 'shared');
   } finally {
