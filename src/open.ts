@@ -143,7 +143,8 @@ async function capabilitiesOf(scheme: string): Promise<Capabilities> {
   return place.modes[0] as Capabilities;
 }
 
-function checkParameters(parts: PlaceUrl, place: Place): void {
+/** @throws NARU_INVALID_ARGUMENT  the URL has a parameter that neither every place nor this one knows */
+export function checkParameters(parts: PlaceUrl, place: Place): void {
   const unknown = Object.keys(parts.extra).filter((name) => !place.parameters.includes(name));
   if (unknown.length === 0) return;
   const own =

@@ -106,6 +106,8 @@ export class Sandbox implements AsyncDisposable {
     await Promise.all(ends);
     rmSync(this.folder, { recursive: true, force: true });
     rmSync(this.#runtime, { recursive: true, force: true });
+    // The one group that every process is in.
+    rmSync(`${this.#runtime}-g${process.getegid?.()}`, { recursive: true, force: true });
   }
 }
 

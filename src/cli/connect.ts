@@ -6,6 +6,7 @@ import type { Feature } from '../mailbox/capabilities.ts';
 import type { Mailbox } from '../mailbox/mailbox.ts';
 import type { OpenOptions } from '../mailbox/options.ts';
 import { parseUrl } from '../mailbox/parse-url.ts';
+import type { PlaceUrl } from '../mailbox/place.ts';
 import { open } from '../open.ts';
 import { ConfigError, tell, type Ending } from './exit.ts';
 import { messages, note } from './output.ts';
@@ -40,7 +41,8 @@ const OWNED = new Set(['memory', 'shm']);
  * @throws ConfigError  the URL came from a file or the environment and is wrong; and whatever open() raises
  */
 export async function connect(target: Target, options: ConnectOptions, ending: Ending): Promise<Connection> {
-  const { scheme, port, stated } = readUrl(target);
+  const { parts, stated } = readUrl(target);
+  const { scheme, port } = parts;
   const needs = ['crossProcess', ...(options.needs ?? [])] as Feature[];
   const all: OpenOptions = { ...options, codec: 'bytes', needs, signal: ending.signal };
   const ownedByNobody = OWNED.has(scheme) && stated.owner === undefined;
@@ -88,16 +90,9 @@ async function openOne(url: string, options: OpenOptions): Promise<ByteMailbox> 
   return (await open(url, options)) as unknown as ByteMailbox;
 }
 
-function readUrl(target: Target): {
-  scheme: string;
-  port: number | undefined;
-  host: string;
-  stated: OpenOptions;
-} {
+function readUrl(target: Target): { readonly parts: PlaceUrl; readonly stated: OpenOptions } {
   try {
-    const { parts, stated } = parseUrl(target.url);
-    const { scheme, host, port } = parts;
-    return { scheme, host, port, stated };
+    return parseUrl(target.url);
   } catch (error) {
     if (target.from === 'argument' || !isNaruError(error)) throw error;
     const where = target.from === 'file' ? 'the URL in the --url-file' : 'the URL in NARU_URL';
@@ -106,9 +101,8 @@ function readUrl(target: Target): {
 }
 
 /** What a URL names, for what is done to a mailbox without opening it. */
-export function schemeAndName(target: Target): { readonly scheme: string; readonly name: string } {
-  const { scheme, host } = readUrl(target);
-  return { scheme, name: host };
+export function partsOf(target: Target): PlaceUrl {
+  return readUrl(target).parts;
 }
 
 /** Messages in the mailbox: waiting, and in somebody's hands. -1 = the place cannot know. */

@@ -37,6 +37,7 @@ const FILES_MIN = 1024;
 
 async function run({ args }: Invocation<typeof ARGS>): Promise<number> {
   const findings = [nodeVersion(), platform(), await addon(), sharedMemory(), openFiles(), await runtime()];
+  findings.push(...(await groups()));
   const { mailboxes, removed, finding } = await leftovers(args.clean === true);
   findings.push(finding);
   const ok = findings.every(({ verdict }) => verdict !== 'fail');
@@ -134,12 +135,25 @@ async function runtime(): Promise<Finding> {
   return { what, verdict: 'fail', text: `${folder} ${problem}` };
 }
 
+/** One finding for each group that this user is in and that shares mailboxes. */
+async function groups(): Promise<Finding[]> {
+  const { groupFolders } = await import('../places/shm/index.ts');
+  return groupFolders().map(({ path, gid, problem }) => ({
+    what: 'group folder',
+    // Anybody could have laid something else in its place; everything but this group's mailboxes works.
+    verdict: problem === undefined ? 'ok' : 'warn',
+    text: problem === undefined ? `${path}: mailboxes of group ${gid}` : `${path} cannot be used: ${problem}`,
+  }));
+}
+
 /** What doctor shows of a mailbox. */
 interface FoundMailbox {
   readonly name: string;
   readonly state: string;
   readonly depth: number;
   readonly problem?: string;
+  /** The gid of a mailbox that a group shares. */
+  readonly accessGroup?: number;
 }
 
 async function leftovers(
@@ -150,14 +164,24 @@ async function leftovers(
   if (nativeProblem() !== undefined) {
     return { mailboxes: [], removed: [], finding: { what, verdict: 'ok', text: 'none: no addon' } };
   }
-  const { cleanLeftovers, listMailboxes } = await import('../places/shm/index.ts');
-  const removed = clean ? cleanLeftovers() : [];
-  const mailboxes = listMailboxes().map(({ name, state, depth, problem }) => ({
-    name,
-    state,
-    depth,
-    ...(problem === undefined ? {} : { problem }),
-  }));
+  const { cleanLeftovers, groupFolders, listMailboxes, runtimeFolder } = await import(
+    '../places/shm/index.ts'
+  );
+  const own = { path: runtimeFolder(), gid: undefined };
+  const folders = [own, ...groupFolders().filter(({ problem }) => problem === undefined)];
+  const removed: string[] = [];
+  const mailboxes: FoundMailbox[] = [];
+  for (const { path, gid } of folders) {
+    if (clean) removed.push(...cleanLeftovers(path).map((name) => named(name, gid)));
+    for (const { name, state, depth, problem } of listMailboxes(path))
+      mailboxes.push({
+        name,
+        state,
+        depth,
+        ...(problem === undefined ? {} : { problem }),
+        ...(gid === undefined ? {} : { accessGroup: gid }),
+      });
+  }
   const count = (state: string): number => mailboxes.filter((mailbox) => mailbox.state === state).length;
   const [left, damaged] = [count('leftover') + count('unfinished'), count('damaged')];
   const parts = [`${formatCount(count('live'))} in use or kept`];
@@ -166,4 +190,8 @@ async function leftovers(
   if (clean) parts.push(`${formatCount(removed.length)} removed`);
   const verdict = damaged > 0 ? 'fail' : left > 0 ? 'warn' : 'ok';
   return { mailboxes, removed, finding: { what, verdict, text: parts.join('; ') } };
+}
+
+function named(name: string, gid: number | undefined): string {
+  return gid === undefined ? name : `${name}?accessGroup=${gid}`;
 }

@@ -3,6 +3,7 @@
 import { NaruError } from '../errors/index.ts';
 import { command, type Command, type Invocation } from './command.ts';
 import { EXIT, UsageError } from './exit.ts';
+import type { PlaceUrl } from '../mailbox/place.ts';
 import { findTarget, URL_ARGUMENT, URL_FILE_FLAG } from './url.ts';
 
 const ARGS = { url: URL_ARGUMENT, 'url-file': URL_FILE_FLAG } as const;
@@ -14,22 +15,31 @@ export const rm: Command = command({
   notes: `
 Whoever uses the mailbox gets NARU_CLOSED; messages in it are lost. A mailbox in shared memory is removed even when it is
 damaged. Exit code 1 with NARU_NOT_FOUND when there is none.`,
-  examples: ['naru rm shm://jobs'],
+  examples: ['naru rm shm://jobs', "naru rm 'shm://jobs?accessGroup=staff'"],
   run,
 });
 
 async function run({ args, positionals, ending }: Invocation<typeof ARGS>): Promise<number> {
   const target = await findTarget(positionals, args['url-file']);
   if (target.rest.length > 0) throw new UsageError(`too many arguments: "${target.rest[0]}"`);
-  const { connect, schemeAndName } = await import('./connect.ts');
-  const { scheme, name } = schemeAndName(target);
-  if (scheme === 'shm') {
-    // By name: a damaged mailbox cannot be opened, and is what most needs to be removed.
-    const { removeMailbox } = await import('../places/shm/index.ts');
-    if (await removeMailbox(name)) return EXIT.done;
-    throw new NaruError('NARU_NOT_FOUND', `shm://${name}: there is no such mailbox`);
-  }
+  const { connect, partsOf } = await import('./connect.ts');
+  const url = partsOf(target);
+  if (url.scheme === 'shm') return removeShared(url);
   const { mailbox } = await connect(target, { create: 'never' }, ending);
   await mailbox.unlink();
   return EXIT.done;
+}
+
+/** By name: a damaged mailbox cannot be opened, and is what most needs to be removed. */
+async function removeShared(url: PlaceUrl): Promise<number> {
+  const [{ checkParameters }, { groupFolder, place, removeMailbox, runtimeFolder }] = await Promise.all([
+    import('../open.ts'),
+    import('../places/shm/index.ts'),
+  ]);
+  // A mistyped accessGroup must not remove the mailbox of that name that is the user's own.
+  checkParameters(url, place);
+  const group = url.extra['accessGroup'];
+  if (await removeMailbox(url.host, group === undefined ? runtimeFolder() : groupFolder(group)))
+    return EXIT.done;
+  throw new NaruError('NARU_NOT_FOUND', `${url.text}: there is no such mailbox`);
 }

@@ -60,6 +60,26 @@ describe('naru doctor', () => {
   });
 });
 
+test.skipIf(!SHARED_PLACES.includes('shm'))('doctor and rm reach the mailboxes of a group', async () => {
+  await using sandbox = new Sandbox();
+  const gid = process.getegid?.();
+  const url = `shm://jobs?accessGroup=${gid}`;
+  const doctor = async (): Promise<{ ok: boolean; mailboxes: object[] }> =>
+    JSON.parse((await sandbox.run(['doctor', '--json'])).stdout.toString()) as never;
+  await sandbox.run(['send', url, 'x']);
+  await sandbox.run(['send', 'shm://jobs', 'y']);
+  const [own, shared] = [
+    { name: 'jobs', state: 'live', depth: 1 },
+    { name: 'jobs', state: 'live', depth: 1, accessGroup: gid },
+  ];
+  expect(await doctor()).toMatchObject({ ok: true, mailboxes: [own, shared] });
+  const mistyped = await sandbox.run(['rm', `shm://jobs?accesGroup=${gid}`]);
+  expect(mistyped).toMatchObject({ stderr: expect.stringContaining('unknown parameter accesGroup') });
+  expect((await sandbox.run(['rm', url])).code).toBe(0);
+  expect((await doctor()).mailboxes).toEqual([own]);
+  expect((await sandbox.run(['rm', url])).stderr).toContain('NARU_NOT_FOUND');
+});
+
 describe('naru bench', () => {
   test('measures several mailboxes in turn and loses nothing', async () => {
     await using sandbox = new Sandbox();

@@ -10,21 +10,15 @@ import { CLOSED, HEADER } from '../../ring/layout.ts';
 import { geometryOf, headerWord, type RingMemory } from '../../ring/memory.ts';
 import { fillSlot, findFreeSlot, seatMark } from '../../ring/participants.ts';
 import { isAbandoned, recoverDead, type Recovered } from '../../ring/recovery.ts';
+import type { Gid } from './access.ts';
 import type { ShmEdges } from './edges.ts';
 import { fifoPath, isDead, makeOwnFifo, PeerBells } from './fifo.ts';
-import {
-  ensureRuntimeFolder,
-  lockFolder,
-  removeFifos,
-  removeFile,
-  removeFolder,
-  RING_FILE,
-  runtimeFolder,
-} from './folder.ts';
+import { lockFolder, removeFifos, removeFile, removeFolder, RING_FILE } from './folder.ts';
 import { ioError } from './io-error.ts';
 import { createObject, markReady, openObject, releaseObject, type RingObject } from './object.ts';
 import { compareWithExisting, type ShmOptions } from './options.ts';
 import { type Participation, ringAll } from './participation.ts';
+import { ensureRuntimeFolder, existingRuntimeFolder, runtimeFolder } from './runtime-folder.ts';
 import { Waiter } from './waiter.ts';
 
 /** What attach() gives. */
@@ -47,8 +41,9 @@ export async function attach(
   edges: ShmEdges,
 ): Promise<Attached> {
   const mayCreate = options.create !== 'never';
-  const folder = join(mayCreate ? ensureRuntimeFolder() : runtimeFolder(), options.name);
-  const lock = await lockFolder(folder, mayCreate, signal, edges);
+  const { gid } = options;
+  const folder = join(mayCreate ? ensureRuntimeFolder(gid) : existingRuntimeFolder(gid), options.name);
+  const lock = await lockFolder(folder, mayCreate, signal, edges, gid);
   if (lock === 'absent') throw absent(options);
   try {
     return attachLocked(folder, options, wait, edges);
@@ -58,7 +53,7 @@ export async function attach(
 }
 
 function attachLocked(folder: string, options: ShmOptions, wait: WaitOptions, edges: ShmEdges): Attached {
-  const found = findLiving(folder, edges);
+  const found = findLiving(folder, options.gid, edges);
   if (found === undefined && options.create === 'never') {
     removeFolder(folder, edges.failpoint);
     throw absent(options);
@@ -66,7 +61,7 @@ function attachLocked(folder: string, options: ShmOptions, wait: WaitOptions, ed
   let object = found?.object;
   try {
     if (object === undefined) {
-      object = createObject(folder, geometryOf(options.shape, Date.now()), edges);
+      object = createObject(folder, geometryOf(options.shape, Date.now()), edges, options.gid);
       const part = takeSlot(folder, options, object, wait, edges);
       const creator = seatMark(part.slot, part.generation);
       Atomics.store(object.memory.words, headerWord(HEADER.creator), creator);
@@ -89,9 +84,10 @@ function attachLocked(folder: string, options: ShmOptions, wait: WaitOptions, ed
 /** The mailbox in the folder, its dead cleaned up; undefined when there is none that anybody may still use. */
 function findLiving(
   folder: string,
+  gid: Gid,
   edges: ShmEdges,
 ): { object: RingObject; recovered: readonly Recovered[] } | undefined {
-  const object = openObject(folder, edges);
+  const object = openObject(folder, edges, gid);
   if (typeof object === 'string') {
     // Nobody holds the lock but us: who left this half-made is dead.
     removeFile(join(folder, RING_FILE));
@@ -145,7 +141,7 @@ function takeSlot(
       { place: 'shm', mailbox: options.text },
     );
   }
-  const fd = makeOwnFifo(folder, slot, edges);
+  const fd = makeOwnFifo(folder, slot, edges, options.gid);
   const waiter = waiterOn(fd, memory, slot, wait, edges);
   const identity = newHandleIdentity();
   const handle = Number(identity.slice(identity.indexOf('/') + 1));
@@ -154,6 +150,7 @@ function takeSlot(
   return {
     text: options.text,
     folder,
+    gid: options.gid,
     identity,
     isBackground: options.isBackground,
     object,
@@ -185,7 +182,7 @@ function absent(options: ShmOptions): NaruError {
       })
     : new NaruError(
         'NARU_NOT_FOUND',
-        `${options.text} does not exist in ${runtimeFolder()}, and create is "never"`,
+        `${options.text} does not exist in ${runtimeFolder(options.gid)}, and create is "never"`,
         { place: 'shm', mailbox: options.text },
       );
 }

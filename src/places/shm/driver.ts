@@ -18,6 +18,7 @@ import { headerWord } from '../../ring/memory.ts';
 import { countSeats, identityOf, listParticipants, participantAt } from '../../ring/participants.ts';
 import type { Recovered } from '../../ring/recovery.ts';
 import { decodeEnvelope, PREFIX_BYTES } from '../../wire/envelope.ts';
+import { addressOf } from './address.ts';
 import type { Attached } from './attach.ts';
 import type { Capabilities } from '../../mailbox/capabilities.ts';
 import { shm } from './capabilities.ts';
@@ -71,7 +72,7 @@ export class ShmDriver implements Driver {
       maxMessageBytes:
         geometry.slotBytes === 0 ? geometry.maxMessageBytes : geometry.slotBytes - PREFIX_BYTES,
       identity: part.identity,
-      address: `shm://${options.name}`,
+      address: addressOf(options.name, options.gid),
       deliver: geometry.deliver,
       created,
     };

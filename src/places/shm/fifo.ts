@@ -10,6 +10,7 @@ import { PARTICIPANT } from '../../ring/layout.ts';
 import type { Participant } from '../../ring/participants.ts';
 import type { ShmEdges } from './edges.ts';
 import { removeFile } from './folder.ts';
+import { fileMode, type Gid } from './access.ts';
 import { attempt, errnoOf } from './io-error.ts';
 
 const { O_NOFOLLOW, O_NONBLOCK, O_RDWR, O_WRONLY } = fs.constants;
@@ -21,11 +22,11 @@ export function fifoPath(folder: string, slot: number): string {
 }
 
 /** Makes and locks the FIFO of a free slot; under the mailbox's lock. @returns its descriptor */
-export function makeOwnFifo(folder: string, slot: number, edges: ShmEdges): number {
+export function makeOwnFifo(folder: string, slot: number, edges: ShmEdges, gid: Gid): number {
   const path = fifoPath(folder, slot);
   removeFile(path);
   edges.failpoint('seat:before-fifo');
-  attempt('making the FIFO', path, () => edges.native.makeFifo(path, 0o600));
+  attempt('making the FIFO', path, () => edges.native.makeFifo(path, fileMode(gid)));
   edges.failpoint('seat:fifo-made');
   const fd = attempt('opening', path, () => fs.openSync(path, O_RDWR | O_NONBLOCK | O_NOFOLLOW));
   for (let attempts = 0; attempts < LOCK_ATTEMPTS; attempts += 1) {
@@ -41,7 +42,8 @@ export function makeOwnFifo(folder: string, slot: number, edges: ShmEdges): numb
 
 /**
  * Whether a participant is dead. Only ever true on proof: nobody has its FIFO open, or its lock is free.
- * A missing FIFO proves nothing (somebody may have removed it by hand); then only the death of its process does.
+ * A missing FIFO proves nothing (somebody may have removed it by hand), nor does another file in its place; then only the
+ * death of its process does.
  */
 export function isDead(folder: string, participant: Participant, edges: ShmEdges): boolean {
   let fd: number;
@@ -50,9 +52,10 @@ export function isDead(folder: string, participant: Participant, edges: ShmEdges
   } catch (error) {
     const name = errnoOf(error);
     if (name === 'ENXIO') return true;
-    return name === 'ENOENT' && processStart(participant.pid) !== participant.start;
+    return name === 'ENOENT' && isGone(participant);
   }
   try {
+    if (!fs.fstatSync(fd).isFIFO()) return isGone(participant);
     // The lock goes with the descriptor, at once.
     return edges.native.tryLock(fd, 'shared');
   } finally {
@@ -60,9 +63,30 @@ export function isDead(folder: string, participant: Participant, edges: ShmEdges
   }
 }
 
+/** Whether no process is this participant's any more. */
+function isGone({ pid, start }: Participant): boolean {
+  const now = processStart(pid);
+  if (now !== undefined) return now !== start;
+  try {
+    process.kill(pid, 0);
+  } catch (error) {
+    // /proc may be mounted so that it hides the processes of other users (hidepid); they are there all the same.
+    return errnoOf(error) !== 'EPERM';
+  }
+  return true;
+}
+
 interface Peer {
   readonly generation: number;
   readonly fd: number;
+}
+
+/** The write end. Never of a file that somebody laid in its place: a bell writes into what it rings. */
+function openFifo(path: string): number {
+  const fd = fs.openSync(path, O_WRONLY | O_NONBLOCK | O_NOFOLLOW);
+  if (fs.fstatSync(fd).isFIFO()) return fd;
+  fs.closeSync(fd);
+  throw new Error(`${path} is no FIFO`);
 }
 
 /** Rings other participants; keeps the write ends of their FIFOs open. */
@@ -113,7 +137,7 @@ export class PeerBells implements Bells {
     if (known !== undefined && known.generation === generation) return known.fd;
     if (known !== undefined) this.#drop(slot);
     try {
-      const fd = fs.openSync(fifoPath(this.#folder, slot), O_WRONLY | O_NONBLOCK | O_NOFOLLOW);
+      const fd = openFifo(fifoPath(this.#folder, slot));
       this.#peers.set(slot, { generation, fd });
       return fd;
     } catch {

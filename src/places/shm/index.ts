@@ -1,17 +1,20 @@
-// shm://name: a mailbox in shared memory, for processes and threads of one user on one machine. Joins the parts of this folder.
+// shm://name: a mailbox in shared memory, for processes and threads of one user, or of a group of users, on one machine. Joins
+// the parts of this folder.
 
 import type { DriverHooks } from '../../mailbox/driver.ts';
 import type { WaitOptions } from '../../mailbox/options.ts';
 import type { Place } from '../../mailbox/place.ts';
 import { LANE_BYTES_DEFAULT, MESSAGE_SHARE } from '../../ring/layout.ts';
+import { findGroup, type Gid } from './access.ts';
+import { addressOf, GROUP_PARAMETER } from './address.ts';
 import { attach } from './attach.ts';
 import { shm } from './capabilities.ts';
 import { ShmDriver } from './driver.ts';
 import { defaultEdges, type ShmEdges } from './edges.ts';
-import { runtimeFolder } from './folder.ts';
 import { sweepSome } from './leftovers.ts';
 import { checkOptions, resolveOptions, type ShmOptions } from './options.ts';
 import { openReplies, type PortOpener } from './replies.ts';
+import { existingRuntimeFolder, runtimeFolder } from './runtime-folder.ts';
 
 export {
   cleanLeftovers,
@@ -20,14 +23,24 @@ export {
   listMailboxes,
   removeMailbox,
 } from './leftovers.ts';
-export { runtimeFolder } from './folder.ts';
+export { type GroupFolder, groupFolders, runtimeFolder } from './runtime-folder.ts';
 
 /** How many other mailboxes a creation looks at, for what the dead left. */
 const SWEEP_MAX = 8;
 
+/**
+ * The folder of the mailboxes of a group, for the functions above.
+ *
+ * @param accessGroup  as in a URL: a name from the group database, or a gid as digits
+ * @throws NARU_INVALID_ARGUMENT (no such group), NARU_DENIED (not in the group; somebody else's folder is in its place)
+ */
+export function groupFolder(accessGroup: string): string {
+  return existingRuntimeFolder(findGroup(accessGroup, `${GROUP_PARAMETER} "${accessGroup}"`));
+}
+
 export const place: Place = {
   modes: [shm],
-  parameters: [],
+  parameters: [GROUP_PARAMETER],
   check: checkOptions,
   open: (url, options, context) =>
     openShm(resolveOptions(url, options), options.wait, options.signal, context.hooks, defaultEdges()),
@@ -42,16 +55,20 @@ export async function openShm(
   edges: ShmEdges,
 ): Promise<ShmDriver> {
   const attached = await attach(options, wait, signal, edges);
-  if (attached.created) sweepSome(runtimeFolder(), options.name, SWEEP_MAX, edges);
+  const { gid } = options;
+  if (attached.created) sweepSome(runtimeFolder(gid), gid, options.name, SWEEP_MAX, edges);
   const openPort: PortOpener = (name, create, portHooks) =>
-    openShm(portOptions(name, create), wait, undefined, portHooks, edges);
-  return new ShmDriver(attached, options, hooks, (own, identity) => openReplies(openPort, own, identity));
+    openShm(portOptions(name, gid, create), wait, undefined, portHooks, edges);
+  return new ShmDriver(attached, options, hooks, (own, identity) =>
+    openReplies(openPort, own, identity, gid),
+  );
 }
 
-function portOptions(name: string, create: 'new' | 'never'): ShmOptions {
+function portOptions(name: string, gid: Gid, create: 'new' | 'never'): ShmOptions {
   return {
     name,
-    text: `shm://${name}`,
+    gid,
+    text: addressOf(name, gid),
     create,
     isOwned: true,
     isBackground: true,

@@ -15,11 +15,13 @@ import {
   seatMark,
 } from '../../ring/participants.ts';
 import { closeFor } from '../../ring/recovery.ts';
+import type { Gid } from './access.ts';
 import { defaultEdges, type ShmEdges } from './edges.ts';
 import { isDead, PeerBells } from './fifo.ts';
-import { lockFolder, removeFolder, runtimeFolder, tryLockFolder } from './folder.ts';
+import { type HeldLock, lockFolder, removeEmptyFolder, removeFolder, tryLockFolder } from './folder.ts';
 import { openObject, readTables, releaseObject, type RingObject } from './object.ts';
 import { ringAll } from './participation.ts';
+import { groupOfFolder, runtimeFolder } from './runtime-folder.ts';
 
 /** The lock is only ever held for a few system calls. */
 const LOCK_WAIT_MS = 5_000;
@@ -52,10 +54,11 @@ export interface ListedMailbox {
   readonly participants: readonly ListedParticipant[];
 }
 
-/** Every mailbox of this user, or of `folder`. Reads only. @throws NARU_NATIVE_MISSING, NARU_DENIED */
+/** Every mailbox of this user, or of `folder`: another, or a group's. Reads only. @throws NARU_NATIVE_MISSING, NARU_DENIED */
 export function listMailboxes(folder: string = runtimeFolder()): ListedMailbox[] {
   const edges = defaultEdges();
-  return mailboxNames(folder).map((name) => describe(name, join(folder, name), edges));
+  const gid = groupOfFolder(folder);
+  return mailboxNames(folder).map((name) => describe(name, join(folder, name), gid, edges));
 }
 
 /**
@@ -66,7 +69,8 @@ export function listMailboxes(folder: string = runtimeFolder()): ListedMailbox[]
  */
 export function cleanLeftovers(folder: string = runtimeFolder()): string[] {
   const edges = defaultEdges();
-  return mailboxNames(folder).filter((name) => removeIfDead(join(folder, name), edges));
+  const gid = groupOfFolder(folder);
+  return mailboxNames(folder).filter((name) => removeIfDead(join(folder, name), gid, edges));
 }
 
 /**
@@ -78,10 +82,11 @@ export function cleanLeftovers(folder: string = runtimeFolder()): string[] {
 export async function removeMailbox(name: string, folder: string = runtimeFolder()): Promise<boolean> {
   const edges = defaultEdges();
   const path = join(folder, checkName(name, `shm://${name}`));
-  const lock = await lockFolder(path, false, AbortSignal.timeout(LOCK_WAIT_MS), edges);
-  if (lock === 'absent') return removeEmpty(path);
+  const gid = groupOfFolder(folder);
+  const lock = await lockFolder(path, false, AbortSignal.timeout(LOCK_WAIT_MS), edges, gid);
+  if (lock === 'absent') return removeEmptyFolder(path);
   try {
-    tellClosed(path, edges);
+    tellClosed(path, gid, edges);
     removeFolder(path, edges.failpoint);
     return true;
   } finally {
@@ -89,10 +94,10 @@ export async function removeMailbox(name: string, folder: string = runtimeFolder
   }
 }
 
-function tellClosed(path: string, edges: ShmEdges): void {
+function tellClosed(path: string, gid: Gid, edges: ShmEdges): void {
   let object: ReturnType<typeof openObject>;
   try {
-    object = openObject(path, edges);
+    object = openObject(path, edges, gid);
   } catch {
     // Too damaged to be told through it: its users see that the file is gone.
     return;
@@ -106,13 +111,13 @@ function tellClosed(path: string, edges: ShmEdges): void {
 }
 
 /** The same for a few mailboxes, chosen by chance: what every creation does on its way. */
-export function sweepSome(folder: string, keep: string, most: number, edges: ShmEdges): void {
+export function sweepSome(folder: string, gid: Gid, keep: string, most: number, edges: ShmEdges): void {
   const names = mailboxNames(folder).filter((name) => name !== keep);
   const start = Math.floor(Math.random() * names.length);
   for (let i = 0; i < Math.min(most, names.length); i += 1) {
     const name = names[(start + i) % names.length] as string;
     try {
-      removeIfDead(join(folder, name), edges);
+      removeIfDead(join(folder, name), gid, edges);
     } catch {
       // Not ours to report: doctor lists it.
     }
@@ -130,12 +135,19 @@ function mailboxNames(folder: string): string[] {
   }
 }
 
-function removeIfDead(path: string, edges: ShmEdges): boolean {
-  const lock = tryLockFolder(path, false, edges);
-  if (lock === 'absent') return removeEmpty(path);
+function removeIfDead(path: string, gid: Gid, edges: ShmEdges): boolean {
+  let lock: HeldLock | 'busy' | 'absent';
+  try {
+    lock = tryLockFolder(path, false, edges, gid);
+  } catch (error) {
+    if (gid === undefined) throw error;
+    // Half-made by another member, or closed to us: one entry must not keep a group from clearing the others.
+    lock = 'absent';
+  }
+  if (lock === 'absent') return removeEmptyFolder(path);
   if (lock === 'busy') return false;
   try {
-    const tables = readTables(path);
+    const tables = readTables(path, gid);
     if (typeof tables === 'object' && !isDeadMailbox(path, tables, edges)) return false;
     removeFolder(path, edges.failpoint);
     return true;
@@ -144,16 +156,6 @@ function removeIfDead(path: string, edges: ShmEdges): boolean {
     return false;
   } finally {
     lock.release();
-  }
-}
-
-/** A creator that died before it made the lock file left an empty folder; one that lives makes it again. */
-function removeEmpty(path: string): boolean {
-  try {
-    fs.rmdirSync(path);
-    return true;
-  } catch {
-    return false;
   }
 }
 
@@ -167,7 +169,7 @@ function isDeadMailbox(path: string, memory: RingMemory, edges: ShmEdges): boole
   return !living.some((one) => seatMark(one.slot, one.generation) === creator);
 }
 
-function describe(name: string, path: string, edges: ShmEdges): ListedMailbox {
+function describe(name: string, path: string, gid: Gid, edges: ShmEdges): ListedMailbox {
   const nothing = {
     name,
     path,
@@ -183,7 +185,7 @@ function describe(name: string, path: string, edges: ShmEdges): ListedMailbox {
   };
   let object: RingObject | 'absent' | 'unfinished';
   try {
-    object = openObject(path, edges, true);
+    object = openObject(path, edges, gid, true);
   } catch (error) {
     return { ...nothing, state: 'damaged', problem: (error as Error).message };
   }

@@ -15,7 +15,8 @@ import {
   writeHeader,
 } from '../../ring/memory.ts';
 import type { ShmEdges } from './edges.ts';
-import { ownUid, RING_FILE } from './folder.ts';
+import { fileMode, fileObjection, type Gid } from './access.ts';
+import { RING_FILE } from './folder.ts';
 import { attempt, errnoOf, ioError } from './io-error.ts';
 
 const { O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR } = fs.constants;
@@ -30,7 +31,7 @@ export interface RingObject {
 }
 
 /** Makes the object, complete but for the ready mark; under the mailbox's lock. */
-export function createObject(folder: string, geometry: Geometry, edges: ShmEdges): RingObject {
+export function createObject(folder: string, geometry: Geometry, edges: ShmEdges, gid: Gid): RingObject {
   const path = join(folder, RING_FILE);
   if (geometry.fileBytes > FILE_BYTES_MAX) {
     throw new NaruError(
@@ -40,10 +41,11 @@ export function createObject(folder: string, geometry: Geometry, edges: ShmEdges
       { place: 'shm' },
     );
   }
-  const fd = attempt('making', path, () => fs.openSync(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600));
+  const mode = fileMode(gid);
+  const fd = attempt('making', path, () => fs.openSync(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, mode));
   try {
     edges.failpoint('create:empty');
-    fs.fchmodSync(fd, 0o600);
+    fs.fchmodSync(fd, mode);
     fs.ftruncateSync(fd, geometry.fileBytes);
     edges.failpoint('create:sized');
     edges.native.allocate(fd, 0, geometry.dataOffset);
@@ -72,17 +74,20 @@ export function markReady(memory: RingMemory): void {
 export function openObject(
   folder: string,
   edges: Pick<ShmEdges, 'native'>,
+  gid: Gid,
   readOnly = false,
 ): RingObject | 'absent' | 'unfinished' {
-  return withFile(folder, readOnly, (path, fd, geometry) => mapObject(path, fd, geometry, edges, readOnly));
+  return withFile(folder, gid, readOnly, (path, fd, geometry) =>
+    mapObject(path, fd, geometry, edges, readOnly),
+  );
 }
 
 /**
  * A copy of header and tables, without the lanes: enough to see who takes part, and much cheaper than a mapping.
  * @returns and throws as openObject()
  */
-export function readTables(folder: string): RingMemory | 'absent' | 'unfinished' {
-  return withFile(folder, true, (path, fd, geometry) => {
+export function readTables(folder: string, gid: Gid): RingMemory | 'absent' | 'unfinished' {
+  return withFile(folder, gid, true, (path, fd, geometry) => {
     const tables = new Uint8Array(geometry.dataOffset);
     attempt('reading', path, () => fs.readSync(fd, tables, 0, tables.length, 0));
     fs.closeSync(fd);
@@ -93,6 +98,7 @@ export function readTables(folder: string): RingMemory | 'absent' | 'unfinished'
 /** Opens the file and checks it; `use` has to close it, unless it throws. */
 function withFile<T>(
   folder: string,
+  gid: Gid,
   readOnly: boolean,
   use: (path: string, fd: number, geometry: Geometry) => T,
 ): T | 'absent' | 'unfinished' {
@@ -102,10 +108,11 @@ function withFile<T>(
     fd = fs.openSync(path, (readOnly ? O_RDONLY : O_RDWR) | O_NOFOLLOW | O_NONBLOCK);
   } catch (error) {
     if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENOTDIR') return 'absent';
+    if (errnoOf(error) === 'EACCES' && isGroupDraft(path, gid)) return 'unfinished';
     throw ioError(error, 'opening', path);
   }
   try {
-    const size = checkedSize(fd, path);
+    const size = checkedSize(fd, path, gid);
     const geometry = size === 0 ? undefined : readHeader(readFirstPage(fd, path), size, path);
     if (geometry !== undefined) return use(path, fd, geometry);
   } catch (error) {
@@ -116,17 +123,19 @@ function withFile<T>(
   return 'unfinished';
 }
 
-function checkedSize(fd: number, path: string): number {
+/** A group's object whose maker died before the other members could open it: it has its mode before it has its size. */
+function isGroupDraft(path: string, gid: Gid): boolean {
+  if (gid === undefined) return false;
+  const stat = fs.lstatSync(path, { throwIfNoEntry: false });
+  return stat !== undefined && stat.isFile() && stat.gid === gid && stat.size === 0;
+}
+
+function checkedSize(fd: number, path: string, gid: Gid): number {
   const stat = fs.fstatSync(fd);
-  const problem = !stat.isFile()
-    ? 'it is no regular file'
-    : stat.uid !== ownUid()
-      ? `it belongs to uid ${stat.uid}, not ${ownUid()}`
-      : stat.nlink > 1
-        ? `it has ${stat.nlink} names (hard links)`
-        : (stat.mode & 0o077) !== 0
-          ? `its mode is ${(stat.mode & 0o777).toString(8)}, it must be 600`
-          : undefined;
+  // The same of a maker of our own user, who can open it.
+  if (gid !== undefined && stat.isFile() && stat.gid === gid && stat.size === 0) return 0;
+  const problem =
+    fileObjection(stat, gid) ?? (stat.nlink > 1 ? `it has ${stat.nlink} names (hard links)` : undefined);
   if (problem !== undefined)
     throw new NaruError('NARU_DENIED', `${path} is not used: ${problem}`, { place: 'shm' });
   if (stat.size !== 0 && stat.size < PAGE_BYTES)
@@ -177,8 +186,13 @@ export function objectState(
   edges: Pick<ShmEdges, 'native'>,
 ): 'ok' | 'removed' | 'truncated' {
   if (!isWhole(object, edges)) return 'truncated';
-  const now = fs.statSync(object.path, { throwIfNoEntry: false });
-  return now?.ino === object.inode ? 'ok' : 'removed';
+  try {
+    const now = fs.statSync(object.path, { throwIfNoEntry: false });
+    return now?.ino === object.inode ? 'ok' : 'removed';
+  } catch {
+    // Not to be reached: in a group's folder another user may be making the mailbox anew, or have closed it to us.
+    return 'removed';
+  }
 }
 
 export function releaseObject(object: RingObject, edges: Pick<ShmEdges, 'native'>): void {

@@ -7,10 +7,14 @@ import type { PlaceOptions, PlaceUrl } from '../../mailbox/place.ts';
 import * as L from '../../ring/layout.ts';
 import type { Geometry, RingShape } from '../../ring/memory.ts';
 import { PREFIX_BYTES } from '../../wire/envelope.ts';
+import { findGroup, type Gid } from './access.ts';
+import { GROUP_PARAMETER } from './address.ts';
 
 /** Checked options of one open(). */
 export interface ShmOptions {
   readonly name: string;
+  /** The group whose members may use it; undefined: its user alone. */
+  readonly gid: Gid;
   /** The URL as it may be shown. */
   readonly text: string;
   readonly create: Create;
@@ -26,12 +30,12 @@ export interface ShmOptions {
   readonly stated: Partial<RingShape>;
 }
 
-/** @throws NARU_INVALID_ARGUMENT, NARU_UNSUPPORTED */
+/** @throws NARU_INVALID_ARGUMENT, NARU_UNSUPPORTED, NARU_DENIED */
 export function checkOptions(url: PlaceUrl, options: PlaceOptions): void {
   resolveOptions(url, options);
 }
 
-/** @throws NARU_INVALID_ARGUMENT, NARU_UNSUPPORTED */
+/** @throws NARU_INVALID_ARGUMENT, NARU_UNSUPPORTED, NARU_DENIED (a group that this process is not in) */
 export function resolveOptions(url: PlaceUrl, options: PlaceOptions): ShmOptions {
   const name = checkName(url.host, url.text);
   if (url.path !== '' || url.port !== undefined || url.username !== '')
@@ -52,6 +56,7 @@ export function resolveOptions(url: PlaceUrl, options: PlaceOptions): ShmOptions
   }
   return {
     name,
+    gid: groupOf(url),
     text: url.text,
     create: isOwned && options.create !== 'new' ? 'never' : (options.create ?? 'if-missing'),
     isOwned,
@@ -71,6 +76,18 @@ export function resolveOptions(url: PlaceUrl, options: PlaceOptions): ShmOptions
       maxMessageBytes: options.maxMessageBytes ?? options.slotBytes ?? longest,
     },
   };
+}
+
+/**
+ * The group that a URL's parameter names.
+ * @throws NARU_INVALID_ARGUMENT, NARU_DENIED
+ */
+export function groupOf(url: PlaceUrl): Gid {
+  const name = url.extra[GROUP_PARAMETER];
+  if (name === undefined) return undefined;
+  if (url.host.startsWith('~inbox.'))
+    throw invalid(url, `an inbox is its user's alone; leave ${GROUP_PARAMETER} out`);
+  return findGroup(name, url.text);
 }
 
 function refuseUnsupported(url: PlaceUrl, options: PlaceOptions): void {

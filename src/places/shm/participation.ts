@@ -14,6 +14,7 @@ import {
   type SeatMark,
   slotOf,
 } from '../../ring/participants.ts';
+import type { Gid } from './access.ts';
 import type { ShmEdges } from './edges.ts';
 import type { PeerBells } from './fifo.ts';
 import type { RingObject } from './object.ts';
@@ -24,6 +25,7 @@ export interface Participation {
   readonly text: string;
   /** The mailbox's folder. */
   readonly folder: string;
+  readonly gid: Gid;
   readonly identity: string;
   readonly isBackground: boolean;
   readonly object: RingObject;

@@ -4,6 +4,7 @@
 
 import { writeSync } from 'node:fs';
 import type { Delivery, Driver, DriverHooks, Outgoing } from '../../mailbox/driver.ts';
+import { addressOf } from './address.ts';
 import { defaultEdges } from './edges.ts';
 import { openShm } from './index.ts';
 import type { RingDeliver, RingRelation } from '../../ring/memory.ts';
@@ -37,13 +38,16 @@ export interface PeerOrders {
   readonly hold?: boolean;
   /** Writes no log. */
   readonly isQuiet?: boolean;
+  /** The group whose mailbox it is. */
+  readonly gid?: number;
 }
 
 export function shmOptions(orders: PeerOrders): ShmOptions {
   const laneBytes = orders.laneBytes ?? 65_536;
   return {
     name: orders.name,
-    text: `shm://${orders.name}`,
+    gid: orders.gid,
+    text: addressOf(orders.name, orders.gid),
     create: orders.create ?? 'if-missing',
     isOwned: false,
     isBackground: false,

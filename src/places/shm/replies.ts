@@ -12,8 +12,9 @@ import type {
   Sender,
 } from '../../mailbox/driver.ts';
 import { checkName } from '../../mailbox/parse-url.ts';
+import type { Gid } from './access.ts';
+import { nameIn } from './address.ts';
 
-const SCHEME = 'shm://';
 const PORT_PREFIX = '~port.';
 /** Ports of requesters that are kept open. */
 const TARGETS_MAX = 64;
@@ -33,11 +34,12 @@ export async function openReplies(
   open: PortOpener,
   hooks: DriverHooks,
   identity: string,
+  gid: Gid,
 ): Promise<ReplyPort> {
   const inbox = new PortInbox(hooks);
   const driver = await open(portName(identity), 'new', inbox);
   await inbox.start(driver);
-  return new ShmReplies(driver, open);
+  return new ShmReplies(driver, open, gid);
 }
 
 /** Hooks of the own port: every message that arrives is an answer. */
@@ -83,11 +85,13 @@ class ShmReplies implements ReplyPort {
   readonly address: string;
   readonly #driver: Driver;
   readonly #open: PortOpener;
+  readonly #gid: Gid;
   readonly #targets = new Map<string, Promise<Target>>();
 
-  constructor(driver: Driver, open: PortOpener) {
+  constructor(driver: Driver, open: PortOpener, gid: Gid) {
     this.#driver = driver;
     this.#open = open;
+    this.#gid = gid;
     this.address = driver.facts.address;
   }
 
@@ -137,8 +141,8 @@ class ShmReplies implements ReplyPort {
   }
 
   async #connect(replyTo: string): Promise<Target> {
-    const name = replyTo.startsWith(SCHEME) ? replyTo.slice(SCHEME.length) : '';
-    // A request must not be able to send its answer into just any mailbox.
+    const name = nameIn(replyTo, this.#gid) ?? '';
+    // A request must not be able to send its answer into just any mailbox, nor out of the group that sees the requests.
     if (!name.startsWith(PORT_PREFIX)) {
       throw new NaruError(
         'NARU_INVALID_ARGUMENT',

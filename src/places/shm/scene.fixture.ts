@@ -3,6 +3,7 @@
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Delivery, Driver, DriverHooks, Receiver, Sender } from '../../mailbox/driver.ts';
 import { defaultEdges, type ShmEdges } from './edges.ts';
@@ -43,9 +44,12 @@ export class Scene {
   }
 
   start(orders: PeerOrders): PeerProcess {
-    const child = spawn(process.execPath, Scene.peerArguments(orders), {
-      stdio: ['ignore', 'pipe', 'inherit'],
-    });
+    return this.run([process.execPath, ...Scene.peerArguments(orders)]);
+  }
+
+  /** Starts any program in this scene. */
+  run([program = '', ...args]: readonly string[]): PeerProcess {
+    const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] });
     this.#children.add(child);
     const lines: string[] = [];
     let rest = '';
@@ -75,7 +79,10 @@ export class Scene {
     for (const peer of this.#peers) await peer.driver.close();
     if (this.#before === undefined) delete process.env['NARU_RUNTIME_DIR'];
     else process.env['NARU_RUNTIME_DIR'] = this.#before;
-    rmSync(this.folder, { recursive: true, force: true });
+    for (const name of readdirSync(dirname(this.folder)).filter((one) =>
+      one.startsWith(basename(this.folder)),
+    ))
+      rmSync(join(dirname(this.folder), name), { recursive: true, force: true });
   }
 }
 

@@ -25,7 +25,7 @@ import {
 } from '../../ring/recovery.ts';
 import { recoveryEdges } from './attach.ts';
 import { isDead } from './fifo.ts';
-import { lockFolder, removeFolder, tryLockFolder } from './folder.ts';
+import { type HeldLock, lockFolder, removeFolder, tryLockFolder } from './folder.ts';
 import { allocateLane, objectState } from './object.ts';
 import { closedError, ownMark, type Participation, ringAll } from './participation.ts';
 import type { TakenSeat } from './receiver.ts';
@@ -104,7 +104,7 @@ export async function recoverAll(part: Participation): Promise<readonly Recovere
 export async function leave(part: Participation): Promise<number> {
   if (part.health.error !== undefined) return 0;
   try {
-    const lock = await lockFolder(part.folder, false, AbortSignal.timeout(LOCK_WAIT_MS), part.edges);
+    const lock = await lockSeats(part);
     if (lock === 'absent') return 0;
     try {
       return leaveLocked(part);
@@ -120,18 +120,22 @@ export async function leave(part: Participation): Promise<number> {
 /** The same at the end of the process, where nothing can wait. */
 export function leaveNow(part: Participation): void {
   if (part.health.error !== undefined) return;
-  const lock = tryLockFolder(part.folder, false, part.edges);
-  if (typeof lock === 'string') return;
   try {
-    leaveLocked(part);
-  } finally {
-    lock.release();
+    const lock = tryLockFolder(part.folder, false, part.edges, part.gid);
+    if (typeof lock === 'string') return;
+    try {
+      leaveLocked(part);
+    } finally {
+      lock.release();
+    }
+  } catch {
+    // The folder is closed to us, and nobody listens to errors any more: others see a dead participant.
   }
 }
 
 /** Removes the mailbox for everybody. */
 export async function destroy(part: Participation): Promise<void> {
-  const lock = await lockFolder(part.folder, false, AbortSignal.timeout(LOCK_WAIT_MS), part.edges);
+  const lock = await lockSeats(part);
   if (lock === 'absent') return;
   try {
     if (objectState(part.object, part.edges) !== 'ok') return;
@@ -170,8 +174,12 @@ function announce(part: Participation): void {
   ringAll(part, part.slot);
 }
 
+function lockSeats({ folder, gid, edges }: Participation): Promise<HeldLock | 'absent'> {
+  return lockFolder(folder, false, AbortSignal.timeout(LOCK_WAIT_MS), edges, gid);
+}
+
 async function underLock<T>(part: Participation, action: () => T): Promise<T> {
-  const lock = await lockFolder(part.folder, false, AbortSignal.timeout(LOCK_WAIT_MS), part.edges);
+  const lock = await lockSeats(part);
   if (lock === 'absent') throw closedError(part.memory, part.text) ?? removed(part);
   try {
     if (part.health.error !== undefined) throw part.health.error;

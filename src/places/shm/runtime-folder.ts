@@ -1,0 +1,146 @@
+// The runtime folder: where the mailboxes of this user are, or those of a group. Finding it, making it, and checking that it
+// is nobody else's. What lies in it is folder.ts's business.
+
+import * as fs from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { NaruError } from '../../errors/index.ts';
+import { folderMode, folderObjection, type Gid, mayUse, ownUid } from './access.ts';
+import { attempt, errnoOf, ioError } from './io-error.ts';
+
+const { O_DIRECTORY, O_NOFOLLOW, O_RDONLY } = fs.constants;
+
+/**
+ * Where this user's mailboxes are: `$NARU_RUNTIME_DIR` or `/dev/shm/naru-<uid>`. Those of a group: `$NARU_RUNTIME_DIR-g<gid>`
+ * or `/dev/shm/naru-g<gid>`.
+ */
+export function runtimeFolder(gid?: number): string {
+  const chosen = process.env['NARU_RUNTIME_DIR'];
+  const base = chosen !== undefined && chosen !== '' ? resolve(chosen) : undefined;
+  if (gid !== undefined) return `${base ?? '/dev/shm/naru'}-g${gid}`;
+  return base ?? `/dev/shm/naru-${ownUid()}`;
+}
+
+/**
+ * Makes the runtime folder, or checks the one that is there.
+ * @throws NARU_DENIED  it is a link, somebody else's, or open to others
+ */
+export function ensureRuntimeFolder(gid?: number): string {
+  const folder = runtimeFolder(gid);
+  if (gid === undefined) makeFolder(folder, 'making the runtime folder');
+  else if (fs.lstatSync(folder, { throwIfNoEntry: false }) === undefined) makeGroupFolder(folder, gid);
+  return checkedFolder(folder, gid);
+}
+
+/** The runtime folder, if it is there; a group's is checked, so that nobody else's takes its place. @throws NARU_DENIED */
+export function existingRuntimeFolder(gid: Gid): string {
+  const folder = runtimeFolder(gid);
+  return gid === undefined ? folder : checkedFolder(folder, gid);
+}
+
+/** A group's folder that lies beside the user's own. */
+export interface GroupFolder {
+  readonly path: string;
+  readonly gid: number;
+  /** Why it cannot be used; undefined when it can. */
+  readonly problem: string | undefined;
+}
+
+/** Folders of the groups that this process is in; somebody else's in the place of one is among them. */
+export function groupFolders(): GroupFolder[] {
+  const start = runtimeFolder(0).slice(0, -1);
+  const parent = dirname(start);
+  let names: string[];
+  try {
+    names = fs.readdirSync(parent);
+  } catch {
+    return [];
+  }
+  return names.flatMap((name) => {
+    const path = join(parent, name);
+    const gid = gidInName(path);
+    if (gid === undefined || path !== `${start}${gid}` || !mayUse(gid)) return [];
+    const stat = fs.lstatSync(path, { throwIfNoEntry: false });
+    return stat === undefined ? [] : [{ path, gid, problem: folderObjection(stat, gid) }];
+  });
+}
+
+/** The group that a folder is for: its name says so, and it looks like it. */
+export function groupOfFolder(folder: string): Gid {
+  const gid = gidInName(folder);
+  const stat = gid === undefined ? undefined : fs.lstatSync(folder, { throwIfNoEntry: false });
+  return stat !== undefined && folderObjection(stat, gid) === undefined ? gid : undefined;
+}
+
+function gidInName(folder: string): Gid {
+  const digits = /-g(\d{1,10})$/.exec(folder)?.[1];
+  return digits === undefined ? undefined : Number(digits);
+}
+
+export function makeFolder(path: string, what: string): void {
+  try {
+    fs.mkdirSync(path, { mode: 0o700 });
+  } catch (error) {
+    if (errnoOf(error) !== 'EEXIST') throw ioError(error, what, path);
+  }
+}
+
+/**
+ * A folder gets its group and its mode before it gets its name: its maker may die at any step, and nobody else could then
+ * repair or remove it in /dev/shm. The draft of a dead process is finished by the next one of the same user.
+ */
+function makeGroupFolder(folder: string, gid: number): void {
+  const draft = `${folder}.${ownUid()}`;
+  makeFolder(draft, 'making the runtime folder');
+  try {
+    giveToGroup(draft, gid);
+    fs.renameSync(draft, folder);
+  } catch (error) {
+    if (fs.lstatSync(folder, { throwIfNoEntry: false }) === undefined)
+      throw ioError(error, 'making the runtime folder', folder);
+    // Somebody else was faster.
+    removeIfEmpty(draft);
+  }
+}
+
+/** @returns whether there was an empty folder */
+export function removeIfEmpty(path: string): boolean {
+  try {
+    fs.rmdirSync(path);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Sets group and mode of a folder of our own, whatever the umask was when it was made. */
+export function giveToGroup(path: string, gid: number): void {
+  const fd = fs.openSync(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+  try {
+    const stat = fs.fstatSync(fd);
+    if (stat.uid !== ownUid()) throw denied(path, `it belongs to uid ${stat.uid}, not ${ownUid()}`);
+    if (stat.gid !== gid) fs.fchownSync(fd, -1, gid);
+    fs.fchmodSync(fd, folderMode(gid));
+  } finally {
+    fs.closeSync(fd);
+  }
+}
+
+/** Nothing to object to in a folder that is not there (any more). */
+export function checkedFolder(folder: string, gid: Gid): string {
+  const stat = attempt('reading', folder, () => fs.lstatSync(folder, { throwIfNoEntry: false }));
+  const problem = stat === undefined ? undefined : folderObjection(stat, gid);
+  if (problem !== undefined) throw denied(folder, problem);
+  if (gid !== undefined && stat !== undefined && inheritsFrom(dirname(folder), gid))
+    throw denied(folder, `anybody can make folders of group ${gid} in ${dirname(folder)}`);
+  return folder;
+}
+
+/** Whether a folder made in this one belongs to the group whoever makes it. */
+function inheritsFrom(parent: string, gid: number): boolean {
+  const stat = fs.statSync(parent, { throwIfNoEntry: false });
+  return stat !== undefined && stat.gid === gid && (stat.mode & 0o2002) === 0o2002;
+}
+
+function denied(folder: string, problem: string): NaruError {
+  return new NaruError('NARU_DENIED', `${folder} cannot hold shm mailboxes: ${problem}`, { place: 'shm' });
+}
