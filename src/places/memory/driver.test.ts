@@ -309,11 +309,11 @@ describe('creation', () => {
   test("as another place it has that place's features and limits", async () => {
     const { driver } = await openDriver('memory://twin?as=shm');
     const { features, limits } = driver.facts.capabilities;
-    expect(features).toMatchObject({ priority: 'none', delay: 'none', ack: 'native', durable: 'none' });
-    expect(limits).toMatchObject({ priorityMax: 0, maxConsumers: 1 });
+    expect(features).toMatchObject({ lease: 'none', delay: 'none', ack: 'native', durable: 'none' });
+    expect(limits).toMatchObject({ priorityMax: 9, maxProducers: 16, maxConsumers: 32 });
     expect(driver.facts.maxMessageBytes).toBe(limits.maxMessageBytes);
-    await driver.attachReceiver();
-    await expect(driver.attachReceiver()).rejects.toThrow(/as=shm allows 1 consumer/);
+    for (let count = 0; count < limits.maxConsumers; count += 1) await driver.attachReceiver();
+    await expect(driver.attachReceiver()).rejects.toThrow(/as=shm allows 32 consumer/);
     await expect(openDriver('memory://twin?as=tcp')).rejects.toThrow(/as asked tcp, is shm/);
   });
 });
