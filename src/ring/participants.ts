@@ -187,11 +187,6 @@ export function bitsOf(mask: number): number[] {
   return bits;
 }
 
-/** How many comings and goings there have been. */
-export function membershipOf(memory: RingMemory): number {
-  return Atomics.load(memory.words, headerWord(L.HEADER.membership));
-}
-
 /** Counts every coming and going, so that whoever is rung can tell whether that was it. */
 export function noteMembership(memory: RingMemory): void {
   Atomics.add(memory.words, headerWord(L.HEADER.membership), 1);

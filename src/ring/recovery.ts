@@ -30,6 +30,8 @@ export interface RecoveryEdges {
   isDead(participant: Participant): boolean;
   /** Removes the participant's FIFO. */
   removeBell(slot: number): void;
+  /** Rings everybody: messages came back, seats came free. */
+  ringAll(): void;
   /** Lets others run, between two attempts. */
   yieldThread(): void;
   readonly failpoint: (name: string) => void;
@@ -93,9 +95,14 @@ export function vacate(
   edges.failpoint('recover:consumer-freed');
   edges.removeBell(participant.slot);
   edges.failpoint('recover:bell-removed');
-  if (isWhole) freeSlot(memory, participant.slot);
   // What came back is news for others even when not all of it did; trying in vain once more is none.
-  if (isWhole || count + seats.length > 0) noteMembership(memory);
+  if (isWhole || count + seats.length > 0) {
+    noteMembership(memory);
+    // Before the slot is free: who dies in between leaves it to the next, who rings again.
+    edges.ringAll();
+    edges.failpoint('recover:rung');
+  }
+  if (isWhole) freeSlot(memory, participant.slot);
   return isWhole;
 }
 

@@ -78,6 +78,7 @@ export function recoverIn(
   return recoverDead(memory, -1, {
     isDead: ({ slot }) => slots.has(slot),
     removeBell: () => undefined,
+    ringAll: () => undefined,
     yieldThread: () => undefined,
     failpoint,
   });

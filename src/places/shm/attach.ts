@@ -8,7 +8,7 @@ import type { WaitOptions } from '../../mailbox/options.ts';
 import { newHandleIdentity, ownIdentity } from '../../native/identity.ts';
 import { CLOSED, HEADER } from '../../ring/layout.ts';
 import { geometryOf, headerWord, type RingMemory } from '../../ring/memory.ts';
-import { fillSlot, findFreeSlot, membershipOf, seatMark } from '../../ring/participants.ts';
+import { fillSlot, findFreeSlot, seatMark } from '../../ring/participants.ts';
 import { isAbandoned, recoverDead, type Recovered } from '../../ring/recovery.ts';
 import type { ShmEdges } from './edges.ts';
 import { fifoPath, isDead, makeOwnFifo, PeerBells } from './fifo.ts';
@@ -99,10 +99,8 @@ function findLiving(
     return undefined;
   }
   const { memory } = object;
-  const membership = membershipOf(memory);
-  const recovered = recoverDead(memory, -1, recoveryEdges(folder, edges));
+  const recovered = recoverDead(memory, -1, recoveryEdges(folder, memory, edges));
   const isClosed = Atomics.load(memory.words, headerWord(HEADER.closed)) !== CLOSED.open;
-  if (membershipOf(memory) !== membership) ringOthers(folder, memory, edges);
   if (!isClosed && !isAbandoned(memory)) return { object, recovered };
   releaseObject(object, edges);
   removeFile(join(folder, RING_FILE));
@@ -111,10 +109,15 @@ function findLiving(
 }
 
 /** What recovery needs to know and to do in a mailbox's folder. */
-export function recoveryEdges(folder: string, edges: ShmEdges): Parameters<typeof recoverDead>[2] {
+export function recoveryEdges(
+  folder: string,
+  memory: RingMemory,
+  edges: ShmEdges,
+): Parameters<typeof recoverDead>[2] {
   return {
     isDead: (participant) => isDead(folder, participant, edges),
     removeBell: (slot) => removeFile(fifoPath(folder, slot)),
+    ringAll: () => ringOthers(folder, memory, edges),
     yieldThread: () => edges.native.yieldThread(),
     failpoint: edges.failpoint,
   };

@@ -155,6 +155,8 @@ async function produce(driver: Driver, hooks: PeerHooks, orders: PeerOrders): Pr
 
 async function consume(driver: Driver, hooks: PeerHooks, orders: PeerOrders): Promise<void> {
   const receiver = await driver.attachReceiver();
+  // Only now is the mailbox's lock free again: who is to be stopped must not have it.
+  log('seated');
   hooks.onReadable = (): void => {
     const out: Delivery[] = [];
     receiver.take(16, out);

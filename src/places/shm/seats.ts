@@ -9,7 +9,6 @@ import {
   findConsumerSeat,
   laneOf,
   markLaneUsed,
-  membershipOf,
   noteMembership,
   participantAt,
   setProducerSeat,
@@ -150,7 +149,7 @@ function leaveLocked(part: Participation): number {
   const { memory, slot, edges } = part;
   const self = participantAt(memory, slot);
   if (isCreator(memory, self)) closeFor(memory, CLOSED.closed);
-  vacate(memory, self, new Set([ownMark(part)]), recoveryEdges(part.folder, edges));
+  vacate(memory, self, new Set([ownMark(part)]), recoveryEdges(part.folder, memory, edges));
   recover(part);
   const isOver = closedError(memory, '') !== undefined || isAbandoned(memory);
   const undelivered = isOver ? (takeCensus(memory).bySender.get(part.identity) ?? 0) : 0;
@@ -163,10 +162,7 @@ function leaveLocked(part: Participation): number {
 }
 
 function recover(part: Participation): readonly Recovered[] {
-  const membership = membershipOf(part.memory);
-  const recovered = recoverDead(part.memory, part.slot, recoveryEdges(part.folder, part.edges));
-  if (membershipOf(part.memory) !== membership) ringAll(part, part.slot);
-  return recovered;
+  return recoverDead(part.memory, part.slot, recoveryEdges(part.folder, part.memory, part.edges));
 }
 
 function announce(part: Participation): void {

@@ -56,7 +56,7 @@ describe('a competing consumer that is stopped', () => {
       const stopped = scene.start({ ...competing, role: 'consumer', hold: true });
       await until(() => other.driver.peers.consumers === 1, 'it is seated');
       await other.send(1, 0, 20);
-      await until(() => stopped.lines.length >= 1 + 20, 'it has them all');
+      await until(() => stopped.lines.length >= 2 + 20, 'it has them all');
       stopped.child.kill('SIGSTOP');
       await isStopped(stopped);
       await other.consume();
@@ -121,7 +121,7 @@ describe('a competing consumer that is stopped', () => {
       await until(() => one.driver.peers.consumers === 1, 'it is seated');
       await one.send(1, 0, 10);
       await two.send(2, 0, 10);
-      await until(() => dying.lines.length >= 21, 'it has messages of both lanes');
+      await until(() => dying.lines.length >= 2 + 20, 'it has messages of both lanes');
       const stopped = scene.start({
         ...wide,
         role: 'consumer',
@@ -148,7 +148,8 @@ describe('a competing consumer that is stopped', () => {
       );
       // Whoever of the three proved it told the others, though it could not finish.
       const first = survivor.got.find(({ id }) => id === 2)?.at ?? Number.POSITIVE_INFINITY;
-      expect(first - watch.provedAt).toBeLessThan(100);
+      // On a machine of one's own it is a millisecond; without being told it would be the timer's half a second.
+      expect(first - watch.provedAt).toBeLessThan(250);
       // The slot of the dead stays taken until the other lane is free.
       expect(survivor.sequences(1)).toEqual([]);
       stopped.child.kill('SIGCONT');
@@ -163,7 +164,7 @@ describe('a topic’s consumer that is stopped', () => {
     const other = await scene.peer(topic);
     await other.consume();
     const stopped = scene.start({ ...topic, role: 'consumer' });
-    await until(() => other.driver.peers.consumers === 2, 'it is seated');
+    await until(() => stopped.lines.includes('seated'), 'it is seated');
     stopped.child.kill('SIGSTOP');
     await isStopped(stopped);
     let isDone = false;
