@@ -1,8 +1,9 @@
 // Where the system ends: a full file system, no descriptors left, a truncated object. Each is a clear error, none a dead process.
 
 import { spawn, spawnSync } from 'node:child_process';
-import { truncateSync } from 'node:fs';
+import { truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setImmediate as turn } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { Scene, until } from './scene.fixture.ts';
 
@@ -95,4 +96,25 @@ test('an object that somebody truncated is noticed before it is touched, and ref
   await until(() => peer.failure !== undefined, 'the handle hears of it', 2_000);
   expect(peer.failure).toMatchObject({ code: 'NARU_CORRUPT' });
   await expect(scene.peer({ name: 'm' })).rejects.toMatchObject({ code: 'NARU_CORRUPT' });
+});
+
+test('a truncated object is noticed at each wake-up, before anything of it is read', async () => {
+  const delays: number[] = [];
+  for (const name of ['a', 'b', 'c', 'd', 'e']) {
+    const peer = await scene.peer({ name, relation: 'N:N' });
+    await peer.consume();
+    await peer.send(1, 0, 3);
+    await until(() => peer.got.length === 3, 'it works');
+    const parks = async (): Promise<number> => (await peer.driver.stats()).extra['parks'] ?? 0;
+    while ((await parks()) === 0) await turn();
+    truncateSync(join(scene.folder, name, 'ring'), 40_960);
+    const since = performance.now();
+    // A ring, as from a peer: its timer would find out too, but only half a second later.
+    writeFileSync(join(scene.folder, name, 'p0'), 'x');
+    await until(() => peer.failure !== undefined, 'the handle hears of it', 2_000);
+    delays.push(performance.now() - since);
+    expect(peer.failure).toMatchObject({ code: 'NARU_CORRUPT' });
+    await expect(scene.peer({ name })).rejects.toMatchObject({ code: 'NARU_CORRUPT' });
+  }
+  expect(delays.toSorted((a, b) => a - b)[2]).toBeLessThan(100);
 });

@@ -3,7 +3,7 @@
 // is chosen by the seed; when it happens the machine decides, so a seed finds a fault again often, not always.
 
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -72,6 +72,8 @@ const FATAL: Record<'producer' | 'consumer', readonly [string, number][]> = {
 
 /** Most time between two blows: long enough that most of the newcomers get to work first. */
 const HURT_MS = 150;
+/** So long a machine may take to start a process and let it work. */
+const START_MS = 20_000;
 
 export interface TortureOptions {
   readonly mode: TortureMode;
@@ -103,6 +105,11 @@ interface Actor {
   readonly gone: Promise<void>;
   isGone: boolean;
   isStopped: boolean;
+}
+
+/** It has something in its history. */
+function isAtWork(path: string): boolean {
+  return (statSync(path, { throwIfNoEntry: false })?.size ?? 0) > 0;
 }
 
 /** @throws never: what goes wrong is in the report */
@@ -145,9 +152,16 @@ class TortureRun {
     const { mode, seed, seconds, deaths, progress } = this.#options;
     const isTopic = mode === 'topic' || mode === 'lossy';
     const keeper = await this.#keeper(isTopic);
-    const end = performance.now() + seconds * 1000;
+    let end = performance.now() + seconds * 1000;
+    const lastStart = performance.now() + START_MS;
     let said = 0;
     while (performance.now() < end && this.#count < deaths) {
+      // The time counts from when somebody is at work, however busy the machine is.
+      if (
+        performance.now() < lastStart &&
+        !this.#actors.some(({ role, path }) => role === 'consumer' && isAtWork(path))
+      )
+        end = performance.now() + seconds * 1000;
       this.#refill();
       await pause(this.#random(HURT_MS));
       await this.#hurt();
@@ -277,7 +291,10 @@ class TortureRun {
   }
 
   async #hurt(): Promise<void> {
-    const living = this.#actors.filter(({ isGone }) => !isGone);
+    // Mostly those who have begun: on a busy machine nobody would ever get to work.
+    const living = this.#actors.filter(
+      ({ isGone, path }) => !isGone && (isAtWork(path) || this.#random(8) === 0),
+    );
     const victim = living[this.#random(living.length)];
     const choice = this.#random(10);
     if (victim === undefined || choice < 3) return;
