@@ -371,6 +371,7 @@ class LinkReceiver implements Receiver {
   #seat: ConsumerSeat | undefined;
   #wanted = 0;
   #closed = false;
+  #hasEnded = false;
 
   constructor(seat: ConsumerSeat, alive: KeepAlive, at: LinkInit, onClose: () => void) {
     this.#seat = seat;
@@ -379,8 +380,9 @@ class LinkReceiver implements Receiver {
     this.#onClose = onClose;
   }
 
+  /** What has ended stays so, also when its host is gone. */
   get ended(): boolean {
-    return this.#seat?.ended ?? false;
+    return this.#seat?.ended ?? this.#hasEnded;
   }
 
   take(max: number, out: Delivery[]): number {
@@ -424,6 +426,7 @@ class LinkReceiver implements Receiver {
   }
 
   lose(): void {
+    this.#hasEnded = this.ended;
     this.#seat = undefined;
   }
 

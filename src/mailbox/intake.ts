@@ -62,7 +62,11 @@ export class Intake {
 
   /** Takes the consumer's seat. Idempotent. */
   attach(limits: WaitLimits = {}): Promise<Receiver> {
-    if (this.#failed !== undefined) return Promise.reject(this.#failed);
+    if (this.#failed !== undefined) {
+      // To a loop that was busy just then, an end is an end, whatever came after it.
+      const receiver = this.#seat.end;
+      return receiver?.ended === true ? Promise.resolve(receiver) : Promise.reject(this.#failed);
+    }
     return this.#seat.take(limits);
   }
 
@@ -109,8 +113,11 @@ export class Intake {
     limits: WaitLimits,
     take: Take = takeBodies,
   ): Promise<Delivery[]> {
-    if (this.#failed !== undefined) throw this.#failed;
     const out: Delivery[] = [];
+    if (this.#failed !== undefined) {
+      if (receiver.ended) return out;
+      throw this.#failed;
+    }
     if (this.#finished) return out;
     if (this.takeMany(receiver, max, out, take) > 0) return out;
     if (receiver.ended) return out;
@@ -154,6 +161,10 @@ export class Intake {
   /** This handle closes: every waiting receive and every later one gets nothing, as at the end of the mailbox. */
   finish(): void {
     this.#finished = true;
+    this.#giveNothing();
+  }
+
+  #giveNothing(): void {
     for (const entry of this.#waiting.slice()) {
       this.#remove(entry);
       entry.give([]);
@@ -163,7 +174,9 @@ export class Intake {
   /** The place is gone: every waiting receive and every later one rejects. */
   fail(error: Error): void {
     this.#failed = error;
-    this.#rejectAll(error);
+    // The end had come before, and only the news of it had not.
+    if (this.#seat.end?.ended === true) this.#giveNothing();
+    else this.#rejectAll(error);
   }
 
   /** A loop got messages (count > 0) or is done with them (count < 0). */
