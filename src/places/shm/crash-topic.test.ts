@@ -135,7 +135,8 @@ describe.each([
           ...orders,
           role: 'producer',
           id,
-          count: 400,
+          // Enough laps for the floor to move as often as there are rounds, however far it goes at once.
+          count: 2_000,
           batch: lossy ? 1 : 5,
           failpoint,
           nth: many ? 1 + id : 1,
