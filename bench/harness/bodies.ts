@@ -14,12 +14,18 @@ const POOL_MIN = 2;
 export class Bodies<B extends Uint8Array = Uint8Array> {
   readonly #pool: readonly B[];
 
-  /** @param allocate  for contestants whose interface wants bytes of a special class */
+  /**
+   * @param allocate  for contestants whose interface wants bytes of a special class
+   * @param isCopiedAtOnce  the contestant copies each body before it asks for the next: one is enough, as for the rivals in C
+   */
   constructor(
     allocate: (sizeBytes: number) => B = (sizeBytes) => new Uint8Array(sizeBytes) as B,
     sizeBytes = BODY_BYTES,
+    isCopiedAtOnce = false,
   ) {
-    const length = Math.min(POOL, Math.max(POOL_MIN, Math.floor(POOL_BYTES_MAX / sizeBytes)));
+    const length = isCopiedAtOnce
+      ? 1
+      : Math.min(POOL, Math.max(POOL_MIN, Math.floor(POOL_BYTES_MAX / sizeBytes)));
     this.#pool = Array.from({ length }, () => allocate(sizeBytes).fill(1));
   }
 

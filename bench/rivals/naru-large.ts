@@ -48,7 +48,7 @@ async function openConsumer(url: string, mode: 'copy' | 'view', reading: Reading
 
 async function openProducer(url: string, mode: 'copy' | 'view', bodyBytes: number): Promise<FarEnd> {
   const mailbox = await open(url, { codec: 'bytes', role: 'producer', needs: ['claim'] });
-  const bodies = new Bodies((size) => new Uint8Array(size), bodyBytes);
+  const bodies = new Bodies((size) => new Uint8Array(size), bodyBytes, mode === 'view');
   const one = async (sequence: number): Promise<void> => {
     const body = bodies.make(sequence);
     if (mode === 'copy') {
