@@ -3,7 +3,7 @@
 
 import { expect } from 'vitest';
 import { defaultEdges, type ShmEdges } from './edges.ts';
-import type { LocalPeer, PeerProcess } from './scene.fixture.ts';
+import { type LocalPeer, type PeerProcess, until } from './scene.fixture.ts';
 
 /** How often each case is repeated. */
 export const ROUNDS: number = Number(process.env['NARU_CRASH_ROUNDS'] ?? 10);
@@ -31,6 +31,24 @@ export class DeathWatch {
       },
     };
   }
+}
+
+/**
+ * Sends message after message of producer 7 until `peer` has got one after the death was proved: in every round something is still to
+ * come then, and tells when the others went on.
+ *
+ * @param from  the first sequence  @returns the sequence after the last
+ */
+export async function trickle(peer: LocalPeer, from: number, watch: DeathWatch): Promise<number> {
+  let next = from;
+  let sending = Promise.resolve();
+  await until(() => {
+    sending = sending.then(() => peer.send(7, next, next + 1)).then(() => void (next += 1));
+    return (peer.got.at(-1)?.at ?? 0) > watch.provedAt;
+  }, 'the others go on after the proof');
+  await sending;
+  await until(() => peer.got.some(({ sequence }) => sequence === next - 1), 'the last of them comes');
+  return next;
 }
 
 /** Times of all rounds of one case. */
