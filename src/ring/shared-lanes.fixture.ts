@@ -80,6 +80,7 @@ export function recoverIn(
     removeBell: () => undefined,
     ringAll: () => undefined,
     yieldThread: () => undefined,
+    now: () => 0,
     failpoint,
   });
 }
