@@ -121,7 +121,6 @@ export class LaneState {
     return count;
   }
 
-  /** Right after letting go. Where another holder has moved on meanwhile, what is seen here is that one's to look after. */
   /**
    * Gives back all that a living participant has, by itself and without holding the lane, which a stopped one may do for long:
    * nobody else writes the flags of its messages, and the head passes none of them. What lies before the first of them may be
@@ -150,6 +149,7 @@ export class LaneState {
     Atomics.store(this.#words, this.#returnedWord, 1);
   }
 
+  /** Right after letting go. Where another holder has moved on meanwhile, what is seen here is that one's to look after. */
   #isHeadSettled(): boolean {
     const head = this.#words[this.#headWord] as number;
     if (head === this.#words[this.#takenWord]) return false;
