@@ -8,6 +8,7 @@ import * as L from './layout.ts';
 import { cursorWord, laneWord, type RingMemory } from './memory.ts';
 import { bitsOf, consumerMask, consumerSeat, laneOwner, listLanes, slotOf } from './participants.ts';
 import { distance, identityAt, identityText, LaneRecords } from './record.ts';
+import { slowestCursor } from './topic-floor.ts';
 
 export interface Census {
   /** Messages that nobody has taken, or that went back. Of a topic: those the slowest consumer has not settled. */
@@ -110,13 +111,9 @@ function eachMessage(memory: RingMemory, lane: number, visit: (message: SeenMess
 
 /** Position before which nothing is to be delivered any more. */
 function deliverFrom(memory: RingMemory, lane: number, tail: number): number {
-  if (memory.geometry.mode !== 'topic') return Atomics.load(memory.words, laneWord(lane, L.LANE.head));
-  let from = tail;
-  for (const seat of bitsOf(consumerMask(memory))) {
-    const cursor = Atomics.load(memory.words, cursorWord(memory.geometry, seat, lane));
-    if (distance(from, cursor) > 0) from = cursor;
-  }
-  return from;
+  return memory.geometry.mode === 'topic'
+    ? slowestCursor(memory, lane, tail)
+    : Atomics.load(memory.words, laneWord(lane, L.LANE.head));
 }
 
 /**

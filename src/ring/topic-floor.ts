@@ -31,6 +31,17 @@ export function readFloor(memory: RingMemory, lane: number): Floor {
   }
 }
 
+/** The least of all cursors in a lane; the tail when nobody is there. */
+export function slowestCursor({ words, geometry }: RingMemory, lane: number, tail: number): number {
+  let slowest = tail;
+  for (let mask = Atomics.load(words, headerWord(L.HEADER.consumerMask)); mask !== 0; mask &= mask - 1) {
+    const consumer = 31 - Math.clz32(mask & -mask);
+    const cursor = Atomics.load(words, cursorWord(geometry, consumer, lane));
+    if (distance(slowest, cursor) > 0) slowest = cursor;
+  }
+  return slowest;
+}
+
 export class TopicFloor {
   readonly #memory: RingMemory;
   readonly #words: Int32Array;
@@ -80,7 +91,7 @@ export class TopicFloor {
 
   /** How far everything could be written over, without moving anything: for looking whether it is worth waking up. */
   limit(tail: number): number {
-    return this.#memory.geometry.lossy ? tail : this.#slowest(tail);
+    return this.#memory.geometry.lossy ? tail : slowestCursor(this.#memory, this.#lane, tail);
   }
 
   /**
@@ -97,14 +108,14 @@ export class TopicFloor {
     if (!this.#records.isSpan(this.#position, tail)) return this.#position;
     const wanted = Math.max(needUnits, this.#units / STEP_SHARE);
     const target = (write - this.#units + wanted) | 0;
-    const bound = lossy ? tail : this.#slowest(tail);
+    const bound = lossy ? tail : slowestCursor(this.#memory, this.#lane, tail);
     // From where the next record goes: what is not published yet takes room as well.
     const retainFrom = (write - this.#units / RETAIN_SHARE) | 0;
     this.#moveTo(target, bound, retainFrom);
     // SYNC: topic seat. A consumer that came between the look at the cursors and the store of the floor sees the floor, or is
     // seen here.
     if (lossy) return this.#position;
-    const slowest = this.#slowest(tail);
+    const slowest = slowestCursor(this.#memory, this.#lane, tail);
     if (distance(slowest, this.#position) >= 0) return this.#position;
     // Further behind than the lane is long: a consumer that is just coming and has not looked at the floor again, or that died
     // before it did. No room for as long as it is like that, and no damage.
@@ -152,22 +163,6 @@ export class TopicFloor {
     this.#store(L.LANE.ordinalDone, ordinal);
     this.#position = position;
     this.#ordinal = ordinal;
-  }
-
-  /** The least of all cursors; the tail when nobody is there. */
-  #slowest(tail: number): number {
-    const { geometry } = this.#memory;
-    let slowest = tail;
-    for (
-      let mask = Atomics.load(this.#words, headerWord(L.HEADER.consumerMask));
-      mask !== 0;
-      mask &= mask - 1
-    ) {
-      const consumer = 31 - Math.clz32(mask & -mask);
-      const cursor = Atomics.load(this.#words, cursorWord(geometry, consumer, this.#lane));
-      if (distance(slowest, cursor) > 0) slowest = cursor;
-    }
-    return slowest;
   }
 
   #countFrom(from: number): number {
