@@ -39,7 +39,7 @@ export class TopicLane implements ConsumedLane {
   #ordinal: number;
   #token = 0;
 
-  /** The cursor is at or before `start` already, so that the producer of a lossless topic leaves alone what lies there. */
+  /** The cursor is at `start` already, so that the producer of a lossless topic leaves alone what lies there. */
   constructor(
     memory: RingMemory,
     lane: number,
@@ -59,7 +59,6 @@ export class TopicLane implements ConsumedLane {
     this.#storedCursor = start.position;
     this.#ordinal = start.ordinal;
     this.#window = new SettleWindow(start.position);
-    Atomics.store(memory.words, this.#cursorWord, start.position);
     this.reader = new LaneReader(memory, lane, start.position, start.sender, slabs, edges, {
       identity: () => undefined,
     });
