@@ -7,8 +7,6 @@ import {
   chooseProducerSeat,
   countSeats,
   findConsumerSeat,
-  laneOf,
-  markLaneUsed,
   noteMembership,
   participantAt,
   setProducerSeat,
@@ -26,7 +24,7 @@ import {
 import { recoveryEdges } from './attach.ts';
 import { isDead } from './fifo.ts';
 import { type HeldLock, lockFolder, removeFolder, tryLockFolder } from './folder.ts';
-import { allocateLane, objectState } from './object.ts';
+import { objectState, provideLane } from './object.ts';
 import { closedError, ownMark, type Participation, ringAll } from './participation.ts';
 import type { TakenSeat } from './receiver.ts';
 import { subscribe } from './subscription.ts';
@@ -49,8 +47,7 @@ export async function claimProducerSeat(part: Participation): Promise<SeatTaken 
       throw limit(part, 'producer', producers, memory.geometry.maxProducers);
     const seat = chooseProducerSeat(memory);
     if (seat < 0) throw limit(part, 'undamaged lane', producers, memory.geometry.maxProducers);
-    allocateLane(part.object, laneOf(memory, seat, 0), edges);
-    markLaneUsed(memory, seat, 0);
+    provideLane(part.object, seat, 0, edges);
     setProducerSeat(memory, seat, ownMark(part));
     edges.failpoint('lane:owned');
     announce(part);
