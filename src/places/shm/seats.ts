@@ -150,6 +150,7 @@ function leaveLocked(part: Participation): number {
   const { memory, slot, edges } = part;
   const self = participantAt(memory, slot);
   if (isCreator(memory, self)) closeFor(memory, CLOSED.closed);
+  // Rings everybody.
   vacate(memory, self, new Set([ownMark(part)]), recoveryEdges(part.folder, memory, edges));
   recover(part);
   const isOver = closedError(memory, '') !== undefined || isAbandoned(memory);
@@ -158,7 +159,7 @@ function leaveLocked(part: Participation): number {
     closeFor(memory, CLOSED.closed);
     ringAll(part, slot);
     removeFolder(part.folder, edges.failpoint);
-  } else ringAll(part, slot);
+  }
   return undelivered;
 }
 
