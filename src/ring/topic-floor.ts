@@ -7,7 +7,15 @@
 
 import * as L from './layout.ts';
 import { cursorWord, headerWord, laneWord, type RingMemory } from './memory.ts';
-import { distance, HEAD_IDENTITY, LaneRecords, passIdentity } from './record.ts';
+import {
+  distance,
+  HEAD_IDENTITY,
+  isIdentity,
+  isMessage,
+  LaneRecords,
+  passIdentity,
+  RecordWalk,
+} from './record.ts';
 
 /** The floor moves at least so much at a time (a share of the lane), so that moving it costs little for each message. */
 const STEP_SHARE = 8;
@@ -137,16 +145,15 @@ export class TopicFloor {
       const flags = this.#records.flags(position);
       const units = this.#records.units(position, flags, distance(bound, position));
       if (units === 0) break;
-      const kind = flags & L.RECORD_KIND_MASK;
       const isKept = distance(this.#published, ordinal) <= retain && distance(retainFrom, position) <= 0;
-      if (isKept && kind === L.RECORD_KIND.message) break;
-      if (kind === L.RECORD_KIND.identity) {
+      if (isKept && isMessage(flags)) break;
+      if (isIdentity(flags)) {
         this.#storeFloor(position, ordinal);
         const text = this.#records.identityBytes(position);
         passIdentity(this.#memory, this.#lane, HEAD_IDENTITY, position, text, this.#failpoint);
         if (position === this.#ownRecord) this.#ownFrom = (position + units) | 0;
       }
-      if (kind === L.RECORD_KIND.message) ordinal = (ordinal + 1) | 0;
+      if (isMessage(flags)) ordinal = (ordinal + 1) | 0;
       position = (position + units) | 0;
     }
     this.#storeFloor(position, ordinal);
@@ -167,15 +174,9 @@ export class TopicFloor {
 
   #countFrom(from: number): number {
     const tail = Atomics.load(this.#words, laneWord(this.#lane, L.LANE.tail));
+    const walk = new RecordWalk(this.#records, from, tail);
     let count = 0;
-    if (!this.#records.isSpan(from, tail)) return 0;
-    for (let position = from; position !== tail; ) {
-      const flags = this.#records.flags(position);
-      const units = this.#records.units(position, flags, distance(tail, position));
-      if (units === 0) break;
-      if ((flags & L.RECORD_KIND_MASK) === L.RECORD_KIND.message) count += 1;
-      position = (position + units) | 0;
-    }
+    while (walk.next()) if (isMessage(walk.flags)) count += 1;
     return count;
   }
 
