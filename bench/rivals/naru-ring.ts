@@ -119,7 +119,7 @@ class OneSlab implements Slabs {
   constructor() {
     const buffer = new ArrayBuffer(SLAB_BYTES);
     const [bytes, words, view] = [new Uint8Array(buffer), new Int32Array(buffer), new DataView(buffer)];
-    this.slab = { buffer, bytes, words, view };
+    this.slab = { buffer, bytes, words, view, isMapped: false };
   }
 
   get remaining(): number {

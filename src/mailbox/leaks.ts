@@ -89,30 +89,29 @@ export class LeakWatch {
 
   /** Forgets what was let go; if that is not enough, the oldest need not wait for the end of the turn. */
   #sift(): void {
-    const objects = this.#objects;
-    const young = this.#young;
-    this.#objects = [];
-    this.#young = [];
-    for (let index = 0; index < young.length; index += 1) {
-      const lent = young[index] as Leakable;
-      if (!lent.isOpen) continue;
-      this.#objects.push(objects[index] as Watched);
+    this.#empty((object, lent) => {
+      this.#objects.push(object);
       this.#young.push(lent);
-    }
+    });
     if (this.#young.length > YOUNG_MAX / 2) this.#register();
   }
 
   #register(): void {
+    this.#empty((object, lent) => {
+      owners.set(object.data, object);
+      registry.register(object, { watch: this, lent });
+    });
+  }
+
+  /** @param keep  called for what is still open */
+  #empty(keep: (object: Watched, lent: Leakable) => void): void {
     const objects = this.#objects;
     const young = this.#young;
     this.#objects = [];
     this.#young = [];
     for (let index = 0; index < young.length; index += 1) {
       const lent = young[index] as Leakable;
-      if (!lent.isOpen) continue;
-      const object = objects[index] as Watched;
-      owners.set(object.data, object);
-      registry.register(object, { watch: this, lent });
+      if (lent.isOpen) keep(objects[index] as Watched, lent);
     }
   }
 }

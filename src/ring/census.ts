@@ -7,7 +7,16 @@ import { ownerSlot } from './lane-state.ts';
 import * as L from './layout.ts';
 import { cursorWord, laneWord, type RingMemory } from './memory.ts';
 import { bitsOf, consumerMask, consumerSeat, laneOwner, listLanes, slotOf } from './participants.ts';
-import { distance, identityAt, identityText, LaneRecords } from './record.ts';
+import {
+  distance,
+  identityAt,
+  identityText,
+  isIdentity,
+  isMessage,
+  LaneRecords,
+  RecordWalk,
+} from './record.ts';
+import { slowestCursor } from './topic-floor.ts';
 
 export interface Census {
   /** Messages that nobody has taken, or that went back. Of a topic: those the slowest consumer has not settled. */
@@ -84,16 +93,12 @@ function eachMessage(memory: RingMemory, lane: number, visit: (message: SeenMess
   const from = deliverFrom(memory, lane, tail);
   const { mode } = memory.geometry;
   let sender = identityAt(memory, lane);
-  let position = Atomics.load(memory.words, laneWord(lane, L.LANE.head));
-  if (!records.isSpan(position, tail)) return;
-  while (distance(tail, position) > 0) {
-    const flags = records.flags(position);
-    const units = records.units(position, flags, distance(tail, position));
-    if (units === 0) return;
-    const kind = flags & L.RECORD_KIND_MASK;
-    if (kind === L.RECORD_KIND.identity) sender = identityText(records.identityBytes(position));
+  const walk = new RecordWalk(records, Atomics.load(memory.words, laneWord(lane, L.LANE.head)), tail);
+  while (walk.next()) {
+    const { position, flags } = walk;
+    if (isIdentity(flags)) sender = identityText(records.identityBytes(position));
     const isOpen =
-      kind === L.RECORD_KIND.message &&
+      isMessage(flags) &&
       distance(position, from) >= 0 &&
       (mode === 'topic' || (flags & L.RECORD_FLAG.settled) === 0 || distance(position, taken) >= 0);
     if (isOpen) {
@@ -104,19 +109,14 @@ function eachMessage(memory: RingMemory, lane: number, visit: (message: SeenMess
       const payloadBytes = records.length(position);
       if (!visit({ lane, position, flags, sender, payloadBytes, isWaiting })) return;
     }
-    position = (position + units) | 0;
   }
 }
 
 /** Position before which nothing is to be delivered any more. */
 function deliverFrom(memory: RingMemory, lane: number, tail: number): number {
-  if (memory.geometry.mode !== 'topic') return Atomics.load(memory.words, laneWord(lane, L.LANE.head));
-  let from = tail;
-  for (const seat of bitsOf(consumerMask(memory))) {
-    const cursor = Atomics.load(memory.words, cursorWord(memory.geometry, seat, lane));
-    if (distance(from, cursor) > 0) from = cursor;
-  }
-  return from;
+  return memory.geometry.mode === 'topic'
+    ? slowestCursor(memory, lane, tail)
+    : Atomics.load(memory.words, laneWord(lane, L.LANE.head));
 }
 
 /**

@@ -12,7 +12,16 @@ import type { ConsumedLane } from './consumed-lane.ts';
 import { LaneReader, type ReaderEdges } from './lane-reader.ts';
 import * as L from './layout.ts';
 import { headerWord, laneWord, participantWord, type RingMemory } from './memory.ts';
-import { distance, identityAt, identityText, LaneRecords, passIdentity, TAKEN_IDENTITY } from './record.ts';
+import {
+  distance,
+  identityAt,
+  identityText,
+  isIdentity,
+  LaneRecords,
+  passIdentity,
+  RecordWalk,
+  TAKEN_IDENTITY,
+} from './record.ts';
 import { LaneState, OWNER_MASK, ownerBits } from './lane-state.ts';
 import { SLAB_BYTES, type Slabs } from './slab.ts';
 
@@ -262,35 +271,29 @@ const PRODUCER_BITS = L.RECORD_KIND_MASK | L.RECORD_FLAG.receipt | L.RECORD_FLAG
 /** Goes through [head, taken) of a held lane for messages that were given back, and keeps track of who sent them. */
 class ReturnedSearch {
   readonly #records: LaneRecords;
-  readonly #until: number;
-  #next: number;
-  position = 0;
+  readonly #walk: RecordWalk;
   sender: string;
-  isDamaged = false;
 
   constructor(memory: RingMemory, lane: number, records: LaneRecords, from: number, until: number) {
     this.#records = records;
-    this.#next = from;
-    this.#until = until;
+    this.#walk = new RecordWalk(records, from, until);
     this.sender = identityAt(memory, lane);
+  }
+
+  get position(): number {
+    return this.#walk.position;
+  }
+
+  get isDamaged(): boolean {
+    return this.#walk.isDamaged;
   }
 
   /** @returns the flags of the next one, which lies at `position`; 0 when there is none */
   next(): number {
-    this.isDamaged = !this.#records.isSpan(this.#next, this.#until);
-    if (this.isDamaged) return 0;
-    while (this.#next !== this.#until) {
-      const position = this.#next;
-      const flags = this.#records.flags(position);
-      const units = this.#records.units(position, flags, distance(this.#until, position));
-      if (units === 0) {
-        this.isDamaged = true;
-        return 0;
-      }
-      this.#next = (position + units) | 0;
-      this.position = position;
-      if ((flags & L.RECORD_KIND_MASK) === L.RECORD_KIND.identity)
-        this.sender = identityText(this.#records.identityBytes(position));
+    const walk = this.#walk;
+    while (walk.next()) {
+      const { flags } = walk;
+      if (isIdentity(flags)) this.sender = identityText(this.#records.identityBytes(walk.position));
       else if ((flags & L.RECORD_FLAG.returned) !== 0) return flags;
     }
     return 0;

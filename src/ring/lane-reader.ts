@@ -87,7 +87,7 @@ export class LaneReader {
     this.#slotStride = strideOf(geometry.slotBytes);
     this.#maxPayloadBytes =
       (this.#slotStride === 0 ? geometry.maxRecordBytes : this.#slotStride) - L.RECORD.payload;
-    this.#mapped = { buffer: words.buffer, bytes, words, view: memory.view };
+    this.#mapped = { buffer: words.buffer, bytes, words, view: memory.view, isMapped: true };
     this.#position = position;
     this.#start = position;
     this.#sender = sender;

@@ -3,7 +3,15 @@
 
 import * as L from './layout.ts';
 import { laneWord, type RingMemory } from './memory.ts';
-import { distance, HEAD_IDENTITY, LaneRecords, passIdentity } from './record.ts';
+import {
+  distance,
+  HEAD_IDENTITY,
+  isIdentity,
+  isMessage,
+  LaneRecords,
+  passIdentity,
+  RecordWalk,
+} from './record.ts';
 
 /** The bits of a record's flags that say whose it is. */
 export const OWNER_MASK: number = 0xff << L.RECORD_OWNER_SHIFT;
@@ -105,23 +113,17 @@ export class LaneState {
     // First, so that no death in between leaves a returned message unannounced.
     Atomics.store(words, this.#returnedWord, 1);
     const until = Atomics.load(words, this.#takenWord);
+    const walk = new RecordWalk(this.#records, this.head, until);
     let count = 0;
-    if (!this.#records.isSpan(this.head, until)) return 0;
-    for (let position = this.head; position !== until; ) {
-      const flags = this.#records.flags(position);
-      const units = this.#records.units(position, flags, distance(until, position));
-      if (units === 0) break;
-      if ((flags & OWNER_MASK) === owner && (flags & L.RECORD_FLAG.settled) === 0 && isMessage(flags)) {
-        this.#records.setFlags(position, returnedFlags(flags, true));
-        this.#failpoint('recover:claim-returned');
-        count += 1;
-      }
-      position = (position + units) | 0;
+    while (walk.next()) {
+      if (!isClaimOf(owner, walk.flags)) continue;
+      this.#records.setFlags(walk.position, returnedFlags(walk.flags, true));
+      this.#failpoint('recover:claim-returned');
+      count += 1;
     }
     return count;
   }
 
-  /** Right after letting go. Where another holder has moved on meanwhile, what is seen here is that one's to look after. */
   /**
    * Gives back all that a living participant has, by itself and without holding the lane, which a stopped one may do for long:
    * nobody else writes the flags of its messages, and the head passes none of them. What lies before the first of them may be
@@ -129,27 +131,23 @@ export class LaneState {
    */
   returnOwn(owner: number): void {
     const until = Atomics.load(this.#words, this.#takenWord);
-    let position = this.head;
-    let isWhole = this.#records.isSpan(position, until);
-    while (isWhole && position !== until) {
-      const flags = this.#records.flags(position);
-      const units = this.#records.units(position, flags, distance(until, position));
+    let walk = new RecordWalk(this.#records, this.head, until);
+    for (;;) {
+      const isRecord = walk.next();
       const { head } = this;
-      if (distance(head, position) > 0) {
-        position = head;
-        isWhole = this.#records.isSpan(position, until);
+      if (distance(head, walk.position) > 0) {
+        walk = new RecordWalk(this.#records, head, until);
         continue;
       }
-      if (units === 0) break;
-      if ((flags & OWNER_MASK) === owner && (flags & L.RECORD_FLAG.settled) === 0 && isMessage(flags)) {
-        this.#records.setFlags(position, returnedFlags(flags, true));
-        this.#failpoint('return:flagged');
-      }
-      position = (position + units) | 0;
+      if (!isRecord) break;
+      if (!isClaimOf(owner, walk.flags)) continue;
+      this.#records.setFlags(walk.position, returnedFlags(walk.flags, true));
+      this.#failpoint('return:flagged');
     }
     Atomics.store(this.#words, this.#returnedWord, 1);
   }
 
+  /** Right after letting go. Where another holder has moved on meanwhile, what is seen here is that one's to look after. */
   #isHeadSettled(): boolean {
     const head = this.#words[this.#headWord] as number;
     if (head === this.#words[this.#takenWord]) return false;
@@ -175,7 +173,7 @@ export class LaneState {
       const units = records.units(position, flags, distance(until, position));
       this.#isDamaged = units === 0;
       if (this.#isDamaged) break;
-      if ((flags & L.RECORD_KIND_MASK) === L.RECORD_KIND.identity)
+      if (isIdentity(flags))
         passIdentity(
           this.#memory,
           this.#lane,
@@ -195,8 +193,8 @@ export class LaneState {
   }
 }
 
-function isMessage(flags: number): boolean {
-  return (flags & L.RECORD_KIND_MASK) === L.RECORD_KIND.message;
+function isClaimOf(owner: number, flags: number): boolean {
+  return (flags & OWNER_MASK) === owner && (flags & L.RECORD_FLAG.settled) === 0 && isMessage(flags);
 }
 
 function returnedFlags(flags: number, isCounted: boolean): number {

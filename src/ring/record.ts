@@ -19,6 +19,16 @@ export function distance(a: number, b: number): number {
   return (a - b) | 0;
 }
 
+/** Whether the record with these flags is a message: not padding, nor an identity. */
+export function isMessage(flags: number): boolean {
+  return (flags & L.RECORD_KIND_MASK) === L.RECORD_KIND.message;
+}
+
+/** Whether it says whose messages follow. */
+export function isIdentity(flags: number): boolean {
+  return (flags & L.RECORD_KIND_MASK) === L.RECORD_KIND.identity;
+}
+
 /** Looks at the records of one lane where they lie. */
 export class LaneRecords {
   readonly #words: Int32Array;
@@ -91,6 +101,37 @@ export class LaneRecords {
   identityBytes(position: number): Uint8Array {
     const at = this.payloadOffset(position);
     return this.#bytes.slice(at, at + Math.min(this.length(position), L.IDENTITY_BYTES_MAX));
+  }
+}
+
+/** Goes from record to record between two positions of a lane; ends at the first one that makes no sense. */
+export class RecordWalk {
+  readonly #records: LaneRecords;
+  readonly #until: number;
+  /** Of the present record; where the walk starts before there is one. */
+  position: number;
+  flags = 0;
+  /** Where the next record would lie: where the walk stopped. */
+  end: number;
+  isDamaged: boolean;
+
+  constructor(records: LaneRecords, from: number, until: number) {
+    this.#records = records;
+    this.#until = until;
+    this.position = from;
+    this.end = from;
+    this.isDamaged = !records.isSpan(from, until);
+  }
+
+  /** @returns false at the end, and where `isDamaged` */
+  next(): boolean {
+    if (this.isDamaged || this.end === this.#until) return false;
+    this.position = this.end;
+    this.flags = this.#records.flags(this.position);
+    const units = this.#records.units(this.position, this.flags, distance(this.#until, this.position));
+    this.isDamaged = units === 0;
+    this.end = (this.position + units) | 0;
+    return !this.isDamaged;
   }
 }
 

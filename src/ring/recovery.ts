@@ -21,8 +21,10 @@ import {
   stateOf,
 } from './participants.ts';
 
-/** How often recovery tries to hold a lane that somebody alive holds for an instant. */
+/** How often recovery tries to hold the lanes that somebody alive holds for an instant. */
 const HOLD_ATTEMPTS = 1_000;
+/** And how long at most, all of them together: on a busy machine each attempt may cost a turn of the scheduler. */
+const HOLD_MS = 20;
 
 /** What recovery needs from outside. */
 export interface RecoveryEdges {
@@ -34,6 +36,8 @@ export interface RecoveryEdges {
   ringAll(): void;
   /** Lets others run, between two attempts. */
   yieldThread(): void;
+  /** Milliseconds from any moment on. */
+  now(): number;
   readonly failpoint: (name: string) => void;
 }
 
@@ -106,40 +110,35 @@ export function vacate(
   return isWhole;
 }
 
+/** The free lanes come first: a holder that is stopped keeps nobody waiting for what lies in other lanes. */
 function returnClaims(
   memory: RingMemory,
   slot: number,
   gone: ReadonlySet<SeatMark>,
   edges: Omit<RecoveryEdges, 'isDead'>,
 ): { isWhole: boolean; count: number } {
-  let isWhole = true;
+  let busy = listLanes(memory).map((lane) => new LaneState(memory, lane, RECOVERER, edges.failpoint));
   let count = 0;
-  for (const lane of listLanes(memory)) {
-    const state = new LaneState(memory, lane, RECOVERER, edges.failpoint);
-    if (!holdForRecovery(state, gone, edges)) {
-      isWhole = false;
-      continue;
-    }
-    edges.failpoint('recover:held');
-    count += state.returnAllOf(ownerBits(slot));
-    state.letGo();
-    edges.failpoint('recover:let-go');
+  const end = edges.now() + HOLD_MS;
+  for (let attempt = 0; attempt < HOLD_ATTEMPTS; attempt += 1) {
+    busy = busy.filter((state) => {
+      if (!holdForRecovery(state, gone)) return true;
+      edges.failpoint('recover:held');
+      count += state.returnAllOf(ownerBits(slot));
+      state.letGo();
+      edges.failpoint('recover:let-go');
+      return false;
+    });
+    if (busy.length === 0 || edges.now() >= end) break;
+    edges.yieldThread();
   }
-  return { isWhole, count };
+  return { isWhole: busy.length === 0, count };
 }
 
 /** A lane held by the dead is taken over; the living hold one for an instant, unless they are stopped. */
-function holdForRecovery(
-  state: LaneState,
-  gone: ReadonlySet<SeatMark>,
-  edges: Omit<RecoveryEdges, 'isDead'>,
-): boolean {
-  for (let attempt = 0; attempt < HOLD_ATTEMPTS; attempt += 1) {
-    const { holder } = state;
-    if (holder === 0 ? state.tryHold() : isGone(holder, gone) && state.takeOver(holder)) return true;
-    edges.yieldThread();
-  }
-  return false;
+function holdForRecovery(state: LaneState, gone: ReadonlySet<SeatMark>): boolean {
+  const { holder } = state;
+  return holder === 0 ? state.tryHold() : isGone(holder, gone) && state.takeOver(holder);
 }
 
 /** A recoverer had the mailbox's lock, which is ours now. */

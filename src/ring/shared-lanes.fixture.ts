@@ -65,6 +65,7 @@ export function competingOf(memory: RingMemory, consumer: TestConsumer, lane = 0
 /** Starts at the floor. */
 export function topicOf(memory: RingMemory, consumer: TestConsumer, lane = 0): TopicLane {
   const start = { ...readFloor(memory, lane), sender: identityAt(memory, lane) };
+  Atomics.store(memory.words, cursorWord(memory.geometry, consumer.seat, lane), start.position);
   return new TopicLane(memory, lane, consumer.seat, start, new SlabSource(), edgesOf(consumer));
 }
 
@@ -80,6 +81,7 @@ export function recoverIn(
     removeBell: () => undefined,
     ringAll: () => undefined,
     yieldThread: () => undefined,
+    now: () => 0,
     failpoint,
   });
 }

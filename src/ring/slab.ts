@@ -7,6 +7,8 @@ export interface MessageMemory {
   readonly bytes: Uint8Array;
   readonly words: Int32Array;
   readonly view: DataView;
+  /** The lane itself, of which the message's room will be written over; not a private copy. */
+  readonly isMapped: boolean;
 }
 
 /** Small enough that one kept message holds little memory, large enough that making slabs costs nothing per message. */
@@ -59,5 +61,6 @@ function makeSlab(sizeBytes: number): MessageMemory {
     bytes: new Uint8Array(buffer),
     words: new Int32Array(buffer),
     view: new DataView(buffer),
+    isMapped: false,
   };
 }

@@ -7,7 +7,15 @@
 
 import * as L from './layout.ts';
 import { cursorWord, headerWord, laneWord, type RingMemory } from './memory.ts';
-import { distance, HEAD_IDENTITY, LaneRecords, passIdentity } from './record.ts';
+import {
+  distance,
+  HEAD_IDENTITY,
+  isIdentity,
+  isMessage,
+  LaneRecords,
+  passIdentity,
+  RecordWalk,
+} from './record.ts';
 
 /** The floor moves at least so much at a time (a share of the lane), so that moving it costs little for each message. */
 const STEP_SHARE = 8;
@@ -29,6 +37,17 @@ export function readFloor(memory: RingMemory, lane: number): Floor {
     const position = at(done === ordinal ? L.LANE.head : L.LANE.floorNext);
     if (at(L.LANE.ordinal) === ordinal && at(L.LANE.ordinalDone) === done) return { position, ordinal };
   }
+}
+
+/** The least of all cursors in a lane; the tail when nobody is there. */
+export function slowestCursor({ words, geometry }: RingMemory, lane: number, tail: number): number {
+  let slowest = tail;
+  for (let mask = Atomics.load(words, headerWord(L.HEADER.consumerMask)); mask !== 0; mask &= mask - 1) {
+    const consumer = 31 - Math.clz32(mask & -mask);
+    const cursor = Atomics.load(words, cursorWord(geometry, consumer, lane));
+    if (distance(slowest, cursor) > 0) slowest = cursor;
+  }
+  return slowest;
 }
 
 export class TopicFloor {
@@ -80,7 +99,7 @@ export class TopicFloor {
 
   /** How far everything could be written over, without moving anything: for looking whether it is worth waking up. */
   limit(tail: number): number {
-    return this.#memory.geometry.lossy ? tail : this.#slowest(tail);
+    return this.#memory.geometry.lossy ? tail : slowestCursor(this.#memory, this.#lane, tail);
   }
 
   /**
@@ -97,14 +116,14 @@ export class TopicFloor {
     if (!this.#records.isSpan(this.#position, tail)) return this.#position;
     const wanted = Math.max(needUnits, this.#units / STEP_SHARE);
     const target = (write - this.#units + wanted) | 0;
-    const bound = lossy ? tail : this.#slowest(tail);
+    const bound = lossy ? tail : slowestCursor(this.#memory, this.#lane, tail);
     // From where the next record goes: what is not published yet takes room as well.
     const retainFrom = (write - this.#units / RETAIN_SHARE) | 0;
     this.#moveTo(target, bound, retainFrom);
     // SYNC: topic seat. A consumer that came between the look at the cursors and the store of the floor sees the floor, or is
     // seen here.
     if (lossy) return this.#position;
-    const slowest = this.#slowest(tail);
+    const slowest = slowestCursor(this.#memory, this.#lane, tail);
     if (distance(slowest, this.#position) >= 0) return this.#position;
     // Further behind than the lane is long: a consumer that is just coming and has not looked at the floor again, or that died
     // before it did. No room for as long as it is like that, and no damage.
@@ -126,16 +145,15 @@ export class TopicFloor {
       const flags = this.#records.flags(position);
       const units = this.#records.units(position, flags, distance(bound, position));
       if (units === 0) break;
-      const kind = flags & L.RECORD_KIND_MASK;
       const isKept = distance(this.#published, ordinal) <= retain && distance(retainFrom, position) <= 0;
-      if (isKept && kind === L.RECORD_KIND.message) break;
-      if (kind === L.RECORD_KIND.identity) {
+      if (isKept && isMessage(flags)) break;
+      if (isIdentity(flags)) {
         this.#storeFloor(position, ordinal);
         const text = this.#records.identityBytes(position);
         passIdentity(this.#memory, this.#lane, HEAD_IDENTITY, position, text, this.#failpoint);
         if (position === this.#ownRecord) this.#ownFrom = (position + units) | 0;
       }
-      if (kind === L.RECORD_KIND.message) ordinal = (ordinal + 1) | 0;
+      if (isMessage(flags)) ordinal = (ordinal + 1) | 0;
       position = (position + units) | 0;
     }
     this.#storeFloor(position, ordinal);
@@ -154,33 +172,11 @@ export class TopicFloor {
     this.#ordinal = ordinal;
   }
 
-  /** The least of all cursors; the tail when nobody is there. */
-  #slowest(tail: number): number {
-    const { geometry } = this.#memory;
-    let slowest = tail;
-    for (
-      let mask = Atomics.load(this.#words, headerWord(L.HEADER.consumerMask));
-      mask !== 0;
-      mask &= mask - 1
-    ) {
-      const consumer = 31 - Math.clz32(mask & -mask);
-      const cursor = Atomics.load(this.#words, cursorWord(geometry, consumer, this.#lane));
-      if (distance(slowest, cursor) > 0) slowest = cursor;
-    }
-    return slowest;
-  }
-
   #countFrom(from: number): number {
     const tail = Atomics.load(this.#words, laneWord(this.#lane, L.LANE.tail));
+    const walk = new RecordWalk(this.#records, from, tail);
     let count = 0;
-    if (!this.#records.isSpan(from, tail)) return 0;
-    for (let position = from; position !== tail; ) {
-      const flags = this.#records.flags(position);
-      const units = this.#records.units(position, flags, distance(tail, position));
-      if (units === 0) break;
-      if ((flags & L.RECORD_KIND_MASK) === L.RECORD_KIND.message) count += 1;
-      position = (position + units) | 0;
-    }
+    while (walk.next()) if (isMessage(walk.flags)) count += 1;
     return count;
   }
 

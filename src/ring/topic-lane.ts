@@ -5,7 +5,15 @@ import type { ConsumedLane } from './consumed-lane.ts';
 import { LaneReader, type ReaderEdges } from './lane-reader.ts';
 import * as L from './layout.ts';
 import { cursorWord, laneWord, type RingMemory } from './memory.ts';
-import { distance, identityAt, identityText, LaneRecords } from './record.ts';
+import {
+  distance,
+  identityAt,
+  identityText,
+  isIdentity,
+  isMessage,
+  LaneRecords,
+  RecordWalk,
+} from './record.ts';
 import { SettleWindow } from './settle-window.ts';
 import type { Slabs } from './slab.ts';
 import { readFloor } from './topic-floor.ts';
@@ -39,7 +47,7 @@ export class TopicLane implements ConsumedLane {
   #ordinal: number;
   #token = 0;
 
-  /** The cursor is at or before `start` already, so that the producer of a lossless topic leaves alone what lies there. */
+  /** The cursor is at `start` already, so that the producer of a lossless topic leaves alone what lies there. */
   constructor(
     memory: RingMemory,
     lane: number,
@@ -59,7 +67,6 @@ export class TopicLane implements ConsumedLane {
     this.#storedCursor = start.position;
     this.#ordinal = start.ordinal;
     this.#window = new SettleWindow(start.position);
-    Atomics.store(memory.words, this.#cursorWord, start.position);
     this.reader = new LaneReader(memory, lane, start.position, start.sender, slabs, edges, {
       identity: () => undefined,
     });
@@ -191,16 +198,14 @@ export function retainedIn(
   const records = new LaneRecords(memory, lane);
   const floor = readFloor(memory, lane);
   const tail = Atomics.load(memory.words, laneWord(lane, L.LANE.tail));
-  let { position, ordinal } = floor;
+  const walk = new RecordWalk(records, floor.position, tail);
+  let { ordinal } = floor;
   let sender = identityAt(memory, lane);
   let messages: RetainedMessage[] = [];
-  while (position !== tail && records.isSpan(position, tail)) {
-    const flags = records.flags(position);
-    const units = records.units(position, flags, distance(tail, position));
-    if (units === 0) break;
-    const kind = flags & L.RECORD_KIND_MASK;
-    if (kind === L.RECORD_KIND.identity) sender = identityText(records.identityBytes(position));
-    if (kind === L.RECORD_KIND.message) {
+  while (walk.next()) {
+    const { position, flags } = walk;
+    if (isIdentity(flags)) sender = identityText(records.identityBytes(position));
+    if (isMessage(flags)) {
       if (most > 0)
         messages.push({
           start: { position, ordinal, sender },
@@ -211,10 +216,9 @@ export function retainedIn(
       if (messages.length > 2 * most) messages = messages.slice(-most);
       ordinal = (ordinal + 1) | 0;
     }
-    position = (position + units) | 0;
   }
   return {
-    end: { position, ordinal, sender },
+    end: { position: walk.end, ordinal, sender },
     messages: messages.slice(messages.length - Math.min(most, messages.length)),
   };
 }

@@ -115,6 +115,7 @@ export function recoveryEdges(
     removeBell: (slot) => removeFile(fifoPath(folder, slot)),
     ringAll: () => ringOthers(folder, memory, edges),
     yieldThread: () => edges.native.yieldThread(),
+    now: () => performance.now(),
     failpoint: edges.failpoint,
   };
 }

@@ -2,16 +2,7 @@
 // processes. What the dead had comes back once and marked, what it acked never; the others go on as soon as the death is proved.
 
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import {
-  checkSurvivors,
-  DeathWatch,
-  keyOf,
-  readLog,
-  ROUNDS,
-  rounds,
-  Times,
-  trickle,
-} from './death.fixture.ts';
+import { checkSurvivors, DeathWatch, keyOf, readLog, ROUNDS, rounds, Times } from './death.fixture.ts';
 import { listMailboxes } from './leftovers.ts';
 import { type LocalPeer, Scene, until, upTo } from './scene.fixture.ts';
 
@@ -90,15 +81,13 @@ describe('a competing consumer that dies', () => {
         const diedAt = performance.now();
         if (isAlone) await other.consume();
         const log = readLog(child);
-        sent = await trickle(other, sent, watch);
+        sent = await watch.sendUntilProved(other, 7, sent);
         // An ack that was done though the death cut off its line in the log.
         const unlogged = failpoint.startsWith('settle:') || failpoint.startsWith('identity:') ? 1 : 0;
         const missing = (): number => sent - new Set([...log.acked, ...other.got.map(keyOf)]).size;
         await until(() => missing() <= unlogged, 'all of it comes');
         checkSurvivors(log, [other], failpoint === 'return:flagged');
-        const after = other.got.filter(({ at }) => at > watch.provedAt);
-        const goneOn = [after[0], ...after.filter(({ deliveries }) => deliveries > 1)];
-        times.add(watch, diedAt, Math.max(...goneOn.map((one) => one?.at ?? Number.POSITIVE_INFINITY)));
+        times.add(watch, diedAt, watch.goneOnAt(other));
         await until(() => other.driver.peers.consumers === 1, 'its seat is free');
         await expectNothingLeft(other);
       });

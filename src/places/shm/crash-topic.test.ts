@@ -51,20 +51,15 @@ describe('a topic’s consumer that dies', () => {
           () => other.driver.peers.consumers === 2 || child.child.exitCode !== null,
           'it is seated',
         );
-        let isSent = false;
-        const sending = other.send(7, 0, 1500).then(() => {
-          isSent = true;
-          return isSent;
-        });
+        const sending = other.send(7, 0, 1500);
         expect(await child.exit).toBe('SIGKILL');
         const diedAt = performance.now();
-        const wasBlocked = !isSent;
         await sending;
-        await until(() => other.got.length === 1500, 'the other one gets everything');
-        expect(other.sequences(7)).toEqual(upTo(1500));
+        const sent = await watch.sendUntilProved(other, 7, 1500);
+        await until(() => other.got.length === sent, 'the other one gets everything');
+        expect(other.sequences(7)).toEqual(upTo(sent));
         expect(other.got.every(({ deliveries }) => deliveries === 1)).toBe(true);
-        const goneOn = other.got.find(({ at }) => at > watch.provedAt)?.at;
-        if (wasBlocked && goneOn !== undefined) times.add(watch, diedAt, goneOn);
+        times.add(watch, diedAt, watch.goneOnAt(other));
         await until(() => other.driver.peers.consumers === 1, 'its seat is free', 3_000);
         await end(other);
       });

@@ -65,26 +65,12 @@ export class LaneDelivery<L> implements Delivery {
     return timeAt(this.#slab.view, this.#start);
   }
 
-  /** The same message with its bytes in private memory: for one that was read where it lay, and comes again as a copy. */
-  copied(): LaneDelivery<L> {
-    const bytes = this.#slab.bytes.slice(this.#start, this.#end);
-    const { buffer } = bytes;
-    return new LaneDelivery(
-      this.lane,
-      this.token,
-      this.sender,
-      this.deliveries,
-      this.receipt,
-      this.fields,
-      { buffer, bytes, words: NO_WORDS, view: new DataView(buffer) },
-      0,
-      this.#bodyStart - this.#start,
-      bytes.length,
-    );
-  }
-
-  /** The same message for another delivery. The old object stays as it was: somebody may still hold it. */
+  /**
+   * The same message for another delivery; what was read where it lies comes again as a copy. The old object stays as it was:
+   * somebody may still hold it.
+   */
   again(deliveries: number): LaneDelivery<L> {
+    const offset = this.#slab.isMapped ? this.#start : 0;
     return new LaneDelivery(
       this.lane,
       this.token,
@@ -92,10 +78,15 @@ export class LaneDelivery<L> implements Delivery {
       deliveries,
       this.receipt,
       this.fields,
-      this.#slab,
-      this.#start,
-      this.#bodyStart,
-      this.#end,
+      this.#slab.isMapped ? privateCopy(this.#slab.bytes.slice(this.#start, this.#end)) : this.#slab,
+      this.#start - offset,
+      this.#bodyStart - offset,
+      this.#end - offset,
     );
   }
+}
+
+function privateCopy(bytes: Uint8Array<ArrayBuffer>): MessageMemory {
+  const { buffer } = bytes;
+  return { buffer, bytes, words: NO_WORDS, view: new DataView(buffer), isMapped: false };
 }

@@ -14,6 +14,7 @@ import {
   ringMemory,
   writeHeader,
 } from '../../ring/memory.ts';
+import { laneOf, markLaneUsed } from '../../ring/participants.ts';
 import type { ShmEdges } from './edges.ts';
 import { fileMode, fileObjection, type Gid } from './access.ts';
 import { RING_FILE } from './folder.ts';
@@ -167,12 +168,20 @@ function mapObject(
   return { path, fd, inode: fs.fstatSync(fd).ino, buffer, memory: ringMemory(buffer, geometry) };
 }
 
-/** Gives a lane its memory, so that a full file system is an error here and never a SIGBUS later. */
-export function allocateLane(object: RingObject, lane: number, edges: Pick<ShmEdges, 'native'>): void {
-  const { geometry } = object.memory;
+/**
+ * Gives a lane its memory, so that a full file system is an error here and never a SIGBUS later; consumers look at it from then on.
+ * @returns the lane of this seat and priority
+ */
+export function provideLane(object: RingObject, seat: number, level: number, edges: ShmEdges): number {
+  const { memory } = object;
+  const { geometry } = memory;
+  const lane = laneOf(memory, seat, level);
   attempt(`giving a lane of ${geometry.laneBytes} bytes its memory in`, object.path, () =>
     edges.native.allocate(object.fd, laneData(geometry, lane), geometry.laneBytes),
   );
+  edges.failpoint('lane:allocated');
+  markLaneUsed(memory, seat, level);
+  return lane;
 }
 
 /** False when somebody has truncated the file: touching the mapping would be a SIGBUS. Costs one short system call. */

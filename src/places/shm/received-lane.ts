@@ -4,6 +4,7 @@
 import { NaruError } from '../../errors/index.ts';
 import type { ConsumedLane } from '../../ring/consumed-lane.ts';
 import { RECORD_FLAG, UNIT_BYTES } from '../../ring/layout.ts';
+import { distance } from '../../ring/record.ts';
 import type { MessageFields } from '../../wire/envelope-types.ts';
 import { bodyOffset, fieldsBefore } from '../../wire/envelope.ts';
 import type { Delivery } from '../../mailbox/driver.ts';
@@ -53,7 +54,7 @@ export class ReceivedLane {
   /** True when an eighth of the lane came free since this was true last: worth looking whether somebody waits for room. */
   hasMovedFar(): boolean {
     const { head } = this.lane;
-    if (((head - this.#lookedAt) | 0) < this.#farUnits) return false;
+    if (distance(head, this.#lookedAt) < this.#farUnits) return false;
     this.#lookedAt = head;
     return true;
   }
@@ -122,7 +123,7 @@ export class ReceivedLane {
    */
   giveBack(delivery: ShmDelivery, isCounted: boolean): boolean {
     if (this.lane.giveBack(delivery.token, isCounted)) return true;
-    const again = delivery.copied().again(delivery.deliveries + (isCounted ? 1 : 0));
+    const again = delivery.again(delivery.deliveries + (isCounted ? 1 : 0));
     let at = this.#returned.length;
     while (at > 0 && (this.#returned[at - 1] as ShmDelivery).token > again.token) at -= 1;
     this.#returned.splice(at, 0, again);

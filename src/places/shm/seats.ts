@@ -7,8 +7,6 @@ import {
   chooseProducerSeat,
   countSeats,
   findConsumerSeat,
-  laneOf,
-  markLaneUsed,
   noteMembership,
   participantAt,
   setProducerSeat,
@@ -26,7 +24,7 @@ import {
 import { recoveryEdges } from './attach.ts';
 import { isDead } from './fifo.ts';
 import { type HeldLock, lockFolder, removeFolder, tryLockFolder } from './folder.ts';
-import { allocateLane, objectState } from './object.ts';
+import { objectState, provideLane } from './object.ts';
 import { closedError, ownMark, type Participation, ringAll } from './participation.ts';
 import type { TakenSeat } from './receiver.ts';
 import { subscribe } from './subscription.ts';
@@ -49,8 +47,7 @@ export async function claimProducerSeat(part: Participation): Promise<SeatTaken 
       throw limit(part, 'producer', producers, memory.geometry.maxProducers);
     const seat = chooseProducerSeat(memory);
     if (seat < 0) throw limit(part, 'undamaged lane', producers, memory.geometry.maxProducers);
-    allocateLane(part.object, laneOf(memory, seat, 0), edges);
-    markLaneUsed(memory, seat, 0);
+    provideLane(part.object, seat, 0, edges);
     setProducerSeat(memory, seat, ownMark(part));
     edges.failpoint('lane:owned');
     announce(part);
@@ -153,6 +150,7 @@ function leaveLocked(part: Participation): number {
   const { memory, slot, edges } = part;
   const self = participantAt(memory, slot);
   if (isCreator(memory, self)) closeFor(memory, CLOSED.closed);
+  // Rings everybody.
   vacate(memory, self, new Set([ownMark(part)]), recoveryEdges(part.folder, memory, edges));
   recover(part);
   const isOver = closedError(memory, '') !== undefined || isAbandoned(memory);
@@ -161,7 +159,7 @@ function leaveLocked(part: Participation): number {
     closeFor(memory, CLOSED.closed);
     ringAll(part, slot);
     removeFolder(part.folder, edges.failpoint);
-  } else ringAll(part, slot);
+  }
   return undelivered;
 }
 

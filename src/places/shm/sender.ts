@@ -4,16 +4,10 @@ import { NaruError } from '../../errors/index.ts';
 import type { ClaimRequest, DriverClaim, Outgoing, Sender } from '../../mailbox/driver.ts';
 import { HEADER, LANE, WANT } from '../../ring/layout.ts';
 import { headerWord, laneWord, type RingMemory } from '../../ring/memory.ts';
-import {
-  laneOf,
-  markLaneUsed,
-  noteMembership,
-  producerSeat,
-  setProducerSeat,
-} from '../../ring/participants.ts';
+import { laneOf, noteMembership, producerSeat, setProducerSeat } from '../../ring/participants.ts';
 import { encodedSize } from '../../wire/envelope.ts';
 import { claimIn, claimSize } from './claim.ts';
-import { allocateLane } from './object.ts';
+import { provideLane } from './object.ts';
 import {
   closedError,
   isEnded,
@@ -62,7 +56,8 @@ export class ShmSender implements Sender, WaitingEnd {
     this.#lanes = Array.from({ length: part.memory.geometry.levels });
     this.#faultWord = laneWord(laneOf(part.memory, seat, 0), LANE.fault);
     this.#isTopic = part.memory.geometry.mode === 'topic';
-    this.#lane(0);
+    // Taking the seat has provided it.
+    this.#lanes[0] = new SendingLane(part, laneOf(part.memory, seat, 0));
     part.waiter.add(this);
   }
 
@@ -210,10 +205,7 @@ export class ShmSender implements Sender, WaitingEnd {
   #lane(level: number): SendingLane {
     const known = this.#lanes[level];
     if (known !== undefined) return known;
-    const index = laneOf(this.#memory, this.#seat, level);
-    allocateLane(this.#part.object, index, this.#part.edges);
-    this.#part.edges.failpoint('lane:allocated');
-    markLaneUsed(this.#memory, this.#seat, level);
+    const index = provideLane(this.#part.object, this.#seat, level, this.#part.edges);
     const lane = new SendingLane(this.#part, index);
     this.#lanes[level] = lane;
     return lane;

@@ -89,7 +89,7 @@ export class SendingLane {
     this.#writer.abandon();
   }
 
-  /** Answers receipts. @returns whether any are left */
+  /** Answers the receipts of what was received. */
   answer(): void {
     if (this.receipts.count > 0) this.receipts.resolve(this.#writer.loadHead());
   }

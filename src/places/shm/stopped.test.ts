@@ -10,7 +10,7 @@ import { native } from '../../native/index.ts';
 import { PARTICIPANT, SEAT } from '../../ring/layout.ts';
 import { participantWord } from '../../ring/memory.ts';
 import { fillSlot, listParticipants, stateOf } from '../../ring/participants.ts';
-import { DeathWatch, keyOf, readLog } from './death.fixture.ts';
+import { DeathWatch, keyOf, readLog, RECOVERY_MS } from './death.fixture.ts';
 import { defaultEdges } from './edges.ts';
 import { fifoPath, isDead } from './fifo.ts';
 import { openObject, releaseObject, type RingObject } from './object.ts';
@@ -148,8 +148,10 @@ describe('a competing consumer that is stopped', () => {
       );
       // Whoever of the three proved it told the others, though it could not finish.
       const first = survivor.got.find(({ id }) => id === 2)?.at ?? Number.POSITIVE_INFINITY;
-      // On a machine of one's own it is a millisecond; without being told it would be the timer's half a second.
-      expect(first - watch.provedAt).toBeLessThan(100);
+      const recovery = first - watch.provedAt;
+      process.stderr.write(`a death while a lane is held: recovery ${recovery.toFixed(1)} ms\n`);
+      // Without being told it would be the timer's half a second.
+      expect(recovery).toBeLessThanOrEqual(RECOVERY_MS);
       // The slot of the dead stays taken until the other lane is free.
       expect(survivor.sequences(1)).toEqual([]);
       stopped.child.kill('SIGCONT');

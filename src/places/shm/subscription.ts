@@ -1,8 +1,7 @@
 // Where a new consumer of a topic begins: with what comes now, or with the last messages that were kept. Takes its seat so that
 // no producer writes over what it is about to read.
 
-import type { RingMemory } from '../../ring/memory.ts';
-import { cursorWord } from '../../ring/memory.ts';
+import { cursorWord, type RingMemory } from '../../ring/memory.ts';
 import { type SeatMark, takeConsumerSeat } from '../../ring/participants.ts';
 import { distance } from '../../ring/record.ts';
 import { readFloor } from '../../ring/topic-floor.ts';
@@ -21,25 +20,24 @@ export function subscribe(
 ): readonly TopicStart[] {
   const { geometry, words } = memory;
   const lanes = Array.from({ length: geometry.laneCount }, (_, lane) => lane);
-  const cursors = lanes.map((lane) => readFloor(memory, lane).position);
-  const store = (lane: number): void => {
-    Atomics.store(words, cursorWord(geometry, seat, lane), cursors[lane] as number);
+  const cursors: number[] = [];
+  const store = (lane: number, position: number): void => {
+    cursors[lane] = position;
+    Atomics.store(words, cursorWord(geometry, seat, lane), position);
   };
-  for (const lane of lanes) store(lane);
+  for (const lane of lanes) store(lane, readFloor(memory, lane).position);
   takeConsumerSeat(memory, seat, mark);
   // SYNC: topic seat. A producer that moved its floor just now has not seen the cursor; then its floor is seen here.
   for (const lane of lanes) {
     let floor = readFloor(memory, lane).position;
     while (distance(floor, cursors[lane] as number) > 0) {
-      cursors[lane] = floor;
-      store(lane);
+      store(lane, floor);
       floor = readFloor(memory, lane).position;
     }
   }
   const starts = chooseStarts(memory, lanes, from === 'now' ? 0 : geometry.retain);
   // At once, not when it first looks: what it will never read holds up no producer.
-  for (const lane of lanes)
-    Atomics.store(words, cursorWord(geometry, seat, lane), (starts[lane] as TopicStart).position);
+  for (const lane of lanes) store(lane, (starts[lane] as TopicStart).position);
   return starts;
 }
 
