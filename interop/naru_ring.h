@@ -80,18 +80,13 @@ typedef struct {
   uint32_t lane_bytes;
 } naru_shape;
 
-// A received message. `body` and `fields` lie in shared memory: read them before settling it, and where its producer is not
-// trusted copy them before you check them. `sender` stays until the next receive.
+// A received message. It lies in shared memory: read it before settling it, and where its producer is not trusted copy it before
+// you check it. Sender, sequence, time and headers: naru_sender() and the functions behind it.
 typedef struct {
   const void *body;
   size_t size;
-  const char *sender;    // "<pid>.<start>.<thread>/<handle>"
-  uint32_t sequence;     // counts the sender's messages from 1
-  uint32_t deliveries;   // 1 = first; more: redelivered after a death or a nack
-  double time_ms;        // when it was sent, since the epoch
-  const uint8_t *fields; // encoded headers, for naru_field(); NULL without
-  uint32_t fields_size;
-  uint32_t naru__lane, naru__start, naru__end, naru__flags;
+  uint32_t deliveries; // 1 = first; more: redelivered after a death or a nack
+  uint32_t naru__lane, naru__start, naru__end, naru__flags, naru__fields_size;
 } naru_message;
 
 typedef struct {
@@ -114,6 +109,8 @@ enum {
   NARU__RETAIN_MAX = 65536,
   NARU__IDENTITY_MAX = 96,
   NARU__PREFIX = 16,
+  NARU__ENVELOPE = 1,
+  NARU__HAS_FIELDS = 0x100,
   // Header.
   NARU__H_MAGIC = 0,
   NARU__H_KIND = 4,
@@ -214,6 +211,7 @@ enum {
 #define NARU__SAFETY_NS 500000000
 #define NARU__LOCK_WAIT_MS 5000
 #define NARU__SETTLED_LANE UINT32_MAX
+#define NARU__NO_FIELDS UINT32_MAX
 
 typedef _Atomic uint32_t naru__word;
 
@@ -903,7 +901,7 @@ static inline int naru__find_room(naru *m) {
 }
 __attribute__((cold)) static inline int naru__no_room(naru *m) {
   naru__look_sometimes(m);
-  return naru__fail(m, NARU_E_FULL, "%s: no room", m->folder);
+  return NARU_E_FULL;
 }
 
 // Room for a body of `size` bytes, to be written in place: it is sent by the next naru_publish(), unless naru_abandon() comes
@@ -922,7 +920,7 @@ static inline int naru_claim(naru *m, size_t size, void **body) {
     if (at == NULL) return naru__no_room(m);
   }
   if (m->time_ms == 0) m->time_ms = (double)(naru__now_ns(CLOCK_REALTIME) / 1000000);
-  const uint32_t head[2] = {1, ++m->sequence};
+  const uint32_t head[2] = {NARU__ENVELOPE, ++m->sequence};
   memcpy(at, head, sizeof head);
   memcpy(at + 8, &m->time_ms, sizeof m->time_ms);
   *body = at + NARU__PREFIX;
@@ -1069,17 +1067,43 @@ static inline void naru_flush(naru *m) {
     if (m->lanes[i].is_room_untold) naru__room_made(m, &m->lanes[i], true);
 }
 
+// Who sent a message: "<pid>.<start>.<thread>/<handle>". The text stays until the next receive.
+static inline const char *naru_sender(const naru *m, const naru_message *message) {
+  const uint32_t lane = message->naru__lane;
+  if (lane >= m->producers) return "";
+  return (message->naru__flags & NARU__RETURNED) != 0 ? m->lanes[lane].again : m->lanes[lane].sender;
+}
+static inline const uint8_t *naru__envelope(const naru_message *message) {
+  // With headers their length stands before them.
+  const uint32_t fields = message->naru__fields_size;
+  return (const uint8_t *)message->body - NARU__PREFIX - (fields == NARU__NO_FIELDS ? 0 : fields + 4);
+}
+// Counts the sender's messages from 1.
+static inline uint32_t naru_sequence(const naru_message *message) {
+  uint32_t sequence;
+  memcpy(&sequence, naru__envelope(message) + 4, sizeof sequence);
+  return sequence;
+}
+// When it was sent, in milliseconds since the epoch.
+static inline double naru_time_ms(const naru_message *message) {
+  double time_ms;
+  memcpy(&time_ms, naru__envelope(message) + 8, sizeof time_ms);
+  return time_ms;
+}
 // A field of a message's headers; false when it has none of this tag, or they cannot be read. Tags: 1 id, 2 contentType,
 // 3 correlationId, 4 replyTo, 5 key, 6 type (text, not terminated); 7 priority (int32), 8 ttlMs, 9 delayMs (double).
 static inline bool naru_field(const naru_message *message, unsigned tag, const uint8_t **value, uint32_t *size) {
-  for (uint32_t at = 0; message->fields != NULL && message->fields_size - at >= NARU__FIELD_PREFIX;) {
+  const uint32_t all = message->naru__fields_size;
+  if (all == NARU__NO_FIELDS) return false;
+  const uint8_t *fields = (const uint8_t *)message->body - all;
+  for (uint32_t at = 0; all - at >= NARU__FIELD_PREFIX;) {
     uint32_t length;
-    memcpy(&length, message->fields + at + 1, sizeof length);
-    const unsigned found = message->fields[at];
+    memcpy(&length, fields + at + 1, sizeof length);
+    const unsigned found = fields[at];
     at += NARU__FIELD_PREFIX;
-    if (length > message->fields_size - at) return false;
+    if (length > all - at) return false;
     if (found == tag) {
-      *value = message->fields + at;
+      *value = fields + at;
       *size = length;
       return true;
     }
@@ -1088,36 +1112,29 @@ static inline bool naru_field(const naru_message *message, unsigned tag, const u
   return false;
 }
 __attribute__((cold)) static inline bool naru__is_expired(const naru_message *message) {
-  const uint8_t *value;
-  uint32_t size;
+  const uint8_t *value = NULL;
+  uint32_t size = 0;
   double ttl_ms;
   if (!naru_field(message, NARU__FIELD_TTL, &value, &size) || size != sizeof ttl_ms) return false;
   memcpy(&ttl_ms, value, sizeof ttl_ms);
-  return ttl_ms >= 0 && message->time_ms + ttl_ms <= (double)(naru__now_ns(CLOCK_REALTIME) / 1000000);
+  return ttl_ms >= 0 && naru_time_ms(message) + ttl_ms <= (double)(naru__now_ns(CLOCK_REALTIME) / 1000000);
 }
 
 // Reads the envelope of a record whose length was checked; every number is read once. False: nobody will receive it.
 static inline bool naru__decode(naru_message *out, naru__word *record, uint32_t length, uint32_t flags) {
   const uint8_t *payload = (const uint8_t *)(record + 2);
-  uint32_t head[2], fields;
+  const uint32_t start = naru__plain(record + 2);
+  uint32_t before = NARU__PREFIX;
+  out->naru__fields_size = NARU__NO_FIELDS;
   if (length < NARU__PREFIX) return false;
-  memcpy(head, payload, sizeof head);
-  memcpy(&out->time_ms, payload + 8, sizeof out->time_ms);
-  out->sequence = head[1];
-  if (__builtin_expect(head[0] == 1, 1)) {
-    out->fields = NULL;
-    out->fields_size = 0;
-    out->body = payload + NARU__PREFIX;
-    out->size = length - NARU__PREFIX;
-  } else {
-    if (head[0] != (1 | 1 << 8) || length < NARU__PREFIX + 4) return false;
-    memcpy(&fields, payload + NARU__PREFIX, sizeof fields);
-    if (fields > length - NARU__PREFIX - 4) return false;
-    out->fields = payload + NARU__PREFIX + 4;
-    out->fields_size = fields;
-    out->body = out->fields + fields;
-    out->size = length - NARU__PREFIX - 4 - fields;
+  if (start != NARU__ENVELOPE) {
+    if (start != (NARU__ENVELOPE | NARU__HAS_FIELDS) || length < NARU__PREFIX + 4) return false;
+    out->naru__fields_size = naru__plain(record + 2 + NARU__PREFIX / 4);
+    if (out->naru__fields_size > length - NARU__PREFIX - 4) return false;
+    before += 4 + out->naru__fields_size;
   }
+  out->body = payload + before;
+  out->size = length - before;
   return (flags & NARU__TTL) == 0 || !naru__is_expired(out);
 }
 
@@ -1210,7 +1227,6 @@ __attribute__((cold)) static inline uint32_t naru__doom(naru *m, naru__lane *lan
 }
 static inline void naru__place(naru_message *out, const naru__lane *lane, uint32_t start, uint32_t end, uint32_t flags,
                                uint32_t deliveries) {
-  out->sender = lane->sender;
   out->deliveries = deliveries;
   out->naru__lane = lane->index;
   out->naru__start = start;
@@ -1218,11 +1234,52 @@ static inline void naru__place(naru_message *out, const naru__lane *lane, uint32
   out->naru__flags = flags;
 }
 
+// The common case at full speed: plain messages up to the tail or the end of the lane. Whatever is anything else is left to
+// the caller.
+static inline int naru__take_plain(const naru *m, naru__lane *lane, naru_message *out, int max, uint32_t *receipts) {
+  const uint32_t mask = m->units - 1, slot_units = m->slot_units, max_body = m->max_payload - NARU__PREFIX;
+  const uint32_t index = lane->index, until_end = m->units - (lane->read & mask), all = lane->tail - lane->read;
+  naru__word *const words = lane->record_words;
+  uint32_t read = lane->read, left = all < until_end ? all : until_end, seen = 0;
+  int count = 0;
+  while (count < max && left > 0) {
+    naru__word *record = words + (size_t)(read & mask) * 2;
+    const uint32_t length = naru__plain(record), flags = naru__plain(record + 1);
+    const uint32_t units = slot_units != 0 ? slot_units : naru__units_of(length);
+    if ((flags & (NARU__KIND | NARU__TTL)) != NARU__MESSAGE || length - NARU__PREFIX > max_body || units > left ||
+        naru__plain(record + 2) != NARU__ENVELOPE)
+      break;
+    naru_message *message = &out[count++];
+    message->body = record + 2 + NARU__PREFIX / 4;
+    message->size = length - NARU__PREFIX;
+    message->deliveries = 1;
+    message->naru__lane = index;
+    message->naru__start = read;
+    message->naru__end = read += units;
+    message->naru__flags = flags;
+    message->naru__fields_size = NARU__NO_FIELDS;
+    seen |= flags;
+    left -= units;
+  }
+  lane->read = read;
+  lane->unsettled += (uint32_t)count;
+  *receipts |= seen & NARU__RECEIPT;
+  return count;
+}
+
 static inline int naru__take_exclusive(naru *m, naru__lane *lane, naru_message *out, int max) {
   int count = 0;
   uint32_t length, flags, units, receipts = 0, end = lane->taken;
   bool is_doomed = false;
-  for (int found; count < max && (found = naru__next(m, lane, &length, &flags, &units)) > 0;) {
+  while (count < max) {
+    if (!lane->is_recovering) {
+      const int plain = naru__take_plain(m, lane, out + count, max - count, &receipts);
+      if (plain > 0) end = lane->read;
+      count += plain;
+      if (count == max) break;
+    }
+    const int found = naru__next(m, lane, &length, &flags, &units);
+    if (found <= 0) break;
     naru__word *record = naru__lane_record(m, lane, lane->read);
     const uint32_t start = lane->read;
     if (found == 2) {
@@ -1328,8 +1385,8 @@ static inline int naru__take_returned(naru *m, naru__lane *lane, naru_message *o
       const bool is_good = length <= m->max_payload && naru__decode(&out[count], record, length, flags);
       naru__claim_record(m, lane, record, own, is_good);
       if (is_good) {
-        naru__place(&out[count], lane, position, position + units, own, deliveries);
-        out[count++].sender = lane->again;
+        // The flag says where its sender stands; see naru_sender().
+        naru__place(&out[count++], lane, position, position + units, own | NARU__RETURNED, deliveries);
       }
     }
     position += units;
@@ -1509,10 +1566,28 @@ static inline void naru__commit(naru *m, naru__lane *lane) {
   if (m->is_competing) naru__share_rest(m, lane);
 }
 
+// All that a lane has handed out at once, which is what most programs settle. False: not that case, nothing is done.
+static inline bool naru__ack_whole(naru *m, naru_message *messages, int count) {
+  const uint32_t index = messages[0].naru__lane;
+  if (m->is_competing || index >= m->producers) return false;
+  naru__lane *lane = &m->lanes[index];
+  if (lane->unsettled != (uint32_t)count || lane->marks > 0 || m->again_count > 0) return false;
+  for (int i = 1; i < count; i++)
+    if (messages[i].naru__lane != index || naru__distance(messages[i].naru__start, messages[i - 1].naru__start) <= 0)
+      return false;
+  for (int i = 0; i < count; i++) messages[i].naru__lane = NARU__SETTLED_LANE;
+  lane->unsettled = 0;
+  lane->first = lane->read;
+  lane->is_scattered = false;
+  naru__commit(m, lane);
+  return true;
+}
+
 // Settles messages: they are done, and their memory is the producer's again. One store a lane for all of them.
 // NARU_E_SETTLED when one was settled before; the others are settled all the same.
 static inline int naru_ack_many(naru *m, naru_message *messages, int count) {
   if (m->gone != 0) return m->gone;
+  if (count > 1 && naru__ack_whole(m, messages, count)) return NARU_OK;
   uint32_t touched = 0;
   int result = NARU_OK;
   for (int i = 0; i < count; i++) {
@@ -1523,11 +1598,10 @@ static inline int naru_ack_many(naru *m, naru_message *messages, int count) {
     }
     naru__lane *lane = &m->lanes[message->naru__lane];
     if (m->is_competing) {
+      naru__word *flags = naru__lane_record(m, lane, message->naru__start) + 1;
       lane->unsettled -= 1;
       // Nobody else writes it; the fence comes in naru__commit().
-      atomic_store_explicit(naru__lane_record(m, lane, message->naru__start) + 1,
-                            naru__plain(naru__lane_record(m, lane, message->naru__start) + 1) | NARU__SETTLED,
-                            memory_order_relaxed);
+      atomic_store_explicit(flags, naru__plain(flags) | NARU__SETTLED, memory_order_relaxed);
     } else naru__settle_exclusive(m, lane, message->naru__start, message->naru__end);
     touched |= UINT32_C(1) << message->naru__lane;
     message->naru__lane = NARU__SETTLED_LANE;
