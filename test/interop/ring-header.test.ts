@@ -298,22 +298,18 @@ describe.skipIf(compiler === undefined)('after a death', () => {
     async (relation) => {
       const consumer = await mailbox('consumer', relation);
       const tally = new Tally();
-      let isOver = false;
       const drained = (async () => {
         for await (const batch of consumer.batches({ max: 256 }))
           for (const { data, sender } of batch) tally.add(data, sender);
       })();
-      const steady = peer.start(scene, 'produce', 'm', 0, 100_000, MORE, 10).exit.then(() => {
-        isOver = true;
-      });
+      const steady = peer.start(scene, 'produce', 'm', 0, 100_000, MORE, 10).exit;
       for (const id of upTo(10)) {
         const c = peer.start(scene, 'produce', 'm', id + 1, 10_000_000, MORE, 1 + id * 7);
         await until(() => (tally.next.get(id + 1) ?? 0) > 100 + id * 37, 'it sends');
         c.child.kill('SIGKILL');
         expect(await c.exit).toBe('SIGKILL');
       }
-      await steady;
-      expect(isOver).toBe(true);
+      expect(await steady).toBe(0);
       await until(() => consumer.peers.producers === 0, 'every seat is free', 3_000);
       await until(() => tally.next.get(0) === 100_000, 'the steady one’s messages have come');
       await consumer.end().catch(() => undefined);
