@@ -66,7 +66,7 @@ enum {
   NARU_E_SYSTEM = -17            // the system refused something: errno, and `problem`
 };
 
-// Roles of a handle; both together are allowed.
+// Roles of a handle; both together are allowed, and neither: that only keeps the mailbox there.
 enum { NARU_PRODUCER = 1, NARU_CONSUMER = 2 };
 
 // Ways to make a mailbox, as in the header's fields `relation` and `owner`.
@@ -2033,7 +2033,7 @@ static inline int naru_create(naru *m, const char *name, unsigned role, const na
   m->ring_fd = m->folder_fd = m->fifo_fd = -1;
   m->slot = NARU__SLOTS;
   for (uint32_t slot = 0; slot < NARU__SLOTS; slot++) m->bells[slot].fd = -1;
-  if (name == NULL || !naru__is_name(name) || role < NARU_PRODUCER || role > (NARU_PRODUCER | NARU_CONSUMER))
+  if (name == NULL || !naru__is_name(name) || role > (NARU_PRODUCER | NARU_CONSUMER))
     return m->gone = naru__fail(m, NARU_E_INVALID_ARGUMENT,
                                 "a name is 1 to 128 of the characters A-Z a-z 0-9 . _ -, a role NARU_PRODUCER or NARU_CONSUMER");
   int error, lock = NARU_E_NOT_FOUND;
@@ -2058,14 +2058,14 @@ static inline int naru_create(naru *m, const char *name, unsigned role, const na
   return error;
 }
 
-// Takes part in the mailbox shm://<name> as NARU_PRODUCER, NARU_CONSUMER or both. Whatever it returns, `problem` says it in
+// Takes part in the mailbox shm://<name> as NARU_PRODUCER, NARU_CONSUMER, both or neither (0). Whatever it returns, `problem` says it in
 // words; after an error nothing has to be closed.
 static inline int naru_open(naru *m, const char *name, unsigned role) { return naru_create(m, name, role, NULL); }
 
 // Leaves the mailbox: what was put and not published is forgotten, what was received and not settled goes back. With its last
 // user, or its owner, the mailbox goes.
 static inline void naru_close(naru *m) {
-  if (m->folder_fd < 0) return;
+  if (m->base == NULL) return;
   if (m->gone == 0) {
     naru_flush(m);
     const int lock = naru__lock(m, 0, NARU__LOCK_WAIT_MS);
