@@ -82,7 +82,7 @@ describe.skipIf(tryNative() === undefined || !hasCompiler)(
         expect(missing).toEqual([]);
         expect(throughput.map(({ id }) => id)).toEqual(ids.slice(0, 4));
         expect(latency.map(({ id }) => id)).toEqual(['naru-shm-try']);
-        expect(goals).toHaveLength(5);
+        expect(goals).toHaveLength(6);
         const html = readFileSync(page, 'utf8');
         expect(html).not.toMatch(/(?:src|href)=|@import|url\(/);
         expect(html.match(/<svg /g)).toHaveLength(2);

@@ -9,6 +9,8 @@ import { fileURLToPath } from 'node:url';
 // From build/bench/rivals/ to the package's root.
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 const SOURCES = join(ROOT, 'bench/rivals/c');
+/** The header that one of them is a client with. */
+const INTEROP = join(ROOT, 'interop');
 const TARGET = join(ROOT, 'build/rivals');
 const CARGO_FOLDER = join(ROOT, 'bench/rivals/iceoryx2');
 const COMPILERS = ['cc', 'gcc', 'clang'];
@@ -25,7 +27,7 @@ export const RUST_PROGRAM: string = join(TARGET, 'cargo/release/naru-bench-iceor
 /** Compiles `bench/rivals/c/<name>.c` with -O2. @throws where there is no compiler, with what it said otherwise */
 export async function buildC(name: string): Promise<void> {
   const program = pathOfC(name);
-  if (isNewer(program, SOURCES)) return;
+  if (isNewer(program, SOURCES) && isNewer(program, INTEROP)) return;
   mkdirSync(TARGET, { recursive: true });
   // Another run may compile or start it at this moment: it appears at once and whole.
   const half = `${program}.${process.pid}`;

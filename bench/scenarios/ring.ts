@@ -11,18 +11,22 @@ import { scenarioOf } from './plan.ts';
 import type { PlannedPart } from './plan.ts';
 import type { Scenario } from './scenario.ts';
 
+/** Whole mailboxes with seats, doorbells and envelopes, where the ring in C has lanes and bodies alone. */
+const CLIENT = 'naru_ring.h, the C client of shm://';
+
 const handoff: PlannedPart = {
   id: 'handoff',
   title: 'Handoff: one way to a consumer that is looking, by ping-pong',
   note: `Half a round trip between two processes that both spin, synchronous, one look at the clock for 100 round trips; p50 and
 p99 are over these hundreds. The payload is written by one side, copied out and read at both ends by the other, and acked. In
-iceoryx2 the receiver reads it in place.`,
+iceoryx2 and in the C client of shm:// the receiver reads it in place.`,
   unit: 'ns',
   trip: 'one way',
   roundTrips: 600_000,
   duels: [
     naruRingPing,
     cDuel('ring', { id: 'c-ring-handoff', label: 'the same ring in C', kind: 'latency', ways: 2 }),
+    cDuel('ring-client', { id: 'c-client-handoff', label: CLIENT, kind: 'latency', ways: 2 }),
     iceoryx2('ping'),
   ],
 };
@@ -40,6 +44,12 @@ ends by the consumer, and checked for its order. The POSIX queue has the length 
     cDuel('ring', {
       id: 'c-ring-burst',
       label: 'the same ring in C',
+      kind: 'throughput',
+      firstCount: 100_000,
+    }),
+    cDuel('ring-client', {
+      id: 'c-client-burst',
+      label: CLIENT,
       kind: 'throughput',
       firstCount: 100_000,
     }),
@@ -75,6 +85,12 @@ export const ring: Scenario = scenarioOf({
         'handoff against the same ring in C',
         1.3,
         figures.ratio(naruRingPing.id, 'c-ring-handoff'),
+        '×',
+      ),
+      atMost(
+        'bursts of the C client against the same ring in C',
+        1.1,
+        figures.ratio('c-ring-burst', 'c-client-burst'),
         '×',
       ),
       atLeast('bursts', 20e6, figures.median(own), 'msg/s'),
