@@ -1,0 +1,13 @@
+// The public entry `naru/kernel`: the kernel's own objects as classes, each usable alone.
+
+// Message queues.
+export type { QueueSyncOptions, QueueWaitOptions } from './queue-wait.ts';
+export type { SystemVQueueOptions } from './system-v-open.ts';
+export { SystemVQueue } from './system-v-queue.ts';
+export type {
+  SystemVMessage,
+  SystemVQueueStatus,
+  SystemVReceiveOptions,
+  SystemVReceiveSyncOptions,
+  SystemVSelection,
+} from './system-v-types.ts';
