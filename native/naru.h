@@ -118,4 +118,8 @@ bool naru_init_records(napi_env env, napi_value exports);
 bool naru_init_system_v(napi_env env, napi_value exports);
 bool naru_init_system_v_wait(napi_env env, napi_value exports);
 
+// --- posix_mq.c, posix_mq_wait.c
+bool naru_init_posix_mq(napi_env env, napi_value exports);
+bool naru_init_posix_mq_wait(napi_env env, napi_value exports);
+
 #endif
