@@ -1,7 +1,7 @@
 // Kernel queues through Naru's classes, against the same calls in C: blocked threads, and event loops that take batches. One queue
 // there, one back. What a kind of queue needs is in its QueueKind.
 
-import { SystemVQueue } from '#naru/kernel/index';
+import { PosixQueue, SystemVQueue } from '#naru/kernel/index';
 import { BODY_BYTES, Bodies, Check, pingPong, timedInBatches } from '../harness/bodies.ts';
 import type { Duel, FarEnd, NearEnd, Sample } from '../harness/duel.ts';
 import { nextTurn } from './turn.ts';
@@ -53,6 +53,32 @@ export const systemV: QueueKind = {
     return { queue: overSystemV(queue), address: String(queue.id) };
   },
   find: (address) => overSystemV(SystemVQueue.open({ id: Number(address) })),
+};
+
+function overPosix(queue: PosixQueue): BenchQueue {
+  return {
+    sendSync: (body) => queue.sendSync(body),
+    receiveSync: () => queue.receiveSync().body,
+    send: (body) => queue.send(body),
+    receive: async () => (await queue.receive()).body,
+    trySendMany: (bodies) => queue.trySendMany(bodies.map((body) => ({ priority: 0, body }))),
+    receiveMany: async () => (await queue.receiveMany(BATCH)).map(({ body }) => body),
+    close: async (isLast) => {
+      if (isLast) queue.unlink();
+      await queue.close();
+    },
+  };
+}
+
+export const posix: QueueKind = {
+  id: 'posixmq',
+  label: 'PosixQueue',
+  make: (name) => {
+    const path = `/naru-${name}`;
+    const queue = PosixQueue.open({ name: path, create: 'new', maxMessageBytes: BODY_BYTES });
+    return { queue: overPosix(queue), address: path };
+  },
+  find: (address) => overPosix(PosixQueue.open({ name: address, create: 'never' })),
 };
 
 type Loop = (there: BenchQueue, back: BenchQueue, count: number) => Promise<Sample>;

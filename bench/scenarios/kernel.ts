@@ -1,7 +1,7 @@
 // The scenario `kernel`: the kernel's message queues through Naru's classes, against the same calls in C.
 
 import { BODY_BYTES } from '../harness/bodies.ts';
-import { kernelDuelId, kernelFlows, kernelWakes, systemV } from '../rivals/naru-kernel.ts';
+import { kernelDuelId, kernelFlows, kernelWakes, posix, systemV } from '../rivals/naru-kernel.ts';
 import { nodePipePing } from '../rivals/node-pipe.ts';
 import { cDuel } from '../rivals/program.ts';
 import { atLeast, atMost } from './goals.ts';
@@ -11,9 +11,14 @@ import type { Figures } from './goals.ts';
 
 const SYSTEM_V_FLOW = 'c-kernel-sysv-flow';
 const SYSTEM_V_WAKE = 'c-kernel-sysv-wake';
+const POSIX_FLOW = 'c-kernel-posixmq-flow';
+const POSIX_WAKE = 'c-kernel-posixmq-wake';
 const PIPE_WAKE = 'node-pipe-kernel-wake';
 
-const KINDS = [{ kind: systemV, name: 'a System V queue', flow: SYSTEM_V_FLOW, ping: SYSTEM_V_WAKE }];
+const KINDS = [
+  { kind: systemV, name: 'a System V queue', flow: SYSTEM_V_FLOW, ping: SYSTEM_V_WAKE },
+  { kind: posix, name: 'a POSIX queue', flow: POSIX_FLOW, ping: POSIX_WAKE },
+];
 
 function goalsOf({ kind, name, flow, ping }: (typeof KINDS)[number], figures: Figures): Goal[] {
   const ratio = (way: Parameters<typeof kernelDuelId>[1], rival: string): number | undefined =>
@@ -46,6 +51,8 @@ ends of it, as all the others do.`,
       duels: [
         cDuel('system-v', { id: SYSTEM_V_FLOW, label: 'msgsnd(), msgrcv(), C', kind: 'throughput' }),
         ...kernelFlows(systemV),
+        cDuel('posix-mq', { id: POSIX_FLOW, label: 'mq_send(), mq_receive(), C', kind: 'throughput' }),
+        ...kernelFlows(posix),
       ],
     },
     {
@@ -57,8 +64,10 @@ thread that sits in msgrcv(2), since such a queue cannot be watched: two wake-up
       roundTrips: 12_000,
       duels: [
         cDuel('system-v', { id: SYSTEM_V_WAKE, label: 'msgsnd(), msgrcv(), C', kind: 'latency' }),
+        cDuel('posix-mq', { id: POSIX_WAKE, label: 'mq_send(), mq_receive(), C', kind: 'latency' }),
         { ...nodePipePing, id: PIPE_WAKE },
         ...kernelWakes(systemV),
+        ...kernelWakes(posix),
       ],
     },
   ],
