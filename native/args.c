@@ -86,16 +86,20 @@ static const struct {
   const char *name;
   const char *text;
 } known_errors[] = {
+    {E2BIG, "E2BIG", "argument list too long"},
     {EACCES, "EACCES", "permission denied"},
     {EAGAIN, "EAGAIN", "resource temporarily unavailable"},
     {EBADF, "EBADF", "bad file descriptor"},
+    {EBUSY, "EBUSY", "resource busy or locked"},
     {EEXIST, "EEXIST", "file already exists"},
     {EFAULT, "EFAULT", "bad address"},
     {EFBIG, "EFBIG", "file too large"},
+    {EIDRM, "EIDRM", "identifier removed"},
     {EINVAL, "EINVAL", "invalid argument"},
     {EIO, "EIO", "i/o error"},
     {ELOOP, "ELOOP", "too many symbolic links encountered"},
     {EMFILE, "EMFILE", "too many open files"},
+    {EMSGSIZE, "EMSGSIZE", "message too long"},
     {ENAMETOOLONG, "ENAMETOOLONG", "name too long"},
     {ENFILE, "ENFILE", "file table overflow"},
     {ENODEV, "ENODEV", "no such device"},
@@ -108,6 +112,7 @@ static const struct {
     {ENOTDIR, "ENOTDIR", "not a directory"},
     {ENOTSOCK, "ENOTSOCK", "socket operation on non-socket"},
     {EOPNOTSUPP, "EOPNOTSUPP", "operation not supported"},
+    {EOVERFLOW, "EOVERFLOW", "value too large for defined data type"},
     {EPERM, "EPERM", "operation not permitted"},
     {EPIPE, "EPIPE", "broken pipe"},
     {ERANGE, "ERANGE", "out of range"},

@@ -38,9 +38,7 @@ bool wait_request_read(napi_env env, const napi_value *values, wait_request *out
   // Both readings of 32 bits are taken: an Int32Array's and a Uint32Array's.
   if (!arg_integer(env, values[2], "expected", INT32_MIN, UINT32_MAX, &expected)) return false;
   out->expected = (uint32_t)expected;
-  if (napi_get_value_double(env, values[3], &out->timeout_ms) == napi_ok && !isnan(out->timeout_ms)) return true;
-  napi_throw_type_error(env, "ERR_INVALID_ARG_TYPE", "timeoutMs must be a number");
-  return false;
+  return arg_timeout(env, values[3], &out->timeout_ms);
 }
 
 const char *wait_result_name(wait_result result) {
@@ -168,17 +166,30 @@ static wait_result stop_main(void *env) {
   return interrupted != WAIT_WOKEN ? interrupted : stop_worker(env);
 }
 
+// Only in the main thread does a signal handler of JavaScript's wait behind us.
+void blocking_begin(bool main_thread) {
+  for (int i = 0; main_thread && i < SIGNALS; i++) signal_take(i);
+}
+
+void blocking_end(bool main_thread) {
+  const int error = errno;
+  for (int i = 0; main_thread && i < SIGNALS; i++) signal_give_back(i);
+  errno = error;
+}
+
+wait_result blocking_stopped(napi_env env, bool main_thread) {
+  return main_thread ? stop_main(env) : stop_worker(env);
+}
+
 napi_value naru_futex_wait(napi_env env, napi_callback_info info) {
   napi_value values[4], name;
   wait_request request;
   if (!args_read(env, info, 4, values) || !wait_request_read(env, values, &request)) return NULL;
-  // Only there does a signal handler of JavaScript's wait behind us.
   const bool main_thread = environment_of(env)->main_thread;
-  for (int i = 0; main_thread && i < SIGNALS; i++) signal_take(i);
-  wait_result result = wait_in_slices(&request, main_thread ? stop_main : stop_worker, env);
-  const int error = errno;
-  for (int i = 0; main_thread && i < SIGNALS; i++) signal_give_back(i);
-  if (result == WAIT_FAILED) return throw_errno(env, error, "futex");
+  blocking_begin(main_thread);
+  const wait_result result = wait_in_slices(&request, main_thread ? stop_main : stop_worker, env);
+  blocking_end(main_thread);
+  if (result == WAIT_FAILED) return throw_errno(env, errno, "futex");
   if (result == WAIT_STOPPED) return NULL;
   napi_create_string_utf8(env, wait_result_name(result), NAPI_AUTO_LENGTH, &name);
   return name;

@@ -10,6 +10,7 @@ static void environment_free(napi_env env, void *data, void *hint) {
   (void)hint;
   environment *own = data;
   if (own->data_view != NULL) napi_delete_reference(env, own->data_view);
+  if (own->records_buffer != NULL) napi_delete_reference(env, own->records_buffer);
   free(own);
 }
 
@@ -62,5 +63,8 @@ NAPI_MODULE_INIT() {
       METHOD("peerCredentials", naru_peer_credentials),
   };
   if (napi_define_properties(env, exports, sizeof properties / sizeof properties[0], properties) != napi_ok) return NULL;
+  if (!naru_init_records(env, exports)) return NULL;
+  if (!naru_init_system_v(env, exports) || !naru_init_system_v_wait(env, exports)) return NULL;
+  if (!naru_init_posix_mq(env, exports) || !naru_init_posix_mq_wait(env, exports)) return NULL;
   return exports;
 }

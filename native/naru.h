@@ -10,9 +10,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 // Must equal INTERFACE_VERSION in src/native/index.ts.
-#define NARU_INTERFACE_VERSION 4
+#define NARU_INTERFACE_VERSION 5
 
 // Longest uninterrupted sleep. Between two slices a waiter looks whether its thread is to end.
 #define NARU_SLICE_MS 50
@@ -26,6 +27,9 @@ typedef struct {
   napi_threadsafe_function results; // created at the first futexWaitAsync
   waiter *waiters;             // threads that are waiting
   uint32_t holding;            // how many of them keep the event loop alive
+  char *records;               // messages between JavaScript and the kernel's queues: records.c; NULL before recordMemory()
+  size_t records_size;
+  napi_ref records_buffer;     // keeps that memory
 } environment;
 
 // --- args.c: arguments and errors. Each reader returns false with a JavaScript exception pending.
@@ -80,5 +84,42 @@ napi_value naru_duplicate(napi_env env, napi_callback_info info);
 napi_value naru_make_fifo(napi_env env, napi_callback_info info);
 napi_value naru_write_byte(napi_env env, napi_callback_info info);
 napi_value naru_peer_credentials(napi_env env, napi_callback_info info);
+
+// --- blocking.c: system calls that block the calling thread, and how they are interrupted.
+// A real-time signal of ours: it has a handler that does nothing, and so ends a system call. 0 when none is free.
+int interrupt_signal(void);
+// One slice of a blocking call: at most about `slice_ms`, then EINTR or ETIMEDOUT.
+typedef ssize_t (*blocking_slice)(void *context, double slice_ms);
+// Repeats the slice until it gives something, the time is over, a signal came or the thread is to end. WAIT_FAILED leaves errno.
+wait_result block_in_slices(napi_env env, double timeout_ms, blocking_slice slice, void *context, ssize_t *out);
+bool arg_timeout(napi_env env, napi_value value, double *out);
+// What futex.c knows of signals and of ends: between the two, a signal that has a JavaScript handler interrupts the main thread.
+void blocking_begin(bool main_thread);
+void blocking_end(bool main_thread);
+// WAIT_WOKEN: go on.
+wait_result blocking_stopped(napi_env env, bool main_thread);
+
+// --- records.c: many messages in one call, through memory that JavaScript and the addon share.
+typedef struct {
+  uint32_t length;
+  uint32_t unused;
+  int64_t type; // with `body` this is a struct msgbuf: msgop(2). A POSIX queue's priority stands here too.
+  char body[];
+} record;
+enum { RECORD_HEAD = 16, RECORD_ALIGN = 8 };
+// The record at `*at`, which moves behind it; NULL with an exception when it does not fit in the memory.
+record *record_next(napi_env env, size_t *at);
+// A record with room for so many bytes, or NULL when there is no room for it; does not move on.
+record *record_room(napi_env env, size_t at, size_t bytes);
+size_t record_size(size_t length);
+bool naru_init_records(napi_env env, napi_value exports);
+
+// --- system_v.c, system_v_wait.c
+bool naru_init_system_v(napi_env env, napi_value exports);
+bool naru_init_system_v_wait(napi_env env, napi_value exports);
+
+// --- posix_mq.c, posix_mq_wait.c
+bool naru_init_posix_mq(napi_env env, napi_value exports);
+bool naru_init_posix_mq_wait(napi_env env, napi_value exports);
 
 #endif

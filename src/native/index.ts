@@ -3,9 +3,20 @@
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { NaruError } from '../errors/index.ts';
+import type { NativeQueues } from './queues.ts';
+
+export type {
+  BlockingResult,
+  NativeQueues,
+  NativeQueueNotifier,
+  NativeQueueWaiter,
+  NativeQueueWatch,
+  NativeSystemVStatus,
+  QueueWaitOutcome,
+} from './queues.ts';
 
 /** What the C addon exports. Offsets and sizes in bytes; errno failures throw an Error with `code` and `errno`. */
-export interface NativeAddon {
+export interface NativeAddon extends NativeQueues {
   /** Version of this interface; the loader refuses another. */
   readonly interfaceVersion: number;
   /** True when map() gives SharedArrayBuffer (Node 22.23+, 24.16+, 26.1+); else it gives ArrayBuffer. */
@@ -67,7 +78,7 @@ export interface NativeAddon {
 }
 
 /** The version of `NativeAddon` this file was written for. */
-const INTERFACE_VERSION = 4;
+const INTERFACE_VERSION = 5;
 
 let loaded: NativeAddon | undefined;
 let failure: string | undefined;

@@ -1,0 +1,75 @@
+// The scenario `kernel`: the kernel's message queues through Naru's classes, against the same calls in C.
+
+import { BODY_BYTES } from '../harness/bodies.ts';
+import { kernelDuelId, kernelFlows, kernelWakes, posix, systemV } from '../rivals/naru-kernel.ts';
+import { nodePipePing } from '../rivals/node-pipe.ts';
+import { cDuel } from '../rivals/program.ts';
+import { atLeast, atMost } from './goals.ts';
+import { scenarioOf } from './plan.ts';
+import type { Goal, Scenario } from './scenario.ts';
+import type { Figures } from './goals.ts';
+
+const SYSTEM_V_FLOW = 'c-kernel-sysv-flow';
+const SYSTEM_V_WAKE = 'c-kernel-sysv-wake';
+const POSIX_FLOW = 'c-kernel-posixmq-flow';
+const POSIX_WAKE = 'c-kernel-posixmq-wake';
+const PIPE_WAKE = 'node-pipe-kernel-wake';
+
+const KINDS = [
+  { kind: systemV, name: 'a System V queue', flow: SYSTEM_V_FLOW, ping: SYSTEM_V_WAKE },
+  { kind: posix, name: 'a POSIX queue', flow: POSIX_FLOW, ping: POSIX_WAKE },
+];
+
+function goalsOf({ kind, name, flow, ping }: (typeof KINDS)[number], figures: Figures): Goal[] {
+  const ratio = (way: Parameters<typeof kernelDuelId>[1], rival: string): number | undefined =>
+    figures.ratio(kernelDuelId(kind, way), rival);
+  return [
+    atLeast(`${name}, blocking calls, against C`, 0.5, ratio('sync', flow), '×'),
+    atLeast(`${name}, async and batched, against C`, 0.35, ratio('batches', flow), '×'),
+    atMost(`${name}, waking a thread, against C`, 1.3, ratio('thread-wake', ping), '×'),
+    atMost(
+      `${name}, waking an event loop, against Node's own raw pipe`,
+      1.2,
+      ratio('loop-wake', PIPE_WAKE),
+      '×',
+    ),
+  ];
+}
+
+export const kernel: Scenario = scenarioOf({
+  name: 'kernel',
+  summary: "the kernel's message queues through Naru's classes, against the same calls in C",
+  title: "The kernel's queues",
+  parts: [
+    {
+      id: 'flow',
+      title: 'Messages a second',
+      note: `Messages of ${BODY_BYTES} bytes from one process to another, through a queue as large as the kernel gives anybody: what
+passes is bound by how often the two wake each other. The contestants in C make a system call for each message and look at both
+ends of it, as all the others do.`,
+      unit: 'msg/s',
+      duels: [
+        cDuel('system-v', { id: SYSTEM_V_FLOW, label: 'msgsnd(), msgrcv(), C', kind: 'throughput' }),
+        ...kernelFlows(systemV),
+        cDuel('posix-mq', { id: POSIX_FLOW, label: 'mq_send(), mq_receive(), C', kind: 'throughput' }),
+        ...kernelFlows(posix),
+      ],
+    },
+    {
+      id: 'wake',
+      title: 'A message and its answer, both sides asleep in between',
+      note: `Round trips of ${BODY_BYTES} bytes between two processes over two queues. An event loop that waits for a System V queue has a
+thread that sits in msgrcv(2), since such a queue cannot be watched: two wake-ups for each message.`,
+      unit: 'µs',
+      roundTrips: 12_000,
+      duels: [
+        cDuel('system-v', { id: SYSTEM_V_WAKE, label: 'msgsnd(), msgrcv(), C', kind: 'latency' }),
+        cDuel('posix-mq', { id: POSIX_WAKE, label: 'mq_send(), mq_receive(), C', kind: 'latency' }),
+        { ...nodePipePing, id: PIPE_WAKE },
+        ...kernelWakes(systemV),
+        ...kernelWakes(posix),
+      ],
+    },
+  ],
+  goals: (figures) => KINDS.flatMap((kind) => goalsOf(kind, figures)),
+});

@@ -1,0 +1,69 @@
+// System calls that block the calling thread: cut into slices, so that the end of a worker, a signal and a deadline are noticed,
+// and interrupted by a signal of our own where the call itself knows no time-out.
+#include "naru.h"
+
+#include <errno.h>
+#include <math.h>
+#include <pthread.h>
+#include <signal.h>
+#include <time.h>
+
+static void do_nothing(int number) {
+  (void)number;
+}
+
+static pthread_once_t chosen_once = PTHREAD_ONCE_INIT;
+static int chosen;
+
+// The highest real-time signal that nobody has a handler for: programs and libraries count from SIGRTMIN up, signal(7).
+// Without SA_RESTART; msgrcv(2) and msgsnd(2) are never restarted anyway.
+static void choose(void) {
+  for (int number = SIGRTMAX; number > SIGRTMIN && chosen == 0; number--) {
+    struct sigaction current;
+    if (sigaction(number, NULL, &current) != 0 || (current.sa_flags & SA_SIGINFO) != 0 || current.sa_handler != SIG_DFL)
+      continue;
+    const struct sigaction ours = {.sa_handler = do_nothing};
+    if (sigaction(number, &ours, NULL) == 0) chosen = number;
+  }
+}
+
+int interrupt_signal(void) {
+  pthread_once(&chosen_once, choose);
+  return chosen;
+}
+
+bool arg_timeout(napi_env env, napi_value value, double *out) {
+  if (napi_get_value_double(env, value, out) == napi_ok && !isnan(*out)) return true;
+  napi_throw_type_error(env, "ERR_INVALID_ARG_TYPE", "timeoutMs must be a number");
+  return false;
+}
+
+static double now_ms(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
+}
+
+wait_result block_in_slices(napi_env env, double timeout_ms, blocking_slice slice, void *context, ssize_t *out) {
+  const bool main_thread = environment_of(env)->main_thread;
+  const double deadline = timeout_ms < 0 ? INFINITY : now_ms() + timeout_ms;
+  wait_result result = WAIT_WOKEN;
+  blocking_begin(main_thread);
+  for (;;) {
+    const double left = deadline - now_ms();
+    if (left <= 0) {
+      result = WAIT_TIMEOUT;
+      break;
+    }
+    *out = slice(context, left < NARU_SLICE_MS ? left : NARU_SLICE_MS);
+    if (*out >= 0) break;
+    if (errno != EINTR && errno != ETIMEDOUT && errno != EAGAIN) {
+      result = WAIT_FAILED;
+      break;
+    }
+    result = blocking_stopped(env, main_thread);
+    if (result != WAIT_WOKEN) break;
+  }
+  blocking_end(main_thread);
+  return result;
+}
