@@ -164,6 +164,16 @@ typedef struct {
   record *it;
 } blocked;
 
+static ssize_t one_attempt(void *context, double slice_ms) {
+  (void)slice_ms;
+  blocked *it = context;
+  if (it->sending) return mq_send(it->fd, it->it->body, it->it->length, (unsigned)it->it->type);
+  unsigned priority = 0;
+  const ssize_t length = mq_receive(it->fd, it->it->body, it->max, &priority);
+  fill(it->it, length, priority);
+  return length;
+}
+
 static ssize_t one_slice(void *context, double slice_ms) {
   blocked *it = context;
   struct timespec until;
@@ -183,16 +193,21 @@ static bool set_blocking(int fd, bool blocking) {
   return mq_setattr(fd, &attributes, NULL) == 0;
 }
 
+static napi_value name_of(napi_env env, wait_result result) {
+  napi_value name;
+  return napi_create_string_utf8(env, wait_result_name(result), NAPI_AUTO_LENGTH, &name) == napi_ok ? name : NULL;
+}
+
 static napi_value block(napi_env env, blocked *it, double timeout_ms, const char *syscall_name) {
-  if (!set_blocking(it->fd, true)) return throw_errno(env, errno, syscall_name);
   ssize_t ignored = 0;
+  if (spin_briefly(one_attempt, it, &ignored)) return name_of(env, WAIT_WOKEN);
+  if (!set_blocking(it->fd, true)) return throw_errno(env, errno, syscall_name);
   const wait_result result = block_in_slices(env, timeout_ms, one_slice, it, &ignored);
   const int error = errno;
   set_blocking(it->fd, false);
   if (result == WAIT_FAILED) return throw_errno(env, error, syscall_name);
   if (result == WAIT_STOPPED) return NULL;
-  napi_value name;
-  return napi_create_string_utf8(env, wait_result_name(result), NAPI_AUTO_LENGTH, &name) == napi_ok ? name : NULL;
+  return name_of(env, result);
 }
 
 // (fd, timeoutMs): the first record.

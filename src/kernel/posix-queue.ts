@@ -217,8 +217,7 @@ export class PosixQueue implements AsyncDisposable {
     checkWaitOptions(this.#what, options);
     const ready = this.tryReceiveMany(max);
     if (ready.length > 0) {
-      // A turn for each call, not for each message: a batch is worth it.
-      await nextTurn();
+      if (this.#turns.isOver(ready.length)) await nextTurn();
       return ready;
     }
     const first = await this.#wait(options);

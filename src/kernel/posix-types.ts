@@ -17,7 +17,7 @@ import {
 export interface PosixMessage {
   /** From 0 to 32767; the highest comes out first, equal ones in their order. */
   readonly priority: number;
-  /** The bytes, exactly as they were sent. Yours for ever. */
+  /** The bytes, exactly as they were sent. Yours for ever; its `buffer` may hold other messages too. */
   readonly body: Uint8Array;
 }
 

@@ -25,6 +25,7 @@ export class PosixWaits {
   readonly #sends: WaitingSend[] = [];
   #watch: NativeQueueWatch | undefined;
   #watched = 0;
+  #isLooking = false;
 
   constructor(calls: PosixCalls, maxWaiting: number) {
     this.#addon = native(calls.name);
@@ -49,7 +50,7 @@ export class PosixWaits {
       this.#update();
     });
     this.#receives.push(wait);
-    this.#update();
+    this.#look();
     return wait.promise;
   }
 
@@ -66,8 +67,18 @@ export class PosixWaits {
     });
     const it: WaitingSend = { priority, body: body.slice(), wait };
     this.#sends.push(it);
-    this.#update();
+    this.#look();
     return wait.promise;
+  }
+
+  /** What is waited for often comes within a turn of the event loop; only then is the descriptor watched. */
+  #look(): void {
+    if (this.#isLooking) return;
+    this.#isLooking = true;
+    setImmediate(() => {
+      this.#isLooking = false;
+      this.#ready();
+    });
   }
 
   /** Tells the event loop what is waited for. */
@@ -118,5 +129,6 @@ export class PosixWaits {
     );
     if (this.#watch !== undefined) this.#addon.posixWatchClose(this.#watch);
     this.#watch = undefined;
+    this.#watched = 0;
   }
 }
