@@ -61,6 +61,8 @@ describe('a competing consumer that dies', () => {
         const name = `m${number}`;
         const watch = new DeathWatch();
         const other = await scene.peer({ ...shape, name }, watch.edges);
+        // Its seat: taking it is no part of what is measured.
+        await other.send(7, 0, 0);
         const child = scene.start({
           ...shape,
           name,
