@@ -1,17 +1,16 @@
 // SIGKILL at every labelled step of a topic's consumers and producers, in real processes. The other consumers miss nothing and
 // get nothing twice; producers that the dead one held up go on as soon as the death is proved; floors are moved to the end.
 
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { DeathWatch, ROUNDS, rounds, Times } from './death.fixture.ts';
-import { type LocalPeer, Scene, until, upTo } from './scene.fixture.ts';
+import { describe, expect, test } from 'vitest';
+import { DeathWatch, ROUNDS, rounds, sceneForEach, Times } from './death.fixture.ts';
+import { type LocalPeer, type Scene, until, upTo } from './scene.fixture.ts';
 
 const TIMEOUT = { timeout: 60_000 + ROUNDS * 5_000 };
 
 let scene: Scene;
-beforeEach(() => {
-  scene = new Scene();
+sceneForEach((made) => {
+  scene = made;
 });
-afterEach(() => scene.end());
 
 const shape = { relation: 'N:N', deliver: 'all', owner: 'system', laneBytes: 4096 } as const;
 
@@ -48,14 +47,13 @@ describe('a topic’s consumer that dies', () => {
           nth: nth === 1 ? 1 : nth + number,
         });
         await until(
-          () => other.driver.peers.consumers === 2 || child.child.exitCode !== null,
+          () => other.driver.peers.consumers === 2 || child.child.signalCode !== null,
           'it is seated',
         );
-        const sending = other.send(7, 0, 1500);
+        const sending = other.send(7, 0, 1500).then(() => watch.sendUntilProved(other, 7, 1500));
         expect(await child.exit).toBe('SIGKILL');
         const diedAt = performance.now();
-        await sending;
-        const sent = await watch.sendUntilProved(other, 7, 1500);
+        const sent = await sending;
         await until(() => other.got.length === sent, 'the other one gets everything');
         expect(other.sequences(7)).toEqual(upTo(sent));
         expect(other.got.every(({ deliveries }) => deliveries === 1)).toBe(true);

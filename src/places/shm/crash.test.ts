@@ -1,23 +1,20 @@
 // SIGKILL at every labelled step, in real processes. What must hold: of a dead producer only what it had not published is
 // missing; nothing comes twice unmarked; the others go on; and nothing is left lying once somebody touches the folder again.
 
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
+import { keyOf, readLog, rounds as roundsOf, sceneForEach } from './death.fixture.ts';
 import { cleanLeftovers, listMailboxes } from './leftovers.ts';
-import { Scene, until, upTo } from './scene.fixture.ts';
+import { type Scene, until, upTo } from './scene.fixture.ts';
 
 const ROUNDS = Number(process.env['NARU_CRASH_ROUNDS'] ?? 20);
 const COUNT = 60;
 
 let scene: Scene;
-beforeEach(() => {
-  scene = new Scene();
+sceneForEach((made) => {
+  scene = made;
 });
-afterEach(() => scene.end());
 
-/** Runs `round` for 0 … ROUNDS - 1, two at a time. */
-async function rounds(round: (number: number) => Promise<void>): Promise<void> {
-  for (let i = 0; i < ROUNDS; i += 2) await Promise.all([round(i), round(i + 1)]);
-}
+const rounds = (round: (number: number) => Promise<void>): Promise<void> => roundsOf(round, ROUNDS);
 
 describe('a producer that dies', () => {
   test.each([
@@ -158,20 +155,6 @@ describe('whoever cleans up after the dead and dies itself', () => {
 });
 
 describe('a consumer that dies', () => {
-  interface Log {
-    readonly got: Set<string>;
-    readonly acked: Set<string>;
-  }
-  function read(lines: readonly string[]): Log {
-    const pick = (word: string): Set<string> =>
-      new Set(
-        lines
-          .filter((line) => line.startsWith(`${word} `))
-          .map((line) => line.split(' ').slice(1, 3).join(' ')),
-      );
-    return { got: pick('got'), acked: pick('acked') };
-  }
-
   async function successorGetsTheRest(
     name: string,
     orders: { failpoint?: string; nth?: number; reverse?: boolean },
@@ -186,17 +169,17 @@ describe('a consumer that dies', () => {
       child.child.kill('SIGKILL');
     }
     expect(await child.exit).toBe('SIGKILL');
-    const log = read(child.lines);
+    const log = readLog(child);
     await producer.consume();
     // After the head was stored the ack is done, though the death cut off its line in the log.
     const unlogged = orders.failpoint === 'settle:after-head' || killAfter !== undefined ? 1 : 0;
-    const missing = (): number => total - new Set([...log.acked, ...producer.got.map(key)]).size;
+    const missing = (): number => total - new Set([...log.acked, ...producer.got.map(keyOf)]).size;
     await until(() => missing() <= unlogged, 'everything that was not acked comes');
-    const again = producer.got.map(key);
+    const again = producer.got.map(keyOf);
     expect(new Set(again).size).toBe(again.length);
     for (const one of producer.got) {
-      expect(log.acked.has(key(one)), `${key(one)} was acked`).toBe(false);
-      if (log.got.has(key(one))) expect(one.deliveries).toBe(2);
+      expect(log.acked.has(keyOf(one)), `${keyOf(one)} was acked`).toBe(false);
+      if (log.got.has(keyOf(one))) expect(one.deliveries).toBe(2);
     }
     const first = producer.got.filter(({ deliveries }) => deliveries === 1).map(({ sequence }) => sequence);
     expect(first).toEqual([...first].sort((a, b) => a - b));
@@ -205,7 +188,6 @@ describe('a consumer that dies', () => {
     await producer.driver.unlink();
     await producer.driver.close();
   }
-  const key = ({ id, sequence }: { id: number; sequence: number }): string => `${id} ${sequence}`;
 
   test.each([
     ['consumer:seated', 1],

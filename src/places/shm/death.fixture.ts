@@ -1,9 +1,9 @@
 // For crash tests: when a death was proved and when the others went on, told apart from how long it took to look; and what a dead
 // consumer's log says against what the others got.
 
-import { expect } from 'vitest';
+import { afterEach, beforeEach, expect } from 'vitest';
 import { defaultEdges, type ShmEdges } from './edges.ts';
-import { type LocalPeer, type PeerProcess, until } from './scene.fixture.ts';
+import { type LocalPeer, type PeerProcess, Scene, until } from './scene.fixture.ts';
 
 /** How often each case is repeated. */
 export const ROUNDS: number = Number(process.env['NARU_CRASH_ROUNDS'] ?? 10);
@@ -12,10 +12,22 @@ export const RECOVERY_MS: number = 100;
 /** Two turns of the timer that looks for the dead, and a busy machine. */
 const DETECTION_MS = 2_000;
 
-/** Runs `round` for 0 … ROUNDS - 1, two at a time. */
-export async function rounds(round: (number: number) => Promise<void>): Promise<void> {
-  for (let i = 0; i < ROUNDS; i += 2)
-    await Promise.all([round(i), ...(i + 1 < ROUNDS ? [round(i + 1)] : [])]);
+/** Runs `round` for 0 … count - 1, two at a time. */
+export async function rounds(
+  round: (number: number) => Promise<void>,
+  count: number = ROUNDS,
+): Promise<void> {
+  for (let i = 0; i < count; i += 2) await Promise.all([round(i), ...(i + 1 < count ? [round(i + 1)] : [])]);
+}
+
+/** Gives each test of a file a scene of its own. */
+export function sceneForEach(use: (scene: Scene) => void): void {
+  let scene: Scene;
+  beforeEach(() => {
+    scene = new Scene();
+    use(scene);
+  });
+  afterEach(() => scene.end());
 }
 
 /** Notes when a peer in this process proved a death. */

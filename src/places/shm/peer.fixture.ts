@@ -5,7 +5,7 @@
 import { writeSync } from 'node:fs';
 import type { Delivery, Driver, DriverHooks, Outgoing } from '../../mailbox/driver.ts';
 import { addressOf } from './address.ts';
-import { defaultEdges } from './edges.ts';
+import { defaultEdges, type ShmEdges } from './edges.ts';
 import { openShm } from './index.ts';
 import type { RingDeliver, RingRelation } from '../../ring/memory.ts';
 import type { ShmOptions } from './options.ts';
@@ -95,12 +95,12 @@ const log = (text: string): void => {
 };
 
 /** What the driver calls; the roles put their own functions in. */
-interface PeerHooks extends DriverHooks {
+export interface PeerHooks extends DriverHooks {
   onReadable: () => void;
   onWritable: () => void;
 }
 
-function peerHooks(): PeerHooks {
+export function peerHooks(told: Pick<DriverHooks, 'event' | 'failed'>): PeerHooks {
   const hooks: PeerHooks = {
     onReadable: () => undefined,
     onWritable: () => undefined,
@@ -108,28 +108,34 @@ function peerHooks(): PeerHooks {
     writable: () => hooks.onWritable(),
     peers: () => undefined,
     reply: () => undefined,
-    event: (type) => log(`event ${type}`),
-    failed: (error) => {
-      log(`failed ${(error as { code?: string }).code}`);
-      process.exit(3);
-    },
+    ...told,
   };
   return hooks;
 }
 
-async function run(orders: PeerOrders): Promise<void> {
+/** At the n-th call of its failpoint the process sends itself the signal. */
+export function fatalEdges(orders: Pick<PeerOrders, 'failpoint' | 'nth' | 'signal'>): ShmEdges {
   let left = orders.nth ?? 1;
-  isQuiet = orders.isQuiet ?? false;
-  const hooks = peerHooks();
-  const edges = {
+  return {
     ...defaultEdges(),
-    failpoint: (name: string): void => {
+    failpoint: (name) => {
       if (name !== orders.failpoint) return;
       left -= 1;
       if (left === 0) process.kill(process.pid, orders.signal ?? 'SIGKILL');
     },
   };
-  const driver = await openShm(shmOptions(orders), {}, undefined, hooks, edges);
+}
+
+async function run(orders: PeerOrders): Promise<void> {
+  isQuiet = orders.isQuiet ?? false;
+  const hooks = peerHooks({
+    event: (type) => log(`event ${type}`),
+    failed: (error) => {
+      log(`failed ${(error as { code?: string }).code}`);
+      process.exit(3);
+    },
+  });
+  const driver = await openShm(shmOptions(orders), {}, undefined, hooks, fatalEdges(orders));
   log('open');
   if (orders.role === 'producer') await produce(driver, hooks, orders);
   else if (orders.role === 'consumer') await consume(driver, hooks, orders);

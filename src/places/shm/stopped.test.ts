@@ -5,12 +5,12 @@ import { spawn } from 'node:child_process';
 import * as fs from 'node:fs';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { native } from '../../native/index.ts';
 import { PARTICIPANT, SEAT } from '../../ring/layout.ts';
 import { participantWord } from '../../ring/memory.ts';
 import { fillSlot, listParticipants, stateOf } from '../../ring/participants.ts';
-import { DeathWatch, keyOf, readLog, RECOVERY_MS } from './death.fixture.ts';
+import { DeathWatch, keyOf, readLog, RECOVERY_MS, sceneForEach } from './death.fixture.ts';
 import { defaultEdges } from './edges.ts';
 import { fifoPath, isDead } from './fifo.ts';
 import { openObject, releaseObject, type RingObject } from './object.ts';
@@ -21,10 +21,9 @@ const STOP_MS = Number(process.env['NARU_STOP_SECONDS'] ?? 1.3) * 1000;
 const TIMEOUT = { timeout: 30_000 + 2 * STOP_MS };
 
 let scene: Scene;
-beforeEach(() => {
-  scene = new Scene();
+sceneForEach((made) => {
+  scene = made;
 });
-afterEach(() => scene.end());
 
 const competing = { name: 'm', relation: 'N:N', laneBytes: 4096 } as const;
 const topic = { ...competing, deliver: 'all' } as const;

@@ -3,12 +3,11 @@
 
 import * as fs from 'node:fs';
 import { isMainThread, workerData } from 'node:worker_threads';
-import type { Delivery, Driver, DriverHooks, Outgoing, Receiver } from '../../mailbox/driver.ts';
+import type { Delivery, Driver, Outgoing, Receiver } from '../../mailbox/driver.ts';
 import { HistoryLog } from '../../ring/history-log.fixture.ts';
 import { ANY_PRODUCER, type MessageName, type SettleOutcome } from '../../ring/history.fixture.ts';
-import { defaultEdges, type ShmEdges } from './edges.ts';
 import { openShm } from './index.ts';
-import { type PeerOrders, shmOptions } from './peer.fixture.ts';
+import { fatalEdges, type PeerHooks, peerHooks, type PeerOrders, shmOptions } from './peer.fixture.ts';
 import { randomOf } from './random.fixture.ts';
 
 export interface TortureOrders extends PeerOrders {
@@ -62,19 +61,8 @@ export class Testimony {
   }
 }
 
-export interface TortureHooks extends DriverHooks {
-  onReadable: () => void;
-  onWritable: () => void;
-}
-
-export function tortureHooks(testimony: Testimony): TortureHooks {
-  const hooks: TortureHooks = {
-    onReadable: () => undefined,
-    onWritable: () => undefined,
-    readable: () => hooks.onReadable(),
-    writable: () => hooks.onWritable(),
-    peers: () => undefined,
-    reply: () => undefined,
+export function tortureHooks(testimony: Testimony): PeerHooks {
+  return peerHooks({
     event: (type, detail) => {
       const { count, error } = detail as { count?: number; error?: Error };
       if (type === 'gap')
@@ -82,14 +70,13 @@ export function tortureHooks(testimony: Testimony): TortureHooks {
       if (type === 'error') testimony.accuse(String(error));
     },
     failed: (error) => testimony.accuse(String(error)),
-  };
-  return hooks;
+  });
 }
 
 /** Sends without end; each message is in the history before it can be seen. */
 async function produce(
   driver: Driver,
-  hooks: TortureHooks,
+  hooks: PeerHooks,
   orders: TortureOrders,
   log: HistoryLog,
 ): Promise<void> {
@@ -203,7 +190,7 @@ export class TortureConsumer {
 
 async function consume(
   driver: Driver,
-  hooks: TortureHooks,
+  hooks: PeerHooks,
   orders: TortureOrders,
   log: HistoryLog,
 ): Promise<void> {
@@ -221,17 +208,8 @@ async function consume(
 async function run(orders: TortureOrders): Promise<void> {
   const testimony = new Testimony(orders.log);
   const hooks = tortureHooks(testimony);
-  let left = orders.nth ?? 1;
-  const edges: ShmEdges = {
-    ...defaultEdges(),
-    failpoint: (name) => {
-      if (name !== orders.failpoint) return;
-      left -= 1;
-      if (left === 0) process.kill(process.pid, 'SIGKILL');
-    },
-  };
   try {
-    const driver = await openShm(shmOptions(orders), {}, undefined, hooks, edges);
+    const driver = await openShm(shmOptions(orders), {}, undefined, hooks, fatalEdges(orders));
     if (orders.role === 'producer') await produce(driver, hooks, orders, testimony.log);
     else await consume(driver, hooks, orders, testimony.log);
     setInterval(() => undefined, 1000);
