@@ -3,6 +3,7 @@
 import { spawnSync } from 'node:child_process';
 import {
   closeSync,
+  fstatSync,
   ftruncateSync,
   mkdirSync,
   openSync,
@@ -123,6 +124,13 @@ describe.skipIf(tryNative() === undefined)(`mapped memory (${nativeProblem() ?? 
       (flags) =>
         spawnSync('unshare', [...flags, 'sh', '-c', 'mount -t tmpfs -o size=1m tmpfs /mnt']).status === 0,
     );
+  test('more than there is memory is ENOSPC before the first page is taken', () => {
+    const fd = stage.open('huge');
+    for (const size of [2 ** 40, 2 ** 51])
+      expect(() => addon.allocate(fd, 0, size)).toThrow(expect.objectContaining({ code: 'ENOSPC' }));
+    expect(fstatSync(fd).blocks).toBe(0);
+  });
+
   test.skipIf(unshare === undefined)(
     'a full file system is ENOSPC from allocate, not SIGBUS later (needs unshare with a tmpfs)',
     async () => {
