@@ -14,6 +14,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   receive: async () => (await import('./receive.ts')).receive,
   request: async () => (await import('./request.ts')).request,
   serve: async () => (await import('./serve.ts')).serve,
+  bridge: async () => (await import('./bridge.ts')).bridge,
   rm: async () => (await import('./rm.ts')).rm,
   bench: async () => (await import('./bench.ts')).bench,
   places: async () => (await import('./places.ts')).places,
