@@ -102,8 +102,8 @@ async function run({ args, positionals, all, ending }: Invocation<typeof ARGS>):
     throw error;
   }
   const progress = new Progress();
-  const haul = new Haul(source, target, { concurrency, idleMs, map, without }, ending, (counts) =>
-    progress.update(() => summaryOf(counts)),
+  const haul: Haul = new Haul(source, target, { concurrency, idleMs, map, without }, ending, () =>
+    progress.update(() => summaryOf(haul.counts)),
   );
   return finish(
     haul,

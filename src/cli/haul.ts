@@ -35,6 +35,7 @@ export interface HaulCounts {
   readonly resent: number;
   /** Messages that are in neither mailbox any more: only from a source whose reading deletes. */
   readonly lost: number;
+  /** From the start to the last receipt, in milliseconds. */
   readonly ms: number;
 }
 
@@ -43,6 +44,9 @@ export type HaulEnd = 'counted' | 'idle' | 'ended';
 
 /** A stopped bridge gives the target so long to take what is in transfer, in milliseconds. */
 const GRACE_MS = 2_000;
+
+/** Messages moved one by one before the event loop turns. */
+const RUSH = 512;
 
 /** A message on its way. */
 interface Parcel {
@@ -62,19 +66,15 @@ export class Haul {
   readonly #target: Side;
   readonly #options: HaulOptions;
   readonly #ending: Ending;
-  readonly #onMoved: (counts: HaulCounts) => void;
+  readonly #onMoved: () => void;
   readonly #startedAt = performance.now();
+  #movedAt = this.#startedAt;
   readonly #counts = { moved: 0, bytes: 0, dropped: 0, redelivered: 0, resent: 0, lost: 0 };
   #freight: Freight;
+  #answersAtOnce = false;
   #taken = 0;
 
-  constructor(
-    source: Side,
-    target: Side,
-    options: HaulOptions,
-    ending: Ending,
-    onMoved: (counts: HaulCounts) => void,
-  ) {
+  constructor(source: Side, target: Side, options: HaulOptions, ending: Ending, onMoved: () => void) {
     this.#source = source;
     this.#target = target;
     this.#options = options;
@@ -92,7 +92,7 @@ export class Haul {
   }
 
   get counts(): HaulCounts {
-    return { ...this.#counts, ms: performance.now() - this.#startedAt };
+    return { ...this.#counts, ms: this.#movedAt - this.#startedAt };
   }
 
   /** Nothing can be given back to the source: whatever was taken must be moved. */
@@ -107,8 +107,9 @@ export class Haul {
   async run(count: number): Promise<HaulEnd> {
     const { signal } = this.#ending;
     // Whatever waits for room when the time is over is refused in one go, so that nothing overtakes.
-    const giveUp = (): void =>
-      void setTimeout(() => this.#target.mailbox.close({ flushMs: 0 }), GRACE_MS).unref();
+    const giveUp = (): void => {
+      setTimeout(() => void this.#target.close(), GRACE_MS).unref();
+    };
     signal.addEventListener('abort', giveUp, { once: true });
     try {
       while (this.#taken < count) {
@@ -146,8 +147,11 @@ export class Haul {
         const batch = next.value;
         this.#source.works();
         await this.#move(batch);
-        this.#taken += batch.length;
-        left -= batch.length;
+        const more = this.readingDeletes ? await this.#rush(left - 1) : 0;
+        this.#movedAt = performance.now();
+        this.#onMoved();
+        this.#taken += batch.length + more;
+        left -= batch.length + more;
         if (left >= max && this.#ending.stopped === undefined) continue;
         await ackAll(batch);
         this.#ending.signal.throwIfAborted();
@@ -159,13 +163,31 @@ export class Haul {
     }
   }
 
+  /**
+   * One at a time as ever, and without waiting: as long as the source has one and the target has room.
+   * @returns how many messages it took
+   */
+  async #rush(wanted: number): Promise<number> {
+    const { mailbox } = this.#source;
+    if (mailbox.capabilities.features.trySync !== 'native' || this.#options.map !== undefined) return 0;
+    for (let taken = 0; ; taken += 1) {
+      // The event loop turns in between, for signals.
+      if (taken === wanted || taken === RUSH || this.#ending.stopped !== undefined) return taken;
+      const message = mailbox.tryReceive();
+      if (message === undefined) return taken;
+      const parcels = this.#pack([message]);
+      if (this.#sendNow(parcels) === 0) await this.#move([message], parcels);
+    }
+  }
+
   /** @throws unless every message of the batch has its receipt or was dropped; those that have theirs are settled then */
-  async #move(batch: readonly Message<Uint8Array>[]): Promise<void> {
+  async #move(batch: readonly Message<Uint8Array>[], packed?: readonly Parcel[]): Promise<void> {
     const { map } = this.#options;
-    let parcels: readonly Parcel[] = [];
+    let parcels = packed ?? [];
     const done: Message<Uint8Array>[] = [];
     try {
-      parcels = map === undefined ? this.#pack(batch) : await this.#mapAll(map, batch, done);
+      if (map !== undefined) parcels = await this.#mapAll(map, batch, done);
+      else if (packed === undefined) parcels = this.#pack(batch);
       await this.#deliver(parcels);
     } catch (error) {
       const stuck = error instanceof Undelivered ? error.parcels : parcels;
@@ -208,7 +230,6 @@ export class Haul {
     let rest = large < 0 ? parcels : parcels.slice(0, large);
     while (rest.length > 0) {
       const failed = await this.#sendAll(rest);
-      this.#onMoved(this.counts);
       if (failed.length === 0) break;
       rest = failed.map(({ parcel }) => parcel);
       const stuck = large < 0 ? rest : [...rest, ...parcels.slice(large)];
@@ -222,7 +243,7 @@ export class Haul {
   async #sendAll(parcels: readonly Parcel[]): Promise<readonly Failed[]> {
     const { mailbox } = this.#target;
     const failed: Failed[] = [];
-    const sends = parcels.map((parcel) =>
+    const sends = parcels.slice(this.#sendNow(parcels)).map((parcel) =>
       mailbox.send(parcel.body, parcel.options).then(
         ({ reached }) => this.#count(parcel, reached),
         (error: unknown) => void failed.push({ parcel, error }),
@@ -234,6 +255,27 @@ export class Haul {
     // They failed in their own time, and are sent again in their order.
     const errors = new Map(failed.map(({ parcel, error }) => [parcel, error]));
     return parcels.flatMap((parcel) => (errors.has(parcel) ? [{ parcel, error: errors.get(parcel) }] : []));
+  }
+
+  /**
+   * The fast path: without a promise for each message, where the target answers at once.
+   * @returns how many of the first ones were taken; what became of the next one a send that waits will tell
+   */
+  #sendNow(parcels: readonly Parcel[]): number {
+    const { mailbox } = this.#target;
+    if (!this.#answersAtOnce) return 0;
+    let taken = 0;
+    try {
+      for (; taken < parcels.length; taken += 1) {
+        const parcel = parcels[taken] as Parcel;
+        if (!mailbox.trySend(parcel.body, parcel.options)) break;
+        this.#count(parcel, 'placed');
+      }
+    } catch {
+      // Gone, or a receipt is wanted that takes time: the next attempts wait, and tell.
+      this.#answersAtOnce = false;
+    }
+    return taken;
   }
 
   #count({ body, message }: Parcel, reached: Reached): void {
@@ -273,6 +315,7 @@ export class Haul {
 
   #newFreight(): Freight {
     const [from, to] = [this.#source.mailbox, this.#target.mailbox];
+    this.#answersAtOnce = to.capabilities.features.trySync === 'native';
     return new Freight(from, to, this.#options.without, from.identity);
   }
 

@@ -1,7 +1,7 @@
 // One side of a bridge: a mailbox that is opened, and opened again when it was lost. What is moved between two of them is
 // bridge.ts's.
 
-import { isNaruError, NaruError, type NaruErrorCode } from '../errors/index.ts';
+import { isNaruError, type NaruError, type NaruErrorCode } from '../errors/index.ts';
 import { Backoff } from '../link/backoff.ts';
 import { connect, type ByteMailbox, type Connection, type ConnectOptions } from './connect.ts';
 import type { Ending } from './exit.ts';
@@ -102,7 +102,7 @@ export class Side {
       if (await this.#isUsable()) return;
     }
     note(`naru: the ${this.#name} is lost, opening it again: ${error.code}: ${error.message}`);
-    await this.mailbox.close({ flushMs: 0 }).catch(() => undefined);
+    await this.close();
     for (;;) {
       await backoff.wait(signal, true);
       signal.throwIfAborted();
@@ -114,6 +114,12 @@ export class Side {
         if (signal.aborted || !isPassing(failure)) throw failure;
       }
     }
+  }
+
+  /** Whatever waits for room is refused. */
+  async close(): Promise<void> {
+    // One that has failed may fail at that too.
+    await this.mailbox.close({ flushMs: 0 }).catch(() => undefined);
   }
 
   #back(): void {
