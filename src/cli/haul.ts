@@ -116,7 +116,8 @@ export class Haul {
         try {
           if (await this.#moveUpTo(count - this.#taken)) return 'ended';
         } catch (error) {
-          if (signal.aborted || !(error instanceof SourceError)) throw error;
+          if (!(error instanceof SourceError)) throw error;
+          signal.throwIfAborted();
           if (this.#isIdle(error.reason)) return 'idle';
           await this.#recoverSource(error.reason);
         }
