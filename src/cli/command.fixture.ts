@@ -50,6 +50,11 @@ export class Sandbox implements AsyncDisposable {
     return `unix://${join(this.folder, 'mailbox.sock')}`;
   }
 
+  /** Lets this process open the mailboxes in shared memory that the commands use. */
+  share(): void {
+    process.env['NARU_RUNTIME_DIR'] = this.#runtime;
+  }
+
   path(name: string): string {
     return join(this.folder, name);
   }

@@ -18,9 +18,14 @@ export type ByteMailbox = Mailbox<Uint8Array, Uint8Array>;
 /** Options of a command's mailbox. */
 export type ConnectOptions = Pick<
   OpenOptions,
-  'role' | 'create' | 'settle' | 'timeoutMs' | 'confirm' | 'prefetch'
+  'role' | 'create' | 'settle' | 'timeoutMs' | 'confirm' | 'prefetch' | 'deliver'
 > & {
   readonly needs?: readonly Feature[];
+  /**
+   * Attach to what others host, and host it only where nobody does: then this process never takes the place of a host that
+   * it lost, and the messages do not end up in it. Default: whoever finds no host is the host, whenever that is.
+   */
+  readonly joins?: boolean;
 };
 
 /** An opened mailbox and what the command must know of it. */
@@ -43,12 +48,16 @@ const OWNED = new Set(['memory', 'shm']);
 export async function connect(target: Target, options: ConnectOptions, ending: Ending): Promise<Connection> {
   const { parts, stated } = readUrl(target);
   const { scheme, port } = parts;
+  const { joins = false, ...wanted } = options;
   const needs = ['crossProcess', ...(options.needs ?? [])] as Feature[];
-  const all: OpenOptions = { ...options, codec: 'bytes', needs, signal: ending.signal };
+  const all: OpenOptions = { ...wanted, codec: 'bytes', needs, signal: ending.signal };
+  const create = options.create ?? stated.create;
   const ownedByNobody = OWNED.has(scheme) && stated.owner === undefined;
   const mailbox = ownedByNobody
-    ? await openAsSystem(target.url, all, options.create ?? stated.create)
-    : await openOne(target.url, all);
+    ? await openAsSystem(target.url, all, create)
+    : joins && scheme === 'unix' && create === undefined
+      ? await joinOrOpen(target.url, all)
+      : await openOne(target.url, all);
   mailbox.on('error', ({ error }) => tell(error));
   const listens = LISTENING.has(scheme) && mailbox.created;
   // Who let the system choose a port must be told which.
@@ -82,6 +91,15 @@ async function openAsSystem(
       // Somebody else created it in between: attach to theirs. More than a few times in a row is no coincidence.
       if (!isNaruError(error, 'NARU_EXISTS') || attempt === 3) throw error;
     }
+  }
+}
+
+async function joinOrOpen(url: string, options: OpenOptions): Promise<ByteMailbox> {
+  try {
+    return await openOne(url, { ...options, create: 'never' });
+  } catch (error) {
+    if (!isNaruError(error, 'NARU_NOT_FOUND')) throw error;
+    return openOne(url, options);
   }
 }
 

@@ -1,6 +1,5 @@
 // naru receive: message bodies to standard output, byte for byte, settled only after they were written. --exec is in exec.ts.
 
-import { isUtf8 } from 'node:buffer';
 import {
   atMostOne,
   command,
@@ -11,6 +10,7 @@ import {
   type Invocation,
 } from './command.ts';
 import { EXIT, tell, UsageError, type Ending } from './exit.ts';
+import { messageToJson } from './message-json.ts';
 import { ByteWriter, messages, note, Progress } from './output.ts';
 import { findTarget, URL_ARGUMENT, URL_FILE_FLAG } from './url.ts';
 import type { Message } from '../mailbox/message.ts';
@@ -174,15 +174,6 @@ class Receiving {
 
 /** Messages taken at a time. */
 const BATCH = 256;
-
-/** What `--json` shows of a message. */
-function messageToJson(message: Message<Uint8Array>): Record<string, unknown> {
-  const { data, ...rest } = message.toJSON() as { data: Uint8Array };
-  const body = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
-  return isUtf8(body)
-    ? { ...rest, body: body.toString('utf8') }
-    : { ...rest, body: body.toString('base64'), encoding: 'base64' };
-}
 
 /**
  * Closes the mailbox. One that lives in this process goes with it: while others take from it, it stays; when nobody is there

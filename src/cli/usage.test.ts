@@ -4,7 +4,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { Sandbox } from './command.fixture.ts';
 
-const COMMANDS = ['send', 'receive', 'request', 'serve', 'rm', 'bench', 'places', 'doctor'];
+const COMMANDS = 'send receive request serve bridge inspect peek purge rm bench places doctor'.split(' ');
 
 test('--version is the version of the package', async () => {
   await using sandbox = new Sandbox();
@@ -60,6 +60,17 @@ test.each([
   [['serve', 'shm://x'], /serve needs --exec/],
   [['bench', 'shm://x', '--mode', 'fast'], /--mode is one of/],
   [['bench', 'shm://x', '--size', '1'], /--size takes a whole number from 24/],
+  [['bridge', 'shm://x'], /no mailbox URL/],
+  [['bridge', 'shm://x', 'y'], /"y" is not a mailbox URL/],
+  [['bridge', 'shm://x', 'shm://y', 'shm://z'], /too many|one argument too many/],
+  [['bridge', 'shm://x', 'shm://x'], /the source and the target are the same mailbox/],
+  [['bridge', 'shm://x', 'shm://y', '--concurrency', '0'], /--concurrency takes a whole number/],
+  [['bridge', 'shm://x', 'shm://y', '--without', 'body'], /--without is one of headers, type/],
+  [['bridge', 'shm://x', 'shm://y', '--map', '/no/such.mjs'], /--map \/no\/such.mjs cannot be loaded/],
+  [['bridge', 'shm://x', 'shm://y?capacity=lots'], /NARU_INVALID_ARGUMENT: .*capacity=lots/],
+  [['inspect', 'shm://x', 'shm://y'], /too many arguments/],
+  [['peek', 'shm://x', '--count', '0'], /--count takes a whole number/],
+  [['purge', 'shm://x', 'y'], /too many arguments/],
   [['places', 'extra'], /too many arguments/],
 ])('naru %j is exit code 2', async (args, message) => {
   await using sandbox = new Sandbox();
