@@ -14,3 +14,13 @@ export type {
   SystemVReceiveSyncOptions,
   SystemVSelection,
 } from './system-v-types.ts';
+
+// Everything else that processes share.
+export type { SystemVKey } from './key.ts';
+export {
+  type PosixSemaphoreOptions,
+  Semaphore,
+  type SemaphoreEntry,
+  type SystemVSemaphoreOptions,
+} from './semaphore.ts';
+export { SharedMemory, type SharedMemoryOptions, type SharedMemoryStatus } from './shared-memory.ts';
