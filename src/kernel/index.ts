@@ -16,6 +16,7 @@ export type {
 } from './system-v-types.ts';
 
 // Everything else that processes share.
+export { FileLock, type FileLockMode, type FileLockOptions } from './file-lock.ts';
 export type { SystemVKey } from './key.ts';
 export {
   type PosixSemaphoreOptions,
@@ -24,3 +25,13 @@ export {
   type SystemVSemaphoreOptions,
 } from './semaphore.ts';
 export { SharedMemory, type SharedMemoryOptions, type SharedMemoryStatus } from './shared-memory.ts';
+export {
+  lostSignals,
+  onSignal,
+  type ReceivedSignal,
+  type SendSignalOptions,
+  type SignalName,
+  type SignalSubscription,
+  sendSignal,
+} from './signals.ts';
+export { MappedFile, type MappedFileOptions } from './mapped-file.ts';

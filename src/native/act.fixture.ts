@@ -92,6 +92,8 @@ const MAKERS: ReadonlySet<string> = new Set([
   'makePipe',
   'waitReady',
   'waitReadyAsync',
+  'waitLock',
+  'waitLockAsync',
   'signalInstall',
   'signalSend',
 ]);

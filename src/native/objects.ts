@@ -70,6 +70,10 @@ export interface NativeObjects {
   waitReady(fd: number, forWrite: boolean, timeoutMs: number): BlockingResult;
   waitReadyAsync(fd: number, forWrite: boolean, timeoutMs: number): NativeTask;
 
+  /** flock(2), tried again and again; blocks the thread. Negative `timeoutMs`: for ever. */
+  waitLock(fd: number, exclusive: boolean, timeoutMs: number): BlockingResult;
+  waitLockAsync(fd: number, exclusive: boolean, timeoutMs: number): NativeTask;
+
   /** SIGRTMIN and SIGRTMAX as the C library has them. signal(7) */
   readonly signalRealTimeFirst: number;
   readonly signalRealTimeLast: number;
