@@ -35,3 +35,13 @@ export {
   sendSignal,
 } from './signals.ts';
 export { MappedFile, type MappedFileOptions } from './mapped-file.ts';
+export {
+  type ChildPipe,
+  NamedPipe,
+  type NamedPipeOptions,
+  type PipeReaderOptions,
+  type PipeWriterOptions,
+  pipe,
+} from './named-pipe.ts';
+export type { PipeReader } from './pipe-reader.ts';
+export { PIPE_BUF, type PipeWriteMode, type PipeWriter } from './pipe-writer.ts';
