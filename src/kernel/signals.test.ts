@@ -120,7 +120,7 @@ describe.skipIf(tryNative() === undefined)(`signals (${nativeProblem() ?? 'addon
       onSignal('SIGRTMIN+2', ({ value, pid }) => {
         seen.push(pid === ${echo.pid} ? value : NaN);
         if (seen.length < 100) return;
-        console.log(seen.every((value, i) => value === i + 1000));
+        console.log(seen.sort((a, b) => a - b).every((value, i) => value === i + 1000));
         clearInterval(timer);
       });
       for (let i = 0; i < 100; i++) sendSignal(${echo.pid}, 'SIGRTMIN+1', i, { force: true });`);

@@ -95,6 +95,9 @@ export function sendSignal(
 /**
  * Calls `handler` in the event loop for each signal that arrives, with its value and its sender. sigaction(2)
  *
+ * The kernel hands real-time signals out in order, but each to any thread of the process that is free: two that come at the same moment
+ * can be seen the other way round. Who needs the order sends it along in the value.
+ *
  * Holds up to 4,096 that the event loop has not seen; more are counted by `lostSignals()`. Does not keep the process alive.
  * While it is open, `process.on()` for the same signal must not be used: one of the two would be lost.
  *
