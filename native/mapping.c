@@ -4,15 +4,11 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
-#include <linux/magic.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/vfs.h>
-#include <unistd.h>
 
 // One mapping. The memory goes when nobody uses it; this record when its buffer's finalizer has run as well, because the
 // finalizer comes once, later than unmap(), and for a SharedArrayBuffer in any thread. Guarded by `lock`.
@@ -121,7 +117,7 @@ static mapping *create(void *data, size_t size) {
   return it;
 }
 
-static napi_value wrap(napi_env env, void *data, size_t size) {
+napi_value mapping_wrap(napi_env env, void *data, size_t size) {
   mapping *it = create(data, size);
   if (it == NULL) {
     munmap(data, size);
@@ -166,7 +162,7 @@ napi_value naru_map(napi_env env, napi_callback_info info) {
   }
   void *data = mmap(NULL, (size_t)size, read_only ? PROT_READ : PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
   if (data == MAP_FAILED) return throw_errno(env, errno, "mmap");
-  return wrap(env, data, (size_t)size);
+  return mapping_wrap(env, data, (size_t)size);
 }
 
 // Takes the buffer's use away; the memory goes now, or with the last thread that waits on it.
@@ -203,29 +199,6 @@ napi_value naru_unmap(napi_env env, napi_callback_info info) {
   return result;
 }
 
-// Bytes that can still be had without taking them from anybody; a great number where the kernel does not say.
-static uint64_t memory_left(void) {
-  uint64_t kilobytes = UINT64_MAX >> 10;
-  char line[128];
-  FILE *file = fopen("/proc/meminfo", "re");
-  if (file == NULL) return kilobytes << 10;
-  while (fgets(line, sizeof line, file) != NULL && sscanf(line, "MemAvailable: %" SCNu64, &kilobytes) != 1) continue;
-  fclose(file);
-  return kilobytes << 10;
-}
-
-// A tmpfs takes page after page until it is full, or until there is no memory and the kernel kills whom it likes for it: what is
-// plainly too much is refused before the first page. Small ranges are not worth the look.
-static bool has_room(int fd, int64_t offset, int64_t length) {
-  enum { LARGE_BYTES = 16 << 20 };
-  struct statfs volume;
-  if (length < LARGE_BYTES || fstatfs(fd, &volume) != 0 || volume.f_type != TMPFS_MAGIC) return true;
-  const off_t hole = lseek(fd, offset, SEEK_HOLE);
-  if (hole >= offset + length) return true; // it has its pages already
-  const uint64_t left = volume.f_blocks == 0 ? UINT64_MAX : (uint64_t)volume.f_bavail * (uint64_t)volume.f_bsize;
-  return (uint64_t)length <= left && (uint64_t)length <= memory_left();
-}
-
 napi_value naru_allocate(napi_env env, napi_callback_info info) {
   napi_value values[3];
   int fd;
@@ -235,7 +208,6 @@ napi_value naru_allocate(napi_env env, napi_callback_info info) {
       !arg_integer(env, values[1], "offset", 0, most, &offset) ||
       !arg_integer(env, values[2], "length", 1, most, &length))
     return NULL;
-  if (!has_room(fd, offset, length)) return throw_errno(env, ENOSPC, "fallocate");
   int failed;
   do failed = fallocate(fd, 0, offset, length);
   while (failed != 0 && errno == EINTR);
