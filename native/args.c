@@ -111,6 +111,7 @@ static const struct {
     {ENOTCONN, "ENOTCONN", "socket is not connected"},
     {ENOTDIR, "ENOTDIR", "not a directory"},
     {ENOTSOCK, "ENOTSOCK", "socket operation on non-socket"},
+    {ENXIO, "ENXIO", "no such device or address"},
     {EOPNOTSUPP, "EOPNOTSUPP", "operation not supported"},
     {EOVERFLOW, "EOVERFLOW", "value too large for defined data type"},
     {EPERM, "EPERM", "operation not permitted"},
@@ -118,6 +119,7 @@ static const struct {
     {ERANGE, "ERANGE", "out of range"},
     {EROFS, "EROFS", "read-only file system"},
     {ESPIPE, "ESPIPE", "invalid seek"},
+    {ESRCH, "ESRCH", "no such process"},
 };
 
 static napi_value throw_system(napi_env env, int error, const char *syscall, const char *message) {
@@ -149,4 +151,14 @@ napi_value throw_errno(napi_env env, int error, const char *syscall) {
 
 napi_value throw_code(napi_env env, int error, const char *syscall, const char *message) {
   return throw_system(env, error, syscall, message);
+}
+
+napi_value numbers_value(napi_env env, const double *numbers, size_t count) {
+  napi_value result, number;
+  if (napi_create_array_with_length(env, count, &result) != napi_ok) return NULL;
+  for (uint32_t i = 0; i < count; i++) {
+    if (napi_create_double(env, numbers[i], &number) != napi_ok || napi_set_element(env, result, i, number) != napi_ok)
+      return NULL;
+  }
+  return result;
 }

@@ -121,7 +121,7 @@ static mapping *create(void *data, size_t size) {
   return it;
 }
 
-static napi_value wrap(napi_env env, void *data, size_t size) {
+napi_value mapping_wrap(napi_env env, void *data, size_t size) {
   mapping *it = create(data, size);
   if (it == NULL) {
     munmap(data, size);
@@ -166,7 +166,7 @@ napi_value naru_map(napi_env env, napi_callback_info info) {
   }
   void *data = mmap(NULL, (size_t)size, read_only ? PROT_READ : PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
   if (data == MAP_FAILED) return throw_errno(env, errno, "mmap");
-  return wrap(env, data, (size_t)size);
+  return mapping_wrap(env, data, (size_t)size);
 }
 
 // Takes the buffer's use away; the memory goes now, or with the last thread that waits on it.

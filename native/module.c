@@ -66,5 +66,8 @@ NAPI_MODULE_INIT() {
   if (!naru_init_records(env, exports)) return NULL;
   if (!naru_init_system_v(env, exports) || !naru_init_system_v_wait(env, exports)) return NULL;
   if (!naru_init_posix_mq(env, exports) || !naru_init_posix_mq_wait(env, exports)) return NULL;
+  if (!naru_init_tasks(env, exports) || !naru_init_semaphores(env, exports) || !naru_init_shared_memory(env, exports) ||
+      !naru_init_signals(env, exports) || !naru_init_descriptors(env, exports))
+    return NULL;
   return exports;
 }

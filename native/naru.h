@@ -19,6 +19,7 @@
 #define NARU_SLICE_MS 50
 
 typedef struct waiter waiter;
+typedef struct task task;
 
 // What one environment (the main thread or one worker) owns. Touched by that environment's thread only.
 typedef struct {
@@ -27,6 +28,9 @@ typedef struct {
   napi_threadsafe_function results; // created at the first futexWaitAsync
   waiter *waiters;             // threads that are waiting
   uint32_t holding;            // how many of them keep the event loop alive
+  napi_threadsafe_function task_results; // created at the first task
+  task *tasks;                 // blocking calls that run in threads of their own: task.c
+  uint32_t last_task;          // the newest one's number
   char *records;               // messages between JavaScript and the kernel's queues: records.c; NULL before recordMemory()
   size_t records_size;
   napi_ref records_buffer;     // keeps that memory
@@ -52,6 +56,8 @@ napi_value naru_map(napi_env env, napi_callback_info info);
 napi_value naru_unmap(napi_env env, napi_callback_info info);
 napi_value naru_allocate(napi_env env, napi_callback_info info);
 napi_value naru_file_size(napi_env env, napi_callback_info info);
+// Hands memory that munmap(2) gives back to JavaScript; on failure it is given back at once.
+napi_value mapping_wrap(napi_env env, void *data, size_t size);
 bool mapping_gives_shared(void);
 typedef struct mapping mapping;
 // Keeps the memory at `data` mapped although its buffer goes; NULL when it is not a mapping of ours.
@@ -123,5 +129,28 @@ bool naru_init_system_v_wait(napi_env env, napi_value exports);
 // --- posix_mq.c, posix_mq_wait.c
 bool naru_init_posix_mq(napi_env env, napi_value exports);
 bool naru_init_posix_mq_wait(napi_env env, napi_value exports);
+
+// --- task.c
+// One try at something that blocks, for at most so long: WAIT_WOKEN (got it), WAIT_TIMEOUT or WAIT_FAILED (errno).
+typedef wait_result (*blocking_call)(void *context, double slice_ms);
+// In the calling thread, which notices the end of its worker and, if it is the main thread, signals. NULL with an exception.
+napi_value task_run(napi_env env, const char *syscall, blocking_call call, void *context, double timeout_ms);
+// In a thread of its own. `context` goes to `release`, always in the event loop's thread, when nobody needs it any more. Returns
+// { id, promise }; the promise gives the name of the result, or rejects with errno as `syscall` gave it.
+napi_value task_start(napi_env env, const char *syscall, blocking_call call, void *context, double timeout_ms,
+                      void (*release)(void *context));
+bool naru_init_tasks(napi_env env, napi_value exports);
+
+// --- semaphore.c, shared_memory.c, signal.c, descriptor.c
+bool naru_init_semaphores(napi_env env, napi_value exports);
+bool naru_init_shared_memory(napi_env env, napi_value exports);
+bool naru_init_signals(napi_env env, napi_value exports);
+bool naru_init_descriptors(napi_env env, napi_value exports);
+#define NARU_METHOD(name, function) {name, NULL, function, NULL, NULL, NULL, napi_enumerable, NULL}
+// All of a table of properties.
+#define NARU_DEFINE(env, exports, table) \
+  (napi_define_properties(env, exports, sizeof table / sizeof table[0], table) == napi_ok)
+// A new array of numbers.
+napi_value numbers_value(napi_env env, const double *numbers, size_t count);
 
 #endif

@@ -14,3 +14,34 @@ export type {
   SystemVReceiveSyncOptions,
   SystemVSelection,
 } from './system-v-types.ts';
+
+// Everything else that processes share.
+export { FileLock, type FileLockMode, type FileLockOptions } from './file-lock.ts';
+export type { SystemVKey } from './key.ts';
+export {
+  type PosixSemaphoreOptions,
+  Semaphore,
+  type SemaphoreEntry,
+  type SystemVSemaphoreOptions,
+} from './semaphore.ts';
+export { SharedMemory, type SharedMemoryOptions, type SharedMemoryStatus } from './shared-memory.ts';
+export {
+  lostSignals,
+  onSignal,
+  type ReceivedSignal,
+  type SendSignalOptions,
+  type SignalName,
+  type SignalSubscription,
+  sendSignal,
+} from './signals.ts';
+export { MappedFile, type MappedFileOptions } from './mapped-file.ts';
+export {
+  type ChildPipe,
+  NamedPipe,
+  type NamedPipeOptions,
+  type PipeReaderOptions,
+  type PipeWriterOptions,
+  pipe,
+} from './named-pipe.ts';
+export type { PipeReader } from './pipe-reader.ts';
+export { PIPE_BUF, type PipeWriteMode, type PipeWriter } from './pipe-writer.ts';

@@ -2,6 +2,7 @@
 // view of who sleeps where.
 
 import { execFileSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -13,12 +14,18 @@ const PROLOGUE = String.raw`
 #include <errno.h>
 #include <fcntl.h>
 #include <mqueue.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/ipc.h>
+#include <sys/mman.h>
 #include <sys/msg.h>
+#include <sys/sem.h>
+#include <sys/shm.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 struct message { long type; char text[8192]; };
@@ -88,10 +95,33 @@ export function sleepersIn(call: keyof typeof CALLS, pid: number = process.pid):
   }).length;
 }
 
+/** How many threads of a process sleep in sem_timedwait(3): a futex shared with others, with the wall clock. */
+export function sleepersInSemTimedWait(pid: number = process.pid): number {
+  return threadsOf(pid).filter((thread) => {
+    try {
+      const [number, , operation] = readFileSync(`/proc/${pid}/task/${thread}/syscall`, 'latin1').split(' ');
+      return number === (process.arch === 'arm64' ? '98' : '202') && operation === '0x109';
+    } catch {
+      return false;
+    }
+  }).length;
+}
+
+/** A name that no other test uses. */
+export function uniqueName(): string {
+  return `naru-test-${process.pid}-${randomBytes(6).toString('hex')}`;
+}
+
+/** A key of System V objects that nobody else uses. */
+export function uniqueKey(): number {
+  return 0x4e00_0000 + randomBytes(3).readUIntBE(0, 3);
+}
+
 /** System call numbers on x64 and arm64. */
 const CALLS = {
   msgsnd: ['69', '189'],
   msgrcv: ['70', '188'],
+  semtimedop: ['220', '192'],
   mqTimedSend: ['242', '182'],
   mqTimedReceive: ['243', '183'],
 } as const;

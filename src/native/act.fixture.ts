@@ -81,8 +81,22 @@ function oddValues(): readonly unknown[] {
   return [...primitives, ...numbers, ...objects, ...buffers, ...impostors];
 }
 
-/** Functions that make an object of the kernel which nobody would remove, or that keep the event loop alive. */
-const MAKERS: ReadonlySet<string> = new Set(['systemVGet', 'posixOpen', 'posixNotifier']);
+/** Functions that make an object of the kernel which nobody would remove, that keep the event loop alive, or kill. */
+const MAKERS: ReadonlySet<string> = new Set([
+  'systemVGet',
+  'posixOpen',
+  'posixNotifier',
+  'semOpen',
+  'systemVSemGet',
+  'systemVShmGet',
+  'makePipe',
+  'waitReady',
+  'waitReadyAsync',
+  'waitLock',
+  'waitLockAsync',
+  'signalInstall',
+  'signalSend',
+]);
 
 /** Calls everything with everything that is wrong in at least the first argument that is not right. */
 function fuzz(): void {

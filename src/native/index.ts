@@ -3,8 +3,10 @@
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { NaruError } from '../errors/index.ts';
+import type { NativeObjects } from './objects.ts';
 import type { NativeQueues } from './queues.ts';
 
+export type { NativeObjects, NativeSemaphore, NativeTask } from './objects.ts';
 export type {
   BlockingResult,
   NativeQueues,
@@ -16,7 +18,7 @@ export type {
 } from './queues.ts';
 
 /** What the C addon exports. Offsets and sizes in bytes; errno failures throw an Error with `code` and `errno`. */
-export interface NativeAddon extends NativeQueues {
+export interface NativeAddon extends NativeQueues, NativeObjects {
   /** Version of this interface; the loader refuses another. */
   readonly interfaceVersion: number;
   /** True when map() gives SharedArrayBuffer (Node 22.23+, 24.16+, 26.1+); else it gives ArrayBuffer. */
