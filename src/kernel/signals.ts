@@ -64,7 +64,7 @@ let bell: Socket | undefined;
 /**
  * Sends a signal with a value to one process. sigqueue(3)
  *
- * Real-time signals (`SIGRTMIN` to `SIGRTMAX`) queue up and arrive in order; of the others one that is pending swallows the next. A
+ * Real-time signals (`SIGRTMIN` to `SIGRTMAX`) queue up; of the others one that is pending swallows the next. A
  * signal that its receiver does not handle kills it, so one is refused where /proc/<pid>/status shows neither a handler
  * (SigCgt) nor that it is blocked (SigBlk); so is SIGUSR1 to a Node process. A program that sits in sigwait(3) shows neither: use
  * `force`. Between the look and the signal the process may change.
