@@ -163,7 +163,9 @@ async function runPlace(
 function urlOf(place: string, folder: string): string {
   if (place === 'unix') return `unix://${join(folder, 'demo.sock')}`;
   if (place === 'tcp') return 'tcp://127.0.0.1:0?listen';
-  return `${place}://naru-demo-${process.pid}`;
+  // Raw unless told otherwise.
+  const format = place === 'sysv' || place === 'posixmq' ? '?format=envelope' : '';
+  return `${place}://naru-demo-${process.pid}${format}`;
 }
 
 function placeResult(
