@@ -65,5 +65,6 @@ NAPI_MODULE_INIT() {
   if (napi_define_properties(env, exports, sizeof properties / sizeof properties[0], properties) != napi_ok) return NULL;
   if (!naru_init_records(env, exports)) return NULL;
   if (!naru_init_system_v(env, exports) || !naru_init_system_v_wait(env, exports)) return NULL;
+  if (!naru_init_posix_mq(env, exports) || !naru_init_posix_mq_wait(env, exports)) return NULL;
   return exports;
 }

@@ -92,6 +92,8 @@ int interrupt_signal(void);
 typedef ssize_t (*blocking_slice)(void *context, double slice_ms);
 // Repeats the slice until it gives something, the time is over, a signal came or the thread is to end. WAIT_FAILED leaves errno.
 wait_result block_in_slices(napi_env env, double timeout_ms, blocking_slice slice, void *context, ssize_t *out);
+// Repeats a call that does not wait a few times. @returns true when it gave something; after false the call that waits tells why
+bool spin_briefly(blocking_slice attempt, void *context, ssize_t *out);
 bool arg_timeout(napi_env env, napi_value value, double *out);
 // What futex.c knows of signals and of ends: between the two, a signal that has a JavaScript handler interrupts the main thread.
 void blocking_begin(bool main_thread);
@@ -117,5 +119,9 @@ bool naru_init_records(napi_env env, napi_value exports);
 // --- system_v.c, system_v_wait.c
 bool naru_init_system_v(napi_env env, napi_value exports);
 bool naru_init_system_v_wait(napi_env env, napi_value exports);
+
+// --- posix_mq.c, posix_mq_wait.c
+bool naru_init_posix_mq(napi_env env, napi_value exports);
+bool naru_init_posix_mq_wait(napi_env env, napi_value exports);
 
 #endif

@@ -138,29 +138,43 @@ typedef struct {
   timer_t timer;
 } blocked;
 
+static ssize_t one_call(blocked *it, int flags) {
+  if (it->request != NULL) return receive_into(it->request, it->it, flags);
+  return msgsnd(it->id, &it->it->type, it->it->length, flags);
+}
+
+static ssize_t one_attempt(void *context, double slice_ms) {
+  (void)slice_ms;
+  return one_call(context, IPC_NOWAIT);
+}
+
 static ssize_t one_slice(void *context, double slice_ms) {
   blocked *it = context;
   const long nanoseconds = (long)(slice_ms * 1e6);
   const struct itimerspec slice = {.it_value = {.tv_nsec = nanoseconds > 0 ? nanoseconds : 1},
                                    .it_interval = {.tv_nsec = 1000000}};
   if (timer_settime(it->timer, 0, &slice, NULL) != 0) return -1;
-  if (it->request != NULL) return receive_into(it->request, it->it, 0);
-  return msgsnd(it->id, &it->it->type, it->it->length, 0);
+  return one_call(it, 0);
+}
+
+static napi_value name_of(napi_env env, wait_result result) {
+  napi_value name;
+  return napi_create_string_utf8(env, wait_result_name(result), NAPI_AUTO_LENGTH, &name) == napi_ok ? name : NULL;
 }
 
 static napi_value block(napi_env env, blocked *it, double timeout_ms, const char *syscall_name) {
+  ssize_t ignored = 0;
+  if (spin_briefly(one_attempt, it, &ignored)) return name_of(env, WAIT_WOKEN);
   struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = interrupt_signal()};
   event.sigev_notify_thread_id = (pid_t)syscall(SYS_gettid);
   if (event.sigev_signo == 0) return throw_code(env, EBUSY, NULL, "no real-time signal is free");
   if (timer_create(CLOCK_MONOTONIC, &event, &it->timer) != 0) return throw_errno(env, errno, "timer_create");
-  ssize_t ignored = 0;
   const wait_result result = block_in_slices(env, timeout_ms, one_slice, it, &ignored);
   const int error = errno;
   timer_delete(it->timer);
   if (result == WAIT_FAILED) return throw_errno(env, error, syscall_name);
   if (result == WAIT_STOPPED) return NULL;
-  napi_value name;
-  return napi_create_string_utf8(env, wait_result_name(result), NAPI_AUTO_LENGTH, &name) == napi_ok ? name : NULL;
+  return name_of(env, result);
 }
 
 // (id, timeoutMs): the first record.

@@ -26,6 +26,9 @@ const flags = [
   '-pthread',
 ];
 
+/** Timers and POSIX queues: in the C library itself only from glibc 2.34. */
+const libraries = ['-lrt'];
+
 /** @returns the compiler as a command line, or undefined where there is none */
 function findCompiler() {
   const fromEnvironment = (process.env.CC ?? '').split(/\s+/).filter((word) => word !== '');
@@ -70,9 +73,13 @@ export function buildAddon({ quiet = false } = {}) {
   // Under another name first: a build beside this one, or a process that is loading it, never sees half a file.
   const temporary = join(outFolder, `.naru.${process.pid}.tmp`);
   const [command, ...rest] = compiler;
-  const result = spawnSync(command, [...rest, ...flags, `-I${headers}`, '-o', temporary, ...sources], {
-    encoding: 'utf8',
-  });
+  const result = spawnSync(
+    command,
+    [...rest, ...flags, `-I${headers}`, '-o', temporary, ...sources, ...libraries],
+    {
+      encoding: 'utf8',
+    },
+  );
   if (result.status !== 0) {
     rmSync(temporary, { force: true });
     process.stderr.write(

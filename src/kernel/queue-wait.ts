@@ -83,18 +83,18 @@ export function timeoutError(queue: string, what: string, timeoutMs: number): Er
   return queueError('NARU_TIMEOUT', queue, `${what} within ${timeoutMs} ms`);
 }
 
-/** Calls that did not wait, one after the other, before the event loop gets its turn. */
-const CALLS_A_TURN = 256;
+/** Messages that calls found without waiting, one after the other, before the event loop gets its turn. */
+const MESSAGES_A_TURN = 256;
 
 /** Keeps a loop of calls that find what they want from starving timers, sockets and signal handlers. */
 export class Turns {
-  #calls = 0;
+  #messages = 0;
 
   /** True when the caller must await `nextTurn()` before it goes on. */
-  isOver(): boolean {
-    this.#calls += 1;
-    if (this.#calls < CALLS_A_TURN) return false;
-    this.#calls = 0;
+  isOver(messages = 1): boolean {
+    this.#messages += messages;
+    if (this.#messages < MESSAGES_A_TURN) return false;
+    this.#messages = 0;
     return true;
   }
 }

@@ -54,8 +54,26 @@ export function writeRecords(list: readonly QueueRecord[], start: number): numbe
 
 /** The one record that a call filled, copied. */
 export function readRecord(): QueueRecord {
-  const length = words[0] ?? 0;
-  return { tag: tagAt(0), body: bytes.slice(HEAD_BYTES, HEAD_BYTES + length) };
+  return { tag: tagAt(0), body: copyBody(words[0] ?? 0) };
+}
+
+/** V8 keeps arrays up to this length in its own heap, where making one is cheap. */
+const CHEAP_BYTES = 64;
+const SLAB_BYTES = 16 * 1024;
+let slab = new ArrayBuffer(0);
+let slabUsed = 0;
+
+/** Bodies of middle length share a slab, as Node's small Buffers do: memory of its own costs each of them more than the system call. */
+function copyBody(length: number): Uint8Array {
+  if (length <= CHEAP_BYTES || length > SLAB_BYTES / 4) return bytes.slice(HEAD_BYTES, HEAD_BYTES + length);
+  if (slabUsed + length > slab.byteLength) {
+    slab = new ArrayBuffer(SLAB_BYTES);
+    slabUsed = 0;
+  }
+  const body = new Uint8Array(slab, slabUsed, length);
+  body.set(bytes.subarray(HEAD_BYTES, HEAD_BYTES + length));
+  slabUsed += Math.ceil(length / 8) * 8;
+  return body;
 }
 
 /** The records that a call filled; their bodies are views of one copy. */

@@ -54,7 +54,6 @@ export class KernelStage extends Stage {
   }
 
   override close(): void {
-    super.close();
     for (const act of this.#cleanups.splice(0).toReversed()) {
       try {
         act();
@@ -63,6 +62,7 @@ export class KernelStage extends Stage {
       }
     }
     rmSync(this.#folder, { recursive: true, force: true });
+    super.close();
   }
 }
 

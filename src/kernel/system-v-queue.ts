@@ -214,8 +214,7 @@ export class SystemVQueue implements AsyncDisposable {
     checkWaitOptions(this.name, options);
     const ready = this.tryReceiveMany(max, options);
     if (ready.length > 0) {
-      // A turn for each call, not for each message: a batch is worth it.
-      await nextTurn();
+      if (this.#turns.isOver(ready.length)) await nextTurn();
       return ready;
     }
     const first = await this.#wait(requestOf(this.name, options), options);

@@ -44,8 +44,14 @@ export class SystemVSenders {
     const wait: Wait<void> = new Wait(this.#calls.name, 'no room', options, (error) => this.#drop(it, error));
     const it: Waiting = { type, body: body.slice(), wait };
     this.#line.push(it);
-    if (this.#line.length === 1) this.#advance();
+    // Room often comes within a turn of the event loop: no thread is woken for it.
+    if (this.#line.length === 1) setImmediate(() => this.#look(it));
     return wait.promise;
+  }
+
+  /** Unless it has ended or is waiting in the thread already. */
+  #look(it: Waiting): void {
+    if (this.#line[0] === it && this.#waiter === undefined) this.#advance();
   }
 
   /** Sends what there is room for, and lets the thread wait with the first that there is none for. */

@@ -7,7 +7,7 @@ import type { QueueSyncOptions, QueueWaitOptions } from './queue-wait.ts';
 export interface SystemVMessage {
   /** From 1. A type beyond 2^53 − 1, which only a program in another language can send, is rounded. */
   readonly type: number;
-  /** The bytes after the type, exactly as they were sent. Yours for ever. */
+  /** The bytes after the type, exactly as they were sent. Yours for ever; its `buffer` may hold other messages too. */
   readonly body: Uint8Array;
 }
 

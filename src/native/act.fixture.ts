@@ -81,8 +81,8 @@ function oddValues(): readonly unknown[] {
   return [...primitives, ...numbers, ...objects, ...buffers, ...impostors];
 }
 
-/** Functions that make an object of the kernel which nobody would remove. */
-const MAKERS: ReadonlySet<string> = new Set(['systemVGet']);
+/** Functions that make an object of the kernel which nobody would remove, or that keep the event loop alive. */
+const MAKERS: ReadonlySet<string> = new Set(['systemVGet', 'posixOpen', 'posixNotifier']);
 
 /** Calls everything with everything that is wrong in at least the first argument that is not right. */
 function fuzz(): void {

@@ -8,7 +8,9 @@ import type { NativeQueues } from './queues.ts';
 export type {
   BlockingResult,
   NativeQueues,
+  NativeQueueNotifier,
   NativeQueueWaiter,
+  NativeQueueWatch,
   NativeSystemVStatus,
   QueueWaitOutcome,
 } from './queues.ts';

@@ -118,8 +118,8 @@ describe.skipIf(tryNative() === undefined)(`kernel objects (${nativeProblem() ??
     const child = stage.act('fuzz');
     const [calls, refused] = (await child.line()).split(' ').map(Number);
     const functions = Object.values(addon).filter((value) => typeof value === 'function').length;
-    // All but those that would leave an object in the kernel.
-    expect(calls).toBe(3000 * (functions - 1));
+    // All but the three that would leave an object in the kernel or keep the loop alive.
+    expect(calls).toBe(3000 * (functions - 3));
     expect(refused).toBeGreaterThan(20_000);
     expect(await child.end()).toMatchObject({ code: 0, signal: null });
   });

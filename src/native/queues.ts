@@ -8,6 +8,16 @@ export interface NativeQueueWaiter {
   readonly __naruQueueWaiter: never;
 }
 
+/** A POSIX queue's descriptor in the event loop; only the addon looks inside. */
+export interface NativeQueueWatch {
+  readonly __naruQueueWatch: never;
+}
+
+/** Receives the notifications of POSIX queues; only the addon looks inside. */
+export interface NativeQueueNotifier {
+  readonly __naruQueueNotifier: never;
+}
+
 /** What msgctl(2) tells; times in seconds since 1970, 0 = never. */
 export interface NativeSystemVStatus {
   readonly key: number;
@@ -88,4 +98,51 @@ export interface NativeQueues {
   systemVWaitCancel(waiter: NativeQueueWaiter): QueueWaitOutcome | undefined;
   /** Ends the wait and the thread. */
   systemVWaitClose(waiter: NativeQueueWaiter): void;
+
+  /**
+   * mq_open(3), always without blocking; access 0 reads, 1 writes, 2 both. 0 messages: the kernel's defaults.
+   * @returns the descriptor, for the functions here only
+   */
+  posixOpen(
+    name: string,
+    access: number,
+    create: boolean,
+    exclusive: boolean,
+    mode: number,
+    maxMessages: number,
+    maxMessageBytes: number,
+  ): number;
+  posixClose(fd: number): void;
+  posixUnlink(name: string): void;
+  /** mq_getattr(3) */
+  posixAttributes(fd: number): readonly [maxMessages: number, maxMessageBytes: number, count: number];
+  /** mq_send(3) for the first `count` records. @returns how many went in */
+  posixTrySend(fd: number, count: number): number;
+  /** mq_receive(3) into records, at most `count`. @returns how many were filled */
+  posixTryReceive(fd: number, maxBytes: number, count: number): number;
+  /** mq_timedsend(3) of the first record; blocks the thread. Negative `timeoutMs`: for ever. */
+  posixSendSync(fd: number, timeoutMs: number): BlockingResult;
+  /** mq_timedreceive(3) into the first record; blocks the thread. */
+  posixReceiveSync(fd: number, maxBytes: number, timeoutMs: number): BlockingResult;
+
+  /** Puts the descriptor into the event loop; `ready` is called while it is ready for what `posixWatchSet` asked for. */
+  posixWatch(fd: number, ready: () => void): NativeQueueWatch;
+  /** 1 readable, 2 writable, 3 both; 0 stops. Keeps the event loop alive unless 0. */
+  posixWatchSet(watch: NativeQueueWatch, events: number): void;
+  /** Before the descriptor is closed; the watch must not be used afterwards. */
+  posixWatchClose(watch: NativeQueueWatch): void;
+
+  /** Keeps the event loop alive until it is closed. */
+  posixNotifier(notified: () => void): NativeQueueNotifier;
+  /** mq_notify(3), one shot. @throws EBUSY */
+  posixNotifierArm(notifier: NativeQueueNotifier, fd: number): void;
+  posixNotifierClose(notifier: NativeQueueNotifier): void;
+  /** mq_notify(3) with SIGEV_SIGNAL, one shot. @throws EBUSY; EPERM: nothing in this process handles the signal */
+  posixNotifySignal(fd: number, signal: number, value: number): void;
+  /** Takes this process's registration back. */
+  posixNotifyCancel(fd: number): void;
+  /** Whether the process has a handler, of whatever kind. sigaction(2) */
+  signalHasHandler(signal: number): boolean;
+  /** SIGRTMIN and SIGRTMAX. signal(7) */
+  realTimeSignals(): readonly [min: number, max: number];
 }
