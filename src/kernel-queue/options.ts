@@ -1,6 +1,6 @@
 // Options that mean nothing where the kernel keeps the mailbox, and the reading of parameters that several such places have.
 
-import { NaruError, type NaruErrorCode } from '../errors/index.ts';
+import { isNaruError, NaruError, type NaruErrorCode } from '../errors/index.ts';
 import type { PlaceOptions, PlaceUrl } from '../mailbox/place.ts';
 
 /** An error about one URL of one place. */
@@ -36,4 +36,43 @@ export function readMode(url: PlaceUrl): number | undefined {
     url,
     `mode is three octal digits such as 660, got "${text.slice(0, 40)}"`,
   );
+}
+
+/**
+ * Finds or makes a queue, and knows which of both it was.
+ * @throws NARU_EXISTS, NARU_NOT_FOUND  as `create` says; what making and finding raise
+ */
+export function findOrMake<T>(
+  url: PlaceUrl,
+  { create = 'if-missing' }: PlaceOptions,
+  make: () => T,
+  find: () => T,
+): { readonly queue: T; readonly created: boolean } {
+  for (;;) {
+    if (create !== 'never') {
+      try {
+        return { queue: make(), created: true };
+      } catch (error) {
+        if (!isNaruError(error, 'NARU_EXISTS')) throw error;
+        if (create === 'new') {
+          throw refusal('NARU_EXISTS', url, 'the queue exists already (create: "new")', error);
+        }
+      }
+    }
+    try {
+      return { queue: find(), created: false };
+    } catch (error) {
+      if (!isNaruError(error, 'NARU_NOT_FOUND')) throw error;
+      if (create === 'never') {
+        throw refusal('NARU_NOT_FOUND', url, 'there is no such queue (create: "never")', error);
+      }
+    }
+  }
+}
+
+/** @throws NARU_EXISTS  what was stated differs from what is */
+export function refuseDifferences(url: PlaceUrl, differences: readonly string[]): void {
+  if (differences.length === 0) return;
+  const what = `the queue exists with other options (${differences.join('; ')}); leave them out to adopt what is there`;
+  throw refusal('NARU_EXISTS', url, what);
 }

@@ -24,6 +24,8 @@ export class QueueReceiver implements Receiver {
   #token = 0;
   #wanted = 0;
   #waits = false;
+  /** Before it waits it looks once more, in the next turn. */
+  #look: NodeJS.Immediate | undefined;
   #isClosed = false;
 
   constructor(queue: KernelQueue, packing: Packing, hooks: DriverHooks, account: ReceiverAccount) {
@@ -121,7 +123,17 @@ export class QueueReceiver implements Receiver {
 
   #wait(): void {
     if (this.#waits || this.#isClosed || this.#kept.length > 0) return;
+    // What is waited for often comes within a turn of the event loop: then nothing sleeps and nothing is woken.
+    this.#look ??= setImmediate(() => {
+      this.#look = undefined;
+      this.#begin();
+    });
+  }
+
+  #begin(): void {
     try {
+      const [there] = this.#queue.take(1);
+      if (there !== undefined) return this.#over(undefined, there);
       this.#waits = true;
       this.#queue.waitToTake((error, item) => this.#over(error, item));
     } catch (error) {
@@ -139,6 +151,8 @@ export class QueueReceiver implements Receiver {
   }
 
   #stop(): void {
+    clearImmediate(this.#look);
+    this.#look = undefined;
     if (!this.#waits) return;
     this.#waits = false;
     const item = this.#queue.stopTake();

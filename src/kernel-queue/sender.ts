@@ -23,7 +23,7 @@ export class QueueSender implements Sender {
   #waits = false;
   /** A message that went in while its caller waited. */
   #in: Outgoing | undefined;
-  #isClosed = false;
+  #look: NodeJS.Immediate | undefined;
 
   constructor(
     queue: KernelQueue,
@@ -66,7 +66,7 @@ export class QueueSender implements Sender {
     }
     const isIn = this.#waits && this.#queue.stopPut();
     this.#waits = false;
-    this.#pilot = undefined;
+    this.#stop();
     return isIn;
   }
 
@@ -85,7 +85,6 @@ export class QueueSender implements Sender {
   }
 
   close(): Promise<void> {
-    this.#isClosed = true;
     this.#stop();
     this.#in = undefined;
     this.#refused = undefined;
@@ -129,20 +128,22 @@ export class QueueSender implements Sender {
   #wait(message: Outgoing): void {
     this.#refused = message;
     this.#pilot = message;
-    queueMicrotask(() => {
-      if (this.#pilot === message && !this.#waits && !this.#isClosed) this.#begin(message);
+    // Room often comes within a turn of the event loop: then nothing sleeps and nothing is woken.
+    this.#look ??= setImmediate(() => {
+      this.#look = undefined;
+      if (this.#pilot !== undefined) this.#begin(this.#pilot);
     });
   }
 
   #begin(message: Outgoing): void {
     try {
       const item = this.#packing.pack(message, this.#identity);
+      if (this.#queue.put([item]) === 1) return this.#over(undefined, true);
       this.#queue.waitToPut(item, (error, isIn) => this.#over(error, isIn));
       this.#waits = true;
     } catch {
       // It can never go in: the next offer says why.
-      this.#pilot = undefined;
-      this.#hooks.writable();
+      this.#over(undefined, false);
     }
   }
 
@@ -156,6 +157,8 @@ export class QueueSender implements Sender {
   }
 
   #stop(): void {
+    clearImmediate(this.#look);
+    this.#look = undefined;
     if (this.#waits) this.#queue.stopPut();
     this.#waits = false;
     this.#pilot = undefined;

@@ -3,6 +3,7 @@
 
 import type { Place } from '../mailbox/place.ts';
 import type { memory } from './memory/capabilities.ts';
+import type { posixmq, posixmqRaw } from './posixmq/capabilities.ts';
 import type { shm } from './shm/capabilities.ts';
 import type { sysv, sysvRaw } from './sysv/capabilities.ts';
 import type { tcp, tcpRaw } from './tcp/capabilities.ts';
@@ -15,6 +16,7 @@ export const PLACES: Readonly<Record<string, () => Promise<{ readonly place: Pla
   unix: () => import('./unix/index.ts'),
   tcp: () => import('./tcp/index.ts'),
   sysv: () => import('./sysv/index.ts'),
+  posixmq: () => import('./posixmq/index.ts'),
 };
 
 /** The same at type level: capabilities by scheme and mode, from which a literal URL gets its methods. Envelope is the default mode
@@ -25,4 +27,5 @@ export interface PlaceTypes {
   unix: { envelope: typeof unix; raw: typeof unixRaw };
   tcp: { envelope: typeof tcp; raw: typeof tcpRaw };
   sysv: { default: 'raw'; envelope: typeof sysv; raw: typeof sysvRaw };
+  posixmq: { default: 'raw'; envelope: typeof posixmq; raw: typeof posixmqRaw };
 }

@@ -5,7 +5,7 @@ import { SystemVQueue } from '../../kernel/index.ts';
 import { sysctl } from '../../kernel/queue-errors.ts';
 import { requestOf } from '../../kernel/system-v-types.ts';
 import { QueueDriver } from '../../kernel-queue/driver.ts';
-import { refusal } from '../../kernel-queue/options.ts';
+import { findOrMake, refusal, refuseDifferences } from '../../kernel-queue/options.ts';
 import { ENVELOPE_BYTES, envelopePacking, rawPacking } from '../../kernel-queue/packing.ts';
 import type { Driver } from '../../mailbox/driver.ts';
 import type { Place, PlaceOptions, PlaceUrl } from '../../mailbox/place.ts';
@@ -25,7 +25,12 @@ export const place: Place = {
     const own = readSysvOptions(url, options);
     options.signal.throwIfAborted();
     const key = own.key();
-    const { queue, created } = find(url, options, own, key);
+    const { queue, created } = findOrMake(
+      url,
+      options,
+      () => SystemVQueue.open({ key, create: 'new', mode: own.mode ?? 0o600 }),
+      () => SystemVQueue.open({ key, create: 'never' }),
+    );
     const isEnvelope = options.format === 'envelope';
     const limitBytes = settle(url, options, own, queue, created);
     const most = isEnvelope ? limitBytes - ENVELOPE_BYTES : limitBytes;
@@ -55,35 +60,6 @@ export const place: Place = {
   },
 };
 
-/** Finds or makes it, and knows which of both it was. */
-function find(
-  url: PlaceUrl,
-  { create = 'if-missing' }: PlaceOptions,
-  { mode = 0o600 }: SysvOptions,
-  key: number,
-): { queue: SystemVQueue; created: boolean } {
-  for (;;) {
-    if (create !== 'never') {
-      try {
-        return { queue: SystemVQueue.open({ key, create: 'new', mode }), created: true };
-      } catch (error) {
-        if (!isNaruError(error, 'NARU_EXISTS')) throw error;
-        if (create === 'new') {
-          throw refusal('NARU_EXISTS', url, 'the queue exists already (create: "new")', error);
-        }
-      }
-    }
-    try {
-      return { queue: SystemVQueue.open({ key, create: 'never' }), created: false };
-    } catch (error) {
-      if (!isNaruError(error, 'NARU_NOT_FOUND')) throw error;
-      if (create === 'never') {
-        throw refusal('NARU_NOT_FOUND', url, 'there is no such queue (create: "never")', error);
-      }
-    }
-  }
-}
-
 /**
  * Gives a new queue what was stated; compares it with one that exists.
  * @returns the largest message it takes
@@ -108,10 +84,7 @@ function settle(
     if (own.mode !== undefined && own.mode !== mode) {
       differences.push(`mode: asked ${own.mode.toString(8)}, is ${mode.toString(8)}`);
     }
-    if (differences.length > 0) {
-      const what = `the queue exists with other options (${differences.join('; ')}); leave them out to adopt what is there`;
-      throw refusal('NARU_EXISTS', url, what);
-    }
+    refuseDifferences(url, differences);
     return Math.min(limitBytes ?? Number.POSITIVE_INFINITY, largest());
   } catch (error) {
     // Who may only write cannot look.
