@@ -112,19 +112,19 @@ describe.skipIf(tryNative() === undefined)(
     });
 
     test('a loop of receives that find messages lets timers run', async () => {
-      let ticks = 0;
+      const seen = { ticks: 0 };
       const timer = setInterval(() => {
-        ticks += 1;
+        seen.ticks += 1;
       }, 1);
       try {
         const end = performance.now() + 20_000;
-        while (ticks < 20 && performance.now() < end) {
+        while (seen.ticks < 20 && performance.now() < end) {
           await system.send(Buffer.from('x'));
           await system.receive();
           await posix.send(Buffer.from('x'));
           await posix.receive();
         }
-        expect(ticks).toBe(20);
+        expect(seen.ticks).toBeGreaterThanOrEqual(20);
       } finally {
         clearInterval(timer);
       }
