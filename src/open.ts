@@ -16,11 +16,17 @@ import { checkLimits } from './mailbox/waiting.ts';
 import { PLACES, type PlaceTypes } from './places/registry.ts';
 
 type SchemeOf<U extends string> = U extends `${infer S}://${string}` ? S : never;
-type ModeOf<U extends string> = U extends `${string}format=raw${string}` ? 'raw' : 'envelope';
+type ModeOf<U extends string, P> = U extends `${string}format=raw${string}`
+  ? 'raw'
+  : U extends `${string}format=envelope${string}`
+    ? 'envelope'
+    : P extends { default: infer M }
+      ? M
+      : 'envelope';
 type FeaturesOfOne<U extends string> =
   SchemeOf<U> extends infer S
     ? S extends keyof PlaceTypes
-      ? FeaturesOf<PlaceTypes[S][ModeOf<U>]>
+      ? FeaturesOf<PlaceTypes[S][ModeOf<U, PlaceTypes[S]> & keyof PlaceTypes[S]]>
       : never
     : never;
 /** Over a union of URLs only what every one of them has remains. */

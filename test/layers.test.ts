@@ -22,10 +22,13 @@ const LEVELS: Readonly<Record<string, number>> = {
   state: 2,
   sync: 2,
   link: 2.5,
+  'kernel-queue': 2.5,
   'places/memory': 3,
   'places/shm': 3,
   'places/unix': 3,
   'places/tcp': 3,
+  'places/sysv': 3,
+  'places/posixmq': 3,
   places: 3.2,
   '': 3.5,
   conformance: 3.8,
@@ -103,7 +106,7 @@ describe('the layers', () => {
   });
 
   test('the model names no place', () => {
-    const names = /['"`](memory|shm|unix|tcp):\/\//;
+    const names = /['"`](memory|shm|unix|tcp|sysv|posixmq):\/\//;
     const code = (file: string): string =>
       readFileSync(join(src, file), 'utf8').replace(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, '');
     expect(files.filter((file) => /^(mailbox|store|ring)\//.test(file) && names.test(code(file)))).toEqual(

@@ -8,7 +8,7 @@ import { command, wholeNumber, type Command, type Invocation } from './command.t
 import { EXIT, runProcess, UsageError, type Ending } from './exit.ts';
 import { formatCount, formatMicros, note, paint, print, printJson, Progress, table } from './output.ts';
 import { Team, type PhaseResult, type TeamTotals } from './team.ts';
-import { allCapabilities } from '../open.ts';
+import { allCapabilities, open } from '../open.ts';
 import { nativeProblem } from '../native/index.ts';
 
 const ARGS = {
@@ -157,13 +157,26 @@ async function runPlace(
   } finally {
     progress.clear();
     await team.stop();
+    if (isKernelQueue(place)) await removeQueue(url);
   }
+}
+
+/** Nobody but who removes it ends a queue of the kernel. */
+async function removeQueue(url: string): Promise<void> {
+  const queue = await open(url, { create: 'never' }).catch(() => undefined);
+  await queue?.unlink();
+}
+
+function isKernelQueue(place: string): boolean {
+  return place === 'sysv' || place === 'posixmq';
 }
 
 function urlOf(place: string, folder: string): string {
   if (place === 'unix') return `unix://${join(folder, 'demo.sock')}`;
   if (place === 'tcp') return 'tcp://127.0.0.1:0?listen';
-  return `${place}://naru-demo-${process.pid}`;
+  // Raw unless told otherwise.
+  const format = isKernelQueue(place) ? '?format=envelope' : '';
+  return `${place}://naru-demo-${process.pid}${format}`;
 }
 
 function placeResult(

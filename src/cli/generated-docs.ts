@@ -58,7 +58,7 @@ function errorTable(): string {
 
 /** Feature by place: what the README of every messaging library should have and none generates. */
 function featureTable(places: readonly Capabilities[]): string {
-  const names = places.map((place) => `\`${nameOf(place)}\``);
+  const names = places.map((place) => `\`${nameOf(place, places)}\``);
   const notes: string[] = [];
   const rows = Object.keys(FEATURES).map((feature) => {
     const cells = places.map((place) => cell(place, feature as Feature, notes));
@@ -98,7 +98,7 @@ function placeTable(places: readonly Capabilities[]): string {
       place.confirm,
       place.needs.length === 0 ? 'nothing' : place.needs.join(', '),
     ];
-    return `| \`${nameOf(place)}\` | ${cells.join(' | ')} |`;
+    return `| \`${nameOf(place, places)}\` | ${cells.join(' | ')} |`;
   });
   return [
     '| place | reaches | producers : consumers | ack, redelivery | priority | topics | survives a restart | largest message | send waits until | needs |',
@@ -119,8 +119,10 @@ function parameterTable(): string {
   return ['| parameter | |', '|---|---|', ...rows].join('\n');
 }
 
-function nameOf(place: Capabilities): string {
-  return `${place.scheme}://${place.mode === 'raw' ? '?format=raw' : ''}`;
+/** The first mode of a scheme is its default. */
+function nameOf(place: Capabilities, places: readonly Capabilities[]): string {
+  const isDefault = places.find(({ scheme }) => scheme === place.scheme) === place;
+  return `${place.scheme}://${isDefault ? '' : `?format=${place.mode}`}`;
 }
 
 function many(count: number): string {
@@ -128,7 +130,7 @@ function many(count: number): string {
 }
 
 function sizeOf(bytes: number): string {
-  return bytes >= 1024 ** 2 ? `${bytes / 1024 ** 2} MiB` : `${bytes / 1024} KiB`;
+  return bytes >= 1024 ** 2 ? `${bytes / 1024 ** 2} MiB` : `${Math.round((bytes / 1024) * 100) / 100} KiB`;
 }
 
 function superscript(number: number): string {

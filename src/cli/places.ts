@@ -35,7 +35,7 @@ async function run({ args }: Invocation<typeof ARGS>): Promise<number> {
 function matrix(all: readonly Capabilities[], features: Readonly<Record<Feature, string>>): string {
   const columns = [
     { title: '' },
-    ...all.map(({ scheme, mode }) => ({ title: `${scheme}://${mode === 'raw' ? ' raw' : ''}` })),
+    ...all.map((place) => ({ title: `${place.scheme}://${isDefault(place, all) ? '' : ` ${place.mode}`}` })),
   ];
   const notes: string[] = [];
   const rows = Object.keys(features).map((name) => {
@@ -60,7 +60,15 @@ function matrix(all: readonly Capabilities[], features: Readonly<Record<Feature,
   ];
   const footnotes = notes.map((text, index) => `(${index + 1}) ${text}\n`).join('');
   const summaries = all
-    .map(({ scheme, mode, summary }) => `${scheme}://${mode === 'raw' ? ' (format=raw)' : ''}: ${summary}\n`)
+    .map((place) => {
+      const format = isDefault(place, all) ? '' : ` (format=${place.mode})`;
+      return `${place.scheme}://${format}: ${place.summary}\n`;
+    })
     .join('');
   return `${table(columns, [...rows, ...figures], process.stdout)}\n${footnotes}\n${summaries}`;
+}
+
+/** The first mode of a scheme is what its URL means when it does not say. */
+function isDefault(place: Capabilities, all: readonly Capabilities[]): boolean {
+  return all.find(({ scheme }) => scheme === place.scheme) === place;
 }

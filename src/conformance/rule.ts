@@ -5,7 +5,7 @@ import type { Capabilities, Feature, Level, Shape } from '../mailbox/capabilitie
 import type { Trial } from './trial.ts';
 
 /** The numbered rules of src/mailbox/driver.ts. */
-export type DriverRule = `R${1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9 | 10 | 11 | 12 | 13 | 14 | 15}`;
+export type DriverRule = `R${1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9 | 10 | 11 | 12 | 13 | 14 | 15 | 16}`;
 
 /** A rule and its case. */
 export interface Rule {

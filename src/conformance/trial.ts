@@ -137,6 +137,12 @@ export class Trial {
     return this.settings.small ?? { capacityBytes: 64 * 1024 };
   }
 
+  /** Waits until the peers are there; not where the place cannot know it (stats() says -1). */
+  async attached(mailbox: Mailbox, peers: { producers?: number; consumers?: number }): Promise<void> {
+    const { place } = await mailbox.stats();
+    if (place.consumers >= 0) await mailbox.ready({ ...peers, timeoutMs: 8_000 });
+  }
+
   /** Data of about 1 KiB as JSON, told apart by its number. */
   filler(n: number): { n: number; padding: string } {
     return { n, padding: 'x'.repeat(1000) };

@@ -37,7 +37,8 @@ export class BlockingCalls<T> {
     const { mailbox, outbox, sending, checkOpen } = this.#settings;
     if (outbox.hasClaim) throw this.#waitsForItself();
     const blocked = new BlockingWait(options?.timeoutMs, mailbox);
-    while (!sending.offer(sender, data, options)) {
+    const message = sending.encodeSync(data, options);
+    while (!sending.offer(sender, message)) {
       if (outbox.dropsNewest) return;
       blocked.wait(sender, 'no room came free');
       checkOpen();

@@ -11,6 +11,7 @@ export const FEATURES = {
   ttl: 'messages expire',
   delay: 'messages become visible later',
   headers: 'user headers travel with the body',
+  type: 'a message says of what type it is',
   reply: 'request and reply',
   deliverAll: 'every consumer gets every message (topic)',
   groups: 'consumer groups share the copies of a topic',

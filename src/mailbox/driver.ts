@@ -32,6 +32,8 @@
 //  R15 takeView() is take(1) without the copy, and R4 to R6 hold. Nobody writes to the body's memory until the delivery is
 //      settled or the end is closed; other deliveries come, go and are settled meanwhile. A mailbox that cannot promise it
 //      (the producer may overwrite) throws NARU_UNSUPPORTED at every call.
+//  R16 Where a place can only wait for room by sending, the message that offer() refused last may go in while its caller waits;
+//      the next offer() that begins with it counts it as taken. When that caller gives up, Mailbox asks withdraw() first.
 
 import type { Envelope, MessageFields } from '../wire/envelope-types.ts';
 import type { Capabilities, Confirm } from './capabilities.ts';
@@ -97,6 +99,11 @@ export interface Sender {
   poll?(message: Outgoing): Promise<void>;
   /** Blocks the thread until offer() may take more. Only where `waitSync` is declared. */
   waitSync?(timeoutMs: number): 'ready' | 'timeout' | 'interrupted';
+  /**
+   * Whoever waits with the message that offer() refused last gives up. Absent where a refused message never goes in by itself.
+   * @see R16 @returns true when it has gone in all the same: it counts as taken
+   */
+  withdraw?(): boolean;
   /** No more messages from anybody: consumers finish after what is there. Only where `end` is declared. */
   end?(): Promise<void>;
   /** Gives the producer's seat back; resolves when everything taken is placed or reported as lost. */
@@ -120,6 +127,8 @@ export interface Receiver {
   waitSync?(timeoutMs: number): 'ready' | 'timeout' | 'interrupted';
   /** Settles one message. `done` is called when the place has it; omitted on the fast path. Only where `ack` is declared. */
   settle(delivery: Delivery, outcome: Outcome, delayMs: number, done?: (error?: Error) => void): void;
+  /** Takes back a message that take() gave and nobody got: take() gives it again, in its order. Only where `ack` is not declared. */
+  putBack?(delivery: Delivery): void;
   /** Settles many with `ack`, in the order they were taken: one update of the place where it can. */
   ackAll(deliveries: readonly Delivery[]): void;
   /** The user has the message now (only called when delivery.receipt). */

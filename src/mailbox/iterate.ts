@@ -76,7 +76,12 @@ class Prefetch<T> {
   putBack(delivery: Delivery, outcome: 'release' | 'requeue'): void {
     const { intake, incoming } = this.source;
     const receiver = this.#receiver;
-    if (!incoming.canAck || receiver === undefined || receiver !== intake.attached) return;
+    if (receiver === undefined || receiver !== intake.attached) return;
+    if (!incoming.canAck) {
+      // Where reading deletes, what was handed out is gone; what was only fetched ahead need not be.
+      if (outcome === 'release') receiver.putBack?.(delivery);
+      return;
+    }
     if (receiver.poll === undefined) {
       receiver.settle(delivery, outcome, 0);
       return;

@@ -37,7 +37,8 @@ export interface SendOptions<Has extends Feature = Feature> extends WaitLimits {
   /** Ordering key. */
   readonly key?: If<'orderingKey', Has, string>;
   readonly headers?: If<'headers', Has, Readonly<Record<string, string>>>;
-  readonly type?: If<'headers', Has, string>;
+  /** What kind of message it is. Kernel queues of System V: a whole number from 1, as text. */
+  readonly type?: If<'type', Has, string>;
   readonly contentType?: If<'headers', Has, string>;
   readonly correlationId?: If<'headers', Has, string>;
   readonly replyTo?: If<'headers', Has, string>;

@@ -164,7 +164,10 @@ export class Mailbox<In = unknown, Out = In, Has extends Feature = Feature> impl
     const sender = this.#attached(this.#outbox.attached, 'producer', 'trySync', 'trySend()');
     // Indexed, not destructured: that would walk an iterator for each message.
     const given = args as readonly unknown[];
-    return this.#sending.offer(sender, given[0], given[1] as SendOptions | undefined);
+    return this.#sending.offer(
+      sender,
+      this.#sending.encodeSync(given[0], given[1] as SendOptions | undefined),
+    );
   }
 
   /**

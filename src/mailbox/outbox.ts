@@ -110,6 +110,7 @@ export class Outbox {
 
   /** Gives the seat back; waiting sends of this handle fail. */
   async detach(): Promise<void> {
+    this.#withdraw();
     const sender = await this.#seat.leave();
     if (sender === undefined) return;
     this.#rejectAll(this.#disconnected());
@@ -237,6 +238,7 @@ export class Outbox {
 
   /** Rejects everything that waits and everything that comes; aborts the open claim. @returns messages that were still waiting */
   close(error: Error): number {
+    this.#withdraw();
     let left = 0;
     for (const { isClaim, count, from } of this.#waiting) if (!isClaim) left += count - from;
     this.#closed = error;
@@ -302,6 +304,9 @@ export class Outbox {
         },
         failed: (error) => {
           stop();
+          if (this.#waiting[0] === entry) this.#withdraw();
+          // Too late to fail: it was taken.
+          if (entry.from === entry.count) return;
           this.#waitingMessages -= entry.count - entry.from;
           this.#remove(entry);
           onPartial(entry.from);
@@ -334,6 +339,19 @@ export class Outbox {
     const all = this.#waiting;
     this.#waiting = [];
     for (const entry of all) entry.failed(error);
+  }
+
+  /** The first that waits gives up; where its next message has gone in all the same, it was taken (R16). */
+  #withdraw(): void {
+    const head = this.#waiting[0];
+    if (head === undefined || head.isClaim || this.#seat.end?.withdraw?.() !== true) return;
+    head.from += 1;
+    this.sent += 1;
+    this.#waitingMessages -= 1;
+    if (head.from < head.count) return;
+    this.#remove(head);
+    head.taken();
+    if (this.#waiting.length > 0) queueMicrotask(() => this.flush());
   }
 
   /** Nobody waits for room any more: the driver need not call for it, nor keep the process for it (R3). */

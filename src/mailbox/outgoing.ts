@@ -28,7 +28,7 @@ const FIELD_FEATURES: Readonly<Partial<Record<keyof SendOptions, Feature>>> = {
   delayMs: 'delay',
   key: 'orderingKey',
   headers: 'headers',
-  type: 'headers',
+  type: 'type',
   contentType: 'headers',
   correlationId: 'headers',
   replyTo: 'headers',

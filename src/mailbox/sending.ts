@@ -93,12 +93,16 @@ export class Sending {
     );
   }
 
-  /** Without waiting. @returns whether the message was taken */
-  offer(sender: Sender, data: unknown, options: SendOptions | undefined): boolean {
-    const { encoder, outbox } = this.#settings;
+  /** The message of a synchronous send. */
+  encodeSync(data: unknown, options: SendOptions | undefined): Outgoing {
+    const { encoder } = this.#settings;
     this.refuseConfirm(options, 'a synchronous send');
-    const message = encoder.encode(encoder.checkSync(data), Date.now(), options, undefined, undefined);
-    const taken = outbox.offerOne(sender, message) === 'taken';
+    return encoder.encode(encoder.checkSync(data), Date.now(), options, undefined, undefined);
+  }
+
+  /** Without waiting. @returns whether the message was taken */
+  offer(sender: Sender, message: Outgoing): boolean {
+    const taken = this.#settings.outbox.offerOne(sender, message) === 'taken';
     if (taken) this.#tell(message);
     return taken;
   }

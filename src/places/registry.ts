@@ -3,7 +3,9 @@
 
 import type { Place } from '../mailbox/place.ts';
 import type { memory } from './memory/capabilities.ts';
+import type { posixmq, posixmqRaw } from './posixmq/capabilities.ts';
 import type { shm } from './shm/capabilities.ts';
+import type { sysv, sysvRaw } from './sysv/capabilities.ts';
 import type { tcp, tcpRaw } from './tcp/capabilities.ts';
 import type { unix, unixRaw } from './unix/capabilities.ts';
 
@@ -13,12 +15,17 @@ export const PLACES: Readonly<Record<string, () => Promise<{ readonly place: Pla
   shm: () => import('./shm/index.ts'),
   unix: () => import('./unix/index.ts'),
   tcp: () => import('./tcp/index.ts'),
+  sysv: () => import('./sysv/index.ts'),
+  posixmq: () => import('./posixmq/index.ts'),
 };
 
-/** The same at type level: capabilities by scheme and mode, from which a literal URL gets its methods. */
+/** The same at type level: capabilities by scheme and mode, from which a literal URL gets its methods. Envelope is the default mode
+ * where nothing else is said. */
 export interface PlaceTypes {
   memory: { envelope: typeof memory; raw: typeof memory };
   shm: { envelope: typeof shm; raw: typeof shm };
   unix: { envelope: typeof unix; raw: typeof unixRaw };
   tcp: { envelope: typeof tcp; raw: typeof tcpRaw };
+  sysv: { default: 'raw'; envelope: typeof sysv; raw: typeof sysvRaw };
+  posixmq: { default: 'raw'; envelope: typeof posixmq; raw: typeof posixmqRaw };
 }

@@ -47,7 +47,7 @@ export const exit: readonly Rule[] = [
       const peer = await t.anotherPeer();
       const far = await t.site().far({}, peer);
       await far.begin('receive');
-      await near.ready({ consumers: 1, timeoutMs: 8_000 });
+      await t.attached(near, { consumers: 1 });
       await peer.leave();
       t.ok(!(await isSettled(peer.exited, 400)), 'the process lives while its receive waits');
       await near.send('go');

@@ -262,4 +262,18 @@ export const format: readonly Rule[] = [
       );
     },
   },
+  {
+    id: 'format.14',
+    text: 'the type of a message arrives as it was sent',
+    needs: ['type'],
+    async run(t) {
+      const near = await t.open();
+      const far = await t.far();
+      for (const type of ['1', '7', '4711']) {
+        await near.send(type, { type });
+        const got = await far.receive({ timeoutMs: 8_000 });
+        t.equal([got.data, got.type], [type, type], 'the data and the type');
+      }
+    },
+  },
 ];

@@ -42,11 +42,11 @@ const ASKING: Readonly<Record<Feature, Asking>> = {
     calls: [
       (m) => m.send(1, { headers: { a: 'b' } }),
       (m) => m.send(1, { id: 'x' }),
-      (m) => m.send(1, { type: 'x' }),
       (m) => m.send(1, { contentType: 'x' }),
       (m) => m.send(1, { correlationId: 'x' }),
     ],
   },
+  type: { calls: [(m) => m.send(1, { type: 'x' })] },
   reply: { calls: [(m) => m.request(1, { timeoutMs: 1_000 }), (m) => m.serve(() => undefined)] },
   deliverAll: { options: [{ deliver: 'all' }] },
   groups: { options: [{ group: 'g' }] },

@@ -100,7 +100,7 @@ export const order: readonly Rule[] = [
       const third = await t.site().far({}, await t.anotherPeer());
       const consumers = [far, third];
       for (const consumer of consumers) await consumer.collect();
-      await near.ready({ consumers: 2, timeoutMs: 8_000 });
+      await t.attached(near, { consumers: 2 });
       const count = t.rounds(400, 20_000);
       await near.sendMany(range(count));
       const total = async (): Promise<number> => {

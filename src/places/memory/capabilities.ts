@@ -13,6 +13,7 @@ export const memory = {
     ttl: 'native',
     delay: 'native',
     headers: 'native',
+    type: 'native',
     reply: 'native',
     deliverAll: 'native',
     groups: 'native',

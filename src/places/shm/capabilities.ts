@@ -13,6 +13,7 @@ export const shm = {
     ttl: 'native',
     delay: 'none',
     headers: 'native',
+    type: 'native',
     reply: 'native',
     deliverAll: 'native',
     groups: 'none',

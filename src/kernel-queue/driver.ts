@@ -1,0 +1,113 @@
+// The driver of a mailbox that is a message queue of the kernel: it has no host and no participants, only whoever puts in and takes out.
+
+import { isNaruError } from '../errors/index.ts';
+import type { Driver, DriverFacts, DriverHooks, PlaceStats, Receiver, Sender } from '../mailbox/driver.ts';
+import type { Packing } from './packing.ts';
+import type { KernelQueue } from './queue.ts';
+import { QueueReceiver } from './receiver.ts';
+import { QueueSender } from './sender.ts';
+
+/** What a place gives for one handle. */
+export interface QueueInit {
+  readonly facts: DriverFacts;
+  readonly queue: KernelQueue;
+  readonly packing: Packing;
+  readonly hooks: DriverHooks;
+}
+
+/** Messages taken at a time when all are to go. */
+const PURGE_CHUNK = 256;
+
+export class QueueDriver implements Driver {
+  readonly facts: DriverFacts;
+  readonly #init: QueueInit;
+  readonly #dropped: Record<string, number> = {};
+  #sender: QueueSender | undefined;
+  #receiver: QueueReceiver | undefined;
+  #returnedNot = 0;
+  #closed: Promise<{ undelivered: number }> | undefined;
+
+  constructor(init: QueueInit) {
+    this.#init = init;
+    this.facts = init.facts;
+  }
+
+  /** The kernel does not say who else uses a queue. */
+  get peers(): { producers: number; consumers: number } {
+    return {
+      producers: this.#sender === undefined ? 0 : 1,
+      consumers: this.#receiver === undefined ? 0 : 1,
+    };
+  }
+
+  attachSender(): Promise<Sender> {
+    const { queue, packing, hooks, facts } = this.#init;
+    const sender: QueueSender = new QueueSender(queue, packing, facts.identity, hooks, () => {
+      if (this.#sender === sender) this.#sender = undefined;
+    });
+    this.#sender = sender;
+    return Promise.resolve(sender);
+  }
+
+  attachReceiver(): Promise<Receiver> {
+    const { queue, packing, hooks } = this.#init;
+    const receiver: QueueReceiver = new QueueReceiver(queue, packing, hooks, {
+      lose: (reason, count) => this.#lose(reason, count),
+      closed: () => {
+        if (this.#receiver === receiver) this.#receiver = undefined;
+      },
+    });
+    this.#receiver = receiver;
+    return Promise.resolve(receiver);
+  }
+
+  async stats(): Promise<PlaceStats> {
+    const { count, bytes, capacityBytes, capacityMessages } = this.#init.queue.status();
+    return {
+      depth: count,
+      depthBytes: bytes,
+      unsettled: 0,
+      producers: -1,
+      consumers: -1,
+      capacityBytes,
+      capacityMessages,
+      dropped: this.#dropped,
+      extra: {},
+    };
+  }
+
+  async purge(): Promise<number> {
+    let count = 0;
+    for (;;) {
+      const items = this.#init.queue.take(PURGE_CHUNK);
+      if (items.length === 0) return count;
+      count += items.length;
+    }
+  }
+
+  close(): Promise<{ undelivered: number }> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  async unlink(): Promise<void> {
+    try {
+      this.#init.queue.remove();
+    } catch (error) {
+      if (!isNaruError(error, 'NARU_CLOSED') && !isNaruError(error, 'NARU_NOT_FOUND')) throw error;
+    }
+  }
+
+  async #close(): Promise<{ undelivered: number }> {
+    await this.#sender?.close();
+    await this.#receiver?.close();
+    this.#init.queue.close();
+    return { undelivered: this.#returnedNot };
+  }
+
+  #lose(reason: string, count: number): void {
+    if (reason === 'returned') this.#returnedNot += count;
+    this.#dropped[reason] = (this.#dropped[reason] ?? 0) + count;
+    this.#init.hooks.event('drop', { reason, count });
+  }
+}

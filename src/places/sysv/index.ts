@@ -1,0 +1,106 @@
+// sysv://: a System V message queue as a mailbox. Finding, making and adopting it; what moves messages is in kernel-queue/.
+
+import { isNaruError } from '../../errors/index.ts';
+import { SystemVQueue } from '../../kernel/index.ts';
+import { sysctl } from '../../kernel/queue-errors.ts';
+import { requestOf } from '../../kernel/system-v-types.ts';
+import { QueueDriver } from '../../kernel-queue/driver.ts';
+import { findOrMake, refusal, refuseDifferences } from '../../kernel-queue/options.ts';
+import { ENVELOPE_BYTES, envelopePacking, rawPacking } from '../../kernel-queue/packing.ts';
+import type { Driver } from '../../mailbox/driver.ts';
+import type { Place, PlaceOptions, PlaceUrl } from '../../mailbox/place.ts';
+import { newHandleIdentity } from '../../native/identity.ts';
+import { sysv, sysvRaw } from './capabilities.ts';
+import { PARAMETERS, readSysvOptions, type SysvOptions } from './options.ts';
+import { SysvKernelQueue } from './queue.ts';
+import { typeTags } from './types.ts';
+
+export const place: Place = {
+  modes: [sysvRaw, sysv],
+  parameters: PARAMETERS,
+  check(url, options) {
+    readSysvOptions(url, options);
+  },
+  async open(url, options, { hooks }): Promise<Driver> {
+    const own = readSysvOptions(url, options);
+    options.signal.throwIfAborted();
+    const key = own.key();
+    const { queue, created } = findOrMake(
+      url,
+      options,
+      () => SystemVQueue.open({ key, create: 'new', mode: own.mode ?? 0o600 }),
+      () => SystemVQueue.open({ key, create: 'never' }),
+    );
+    const isEnvelope = options.format === 'envelope';
+    const limitBytes = settle(url, options, own, queue, created);
+    const most = isEnvelope ? limitBytes - ENVELOPE_BYTES : limitBytes;
+    const maxMessageBytes = options.maxMessageBytes ?? Math.max(0, most);
+    if (maxMessageBytes > most) {
+      discard(queue, created);
+      const what = `messages of ${maxMessageBytes} bytes were asked for, ${most} are possible (kernel.msgmax is ${sysctl('kernel.msgmax') ?? 'unknown'})`;
+      throw refusal('NARU_LIMIT', url, what);
+    }
+    // From here on the id is enough.
+    void queue.close();
+    const tags = typeTags(url.text, isEnvelope);
+    return new QueueDriver({
+      facts: {
+        capabilities: isEnvelope ? sysv : sysvRaw,
+        offered: 'placed',
+        maxMessageBytes,
+        identity: newHandleIdentity(),
+        address: `sysv://0x${(key >>> 0).toString(16).padStart(8, '0')}${isEnvelope ? '?format=envelope' : ''}`,
+        deliver: 'one',
+        created,
+      },
+      queue: new SysvKernelQueue(queue.id, url.text, requestOf(url.text, own.selection)),
+      packing: isEnvelope ? envelopePacking(tags, limitBytes, url.text) : rawPacking(tags),
+      hooks,
+    });
+  },
+};
+
+/**
+ * Gives a new queue what was stated; compares it with one that exists.
+ * @returns the largest message it takes
+ */
+function settle(
+  url: PlaceUrl,
+  { capacityBytes }: PlaceOptions,
+  own: SysvOptions,
+  queue: SystemVQueue,
+  created: boolean,
+): number {
+  try {
+    if (created && capacityBytes !== undefined) queue.setLimit(capacityBytes);
+    const { limitBytes, mode, uid } = queue.stat();
+    if (own.isNamed && uid !== process.getuid?.()) {
+      throw refusal('NARU_DENIED', url, `the queue of this name belongs to uid ${uid}`);
+    }
+    const differences: string[] = [];
+    if (capacityBytes !== undefined && capacityBytes !== limitBytes) {
+      differences.push(`capacityBytes: asked ${capacityBytes}, is ${limitBytes ?? 'unknown'}`);
+    }
+    if (own.mode !== undefined && own.mode !== mode) {
+      differences.push(`mode: asked ${own.mode.toString(8)}, is ${mode.toString(8)}`);
+    }
+    refuseDifferences(url, differences);
+    return Math.min(limitBytes ?? Number.POSITIVE_INFINITY, largest());
+  } catch (error) {
+    // Who may only write cannot look.
+    if (!created && !own.isNamed && capacityBytes === undefined && isNaruError(error, 'NARU_DENIED')) {
+      return largest();
+    }
+    discard(queue, created);
+    throw error;
+  }
+}
+
+function largest(): number {
+  return sysctl('kernel.msgmax') ?? 8_192;
+}
+
+function discard(queue: SystemVQueue, created: boolean): void {
+  if (created) queue.remove();
+  void queue.close();
+}
