@@ -247,11 +247,25 @@ describe.skipIf(!hasShm)('naru bridge', () => {
     expect(summaryOf(ran)).toMatchObject({ moved: 3, lost: 0, reopened: 2 });
   });
 
+  test('--idle is no excuse for a source that cannot be reached: exit code 1', async () => {
+    await using sandbox = new Sandbox();
+    const host = await open(sandbox.socketUrl, { codec: 'bytes' });
+    const bridge = sandbox.start(['bridge', sandbox.socketUrl, 'shm://b', '--idle', '1500']);
+    await host.send(Buffer.from('moved'));
+    await until(async () => {
+      const { depth, unsettled } = (await host.stats()).place;
+      return depth === 0 && unsettled === 0;
+    });
+    await host.close({ flushMs: 0 });
+    const ran = await bridge.done;
+    expect(ran.code).toBe(1);
+    expect(ran.stderr).toMatch(/naru: NARU_DISCONNECTED: .* 1500 ms, and cannot be reached/);
+  });
+
   test('a source that restarts is reached again', async () => {
     await using sandbox = new Sandbox();
     let host = await open(sandbox.socketUrl, { codec: 'bytes' });
     const bridge = sandbox.start(['bridge', sandbox.socketUrl, 'shm://b', '--json', '--count', '3']);
-    await host.ready({ consumers: 1, timeoutMs: 10_000 });
     await host.send(Buffer.from('before'));
     await until(
       async () => (await host.stats()).place.depth === 0 && (await host.stats()).place.unsettled === 0,

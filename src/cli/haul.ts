@@ -305,13 +305,18 @@ export class Haul {
 
   async #recoverSource(error: unknown): Promise<void> {
     if (!isPassing(error)) throw error;
-    await this.#source.recover(error);
+    await this.#source.recover(error, this.#options.idleMs);
     this.#freight = this.#newFreight();
   }
 
-  /** A source that is being reached again is not idle: it may have much to say. */
+  /** @throws NARU_DISCONNECTED  the source cannot be reached: who asked for an end when it is idle must learn that it may not be */
   #isIdle(error: unknown): boolean {
-    return this.#options.idleMs !== undefined && isNaruError(error, 'NARU_TIMEOUT') && !this.#source.isAway;
+    const { idleMs } = this.#options;
+    if (idleMs === undefined || !isNaruError(error, 'NARU_TIMEOUT')) return false;
+    if (!this.#source.isAway) return true;
+    const { address } = this.#source.mailbox;
+    const text = `${address}: gave no message for ${idleMs} ms, and cannot be reached; it may have some`;
+    throw new NaruError('NARU_DISCONNECTED', text, { mailbox: address });
   }
 
   #newFreight(): Freight {

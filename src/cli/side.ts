@@ -90,12 +90,15 @@ export class Side {
 
   /**
    * Waits a little, and opens the mailbox again where this handle is of no use any more.
-   * @throws `error` when the mailbox has ended ; what no further attempt would change; the Ending's reason
+   * @param limitMs  gives up after so long. Default: never
+   * @throws `error` when the mailbox has ended; the last failure after `limitMs`; what no further attempt would change; the
+   *   Ending's reason
    */
-  async recover(error: NaruError): Promise<void> {
+  async recover(error: NaruError, limitMs: number = Number.POSITIVE_INFINITY): Promise<void> {
     const { signal } = this.#ending;
     if (error.code === 'NARU_CLOSED' && (this.#backoff.closed += 1) > CLOSED_MAX) throw error;
     const backoff = this.#backoff.current;
+    const since = performance.now();
     if (HANDLE_LIVES.has(error.code)) {
       await backoff.wait(signal, true);
       signal.throwIfAborted();
@@ -111,7 +114,7 @@ export class Side {
         this.#back();
         return;
       } catch (failure) {
-        if (signal.aborted || !isPassing(failure)) throw failure;
+        if (signal.aborted || !isPassing(failure) || performance.now() - since > limitMs) throw failure;
       }
     }
   }
