@@ -15,6 +15,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   request: async () => (await import('./request.ts')).request,
   serve: async () => (await import('./serve.ts')).serve,
   bridge: async () => (await import('./bridge.ts')).bridge,
+  ls: async () => (await import('./ls.ts')).ls,
   inspect: async () => (await import('./inspect.ts')).inspect,
   peek: async () => (await import('./peek.ts')).peek,
   purge: async () => (await import('./purge.ts')).purge,
