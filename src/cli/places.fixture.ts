@@ -8,6 +8,9 @@ import { until, type Running, type RunOptions, type Sandbox } from './command.fi
 export const SHARED_PLACES: readonly string[] =
   nativeProblem() === undefined ? ['shm', 'unix', 'tcp'] : ['unix', 'tcp'];
 
+/** Those that are queues of the kernel. */
+export const QUEUE_PLACES: readonly string[] = nativeProblem() === undefined ? ['sysv', 'posixmq'] : [];
+
 /** A receiver, and the URL that others reach its mailbox by. */
 export interface Receiver extends Running {
   readonly url: string;

@@ -3,14 +3,16 @@
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { Sandbox, until } from './command.fixture.ts';
-import { SHARED_PLACES } from './places.fixture.ts';
+import { QUEUE_PLACES, SHARED_PLACES } from './places.fixture.ts';
 
 test('naru places --json is what the places declare, and the table names every feature', async () => {
   await using sandbox = new Sandbox();
   const { FEATURES } = await import('../mailbox/capabilities.ts');
   const { stdout } = await sandbox.run(['places', '--json']);
   const { places } = JSON.parse(stdout.toString()) as { places: { scheme: string }[] };
-  expect(new Set(places.map(({ scheme }) => scheme))).toEqual(new Set(['memory', 'shm', 'unix', 'tcp']));
+  expect(new Set(places.map(({ scheme }) => scheme))).toEqual(
+    new Set(['memory', 'shm', 'unix', 'tcp', 'sysv', 'posixmq']),
+  );
   const shown = (await sandbox.run(['places'])).stdout.toString();
   for (const feature of Object.keys(FEATURES)) expect(shown).toMatch(new RegExp(`^${feature} `, 'm'));
 });
@@ -118,7 +120,7 @@ describe('the demo', () => {
     const text = ran.stdout.toString();
     expect(text.indexOf('\n')).toBe(text.length - 1);
     const { places } = JSON.parse(text) as { places: Record<string, unknown>[] };
-    expect(places.map(({ place }) => place)).toEqual(['memory', ...SHARED_PLACES]);
+    expect(places.map(({ place }) => place)).toEqual(['memory', ...SHARED_PLACES, ...QUEUE_PLACES]);
     for (const place of places) {
       expect(place).toMatchObject({ lost: 0, received: place['sent'] });
       for (const figure of ['sent', 'messagesPerSecond', 'p50Us', 'p99Us']) {

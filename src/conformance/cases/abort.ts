@@ -87,7 +87,7 @@ export const abort: readonly Rule[] = [
   {
     id: 'abort.4',
     text: 'sends aborted while a consumer makes room arrive if and only if they came back',
-    covers: ['R1', 'R3'],
+    covers: ['R1', 'R3', 'R16'],
     async run(t) {
       const near = await t.open(t.small);
       const far = await t.far();
