@@ -21,6 +21,8 @@ const commands: fc.Arbitrary<Command[]> = fc.array(fc.tuple(fc.nat(99), fc.nat(9
   maxLength: 250,
 });
 const RUNS = { numRuns: Number(process.env['NARU_HISTORY_RUNS'] ?? 150) };
+/** So many histories must have offered a place for a mistake: enough that it was looked for; the share itself is chance. */
+const TRIED_MIN = RUNS.numRuns / 10;
 
 const rules = (history: History): Rule[] => checkHistory(history).map(({ rule }) => rule);
 
@@ -64,7 +66,7 @@ describe('deliver one', () => {
     );
   });
 
-  /** Runs a mutation on histories that offer a place for it, which most must. */
+  /** Runs a mutation on histories that offer a place for it. */
   function found(mutate: (history: History, pick: number) => History | undefined, expected: Rule[]): void {
     let tried = 0;
     fc.assert(
@@ -77,7 +79,7 @@ describe('deliver one', () => {
       }),
       RUNS,
     );
-    expect(tried).toBeGreaterThan(RUNS.numRuns / 4);
+    expect(tried).toBeGreaterThan(TRIED_MIN);
   }
 
   const acked = (history: History): { consumer: number; at: number; entry: Received }[] =>
@@ -316,7 +318,7 @@ describe('deliver all', () => {
       }),
       RUNS,
     );
-    expect(tried).toBeGreaterThan(RUNS.numRuns / 4);
+    expect(tried).toBeGreaterThan(TRIED_MIN);
   }
 
   /** The first receipt of a message by a living consumer that was there from the start and had others of the lane before, and the receipt before it. */
