@@ -57,9 +57,10 @@ ends of it, as all the others do.`,
     },
     {
       id: 'wake',
-      title: 'A message and its answer, both sides asleep in between',
+      title: 'A message and its answer, one at a time',
       note: `Round trips of ${BODY_BYTES} bytes between two processes over two queues. An event loop that waits for a System V queue has a
-thread that sits in msgrcv(2), since such a queue cannot be watched: two wake-ups for each message.`,
+thread that sits in msgrcv(2), since such a queue cannot be watched: two wake-ups for each message. A thread that blocks through the
+classes looks twenty times before it sleeps: where the answer comes that soon it has not slept, which those in C have.`,
       unit: 'µs',
       roundTrips: 12_000,
       duels: [
