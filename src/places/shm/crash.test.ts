@@ -8,6 +8,7 @@ import { type Scene, until, upTo } from './scene.fixture.ts';
 
 const ROUNDS = Number(process.env['NARU_CRASH_ROUNDS'] ?? 20);
 const COUNT = 60;
+const TIMEOUT = { timeout: 60_000 + ROUNDS * 5_000 };
 
 let scene: Scene;
 sceneForEach((made) => {
@@ -31,7 +32,7 @@ describe('a producer that dies', () => {
     'ring:before-mark',
     'recover:lanes-orphaned',
     'recover:bell-removed',
-  ])('at %s loses only what it had not published', { timeout: 60_000 }, async (failpoint) => {
+  ])('at %s loses only what it had not published', TIMEOUT, async (failpoint) => {
     const consumer = await scene.peer({ name: 'm' });
     await consumer.consume();
     let deaths = 0;
@@ -61,7 +62,7 @@ describe('a producer that dies', () => {
     expect(scene.mailboxes).toEqual([]);
   });
 
-  test('at any time under load loses only what it had not published', { timeout: 60_000 }, async () => {
+  test('at any time under load loses only what it had not published', TIMEOUT, async () => {
     const consumer = await scene.peer({ name: 'm' });
     await consumer.consume();
     await rounds(async (id) => {
@@ -84,7 +85,7 @@ describe('a producer that dies', () => {
 describe('a creator that dies', () => {
   test.each(['create:empty', 'create:sized', 'create:header', 'create:before-ready', 'create:ready'])(
     'at %s leaves nothing that stops the next one',
-    { timeout: 60_000 },
+    TIMEOUT,
     async (failpoint) => {
       await rounds(async (number) => {
         const name = `m${number}`;
@@ -105,7 +106,7 @@ describe('a creator that dies', () => {
 
   test.each(['remove:ring-gone', 'remove:lock-gone'])(
     'while it removes the mailbox, at %s, leaves what the next creation or doctor clears',
-    { timeout: 60_000 },
+    TIMEOUT,
     async (failpoint) => {
       await rounds(async (number) => {
         const child = scene.start({ name: `m${number}`, role: 'opener', failpoint });
@@ -126,7 +127,7 @@ describe('whoever cleans up after the dead and dies itself', () => {
     'recover:lanes-orphaned',
     'recover:consumer-freed',
     'recover:bell-removed',
-  ])('at %s leaves the work to the next', { timeout: 60_000 }, async (failpoint) => {
+  ])('at %s leaves the work to the next', TIMEOUT, async (failpoint) => {
     await rounds(async (number) => {
       const name = `m${number}`;
       const orders = { name, owner: 'system' } as const;
@@ -197,7 +198,7 @@ describe('a consumer that dies', () => {
     ['identity:head-at-record', 1],
     ['identity:half-written', 1],
     ['park:before-look', 1],
-  ])('at %s is followed by one who gets the rest, marked', { timeout: 60_000 }, async (failpoint, nth) => {
+  ])('at %s is followed by one who gets the rest, marked', TIMEOUT, async (failpoint, nth) => {
     await rounds((number) =>
       // In reverse the head moves once a take, of which there are 25.
       successorGetsTheRest(`m${number}`, {
@@ -209,7 +210,7 @@ describe('a consumer that dies', () => {
     expect(scene.mailboxes).toEqual([]);
   });
 
-  test('at any time is followed by one who gets the rest, marked', { timeout: 60_000 }, async () => {
+  test('at any time is followed by one who gets the rest, marked', TIMEOUT, async () => {
     await rounds((number) =>
       successorGetsTheRest(`m${number}`, { reverse: number % 2 === 1 }, 20 + number * 13),
     );
