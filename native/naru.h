@@ -6,6 +6,7 @@
 #define _GNU_SOURCE
 #endif
 #include <node_api.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -79,6 +80,10 @@ const char *wait_result_name(wait_result result);
 napi_value naru_futex_wait(napi_env env, napi_callback_info info);
 napi_value naru_futex_wake(napi_env env, napi_callback_info info);
 napi_value naru_yield_thread(napi_env env, napi_callback_info info);
+
+// --- thread.c
+// Starts a thread that waits for the addon. `open_signal`: the one signal that may reach it; 0 = none. Returns an errno.
+int thread_start(pthread_t *thread, int open_signal, void *(*run)(void *), void *argument);
 
 // --- waiter.c
 napi_value naru_futex_wait_async(napi_env env, napi_callback_info info);

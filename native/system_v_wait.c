@@ -13,7 +13,7 @@
 #include <sys/msg.h>
 #include <time.h>
 
-enum { STACK_BYTES = 128 * 1024, RESEND_NS = 1000000 };
+enum { RESEND_NS = 1000000 };
 
 typedef enum { WAITER_IDLE, WAITER_BUSY, WAITER_DONE } waiter_state;
 
@@ -157,22 +157,6 @@ static void deliver(napi_env env, napi_value callback, void *context, void *data
     napi_call_function(env, receiver, callback, 3, values, NULL);
 }
 
-static int start_thread(queue_waiter *it) {
-  pthread_attr_t attributes;
-  sigset_t blocked, old;
-  int error = pthread_attr_init(&attributes);
-  if (error != 0) return error;
-  pthread_attr_setstacksize(&attributes, STACK_BYTES);
-  // The process's signals are the main thread's; only ours may land here.
-  sigfillset(&blocked);
-  sigdelset(&blocked, interrupt_signal());
-  pthread_sigmask(SIG_SETMASK, &blocked, &old);
-  error = pthread_create(&it->thread, &attributes, run, it);
-  pthread_sigmask(SIG_SETMASK, &old, NULL);
-  pthread_attr_destroy(&attributes);
-  return error;
-}
-
 static queue_waiter *waiter_new(napi_env env) {
   queue_waiter *it = calloc(1, sizeof *it);
   if (it == NULL) return NULL;
@@ -202,7 +186,7 @@ static napi_value create(napi_env env, napi_callback_info info) {
     return NULL;
   }
   napi_unref_threadsafe_function(env, it->results);
-  const int error = start_thread(it);
+  const int error = thread_start(&it->thread, interrupt_signal(), run, it);
   if (error != 0) {
     it->closed = true;
     napi_release_threadsafe_function(it->results, napi_tsfn_abort);

@@ -5,11 +5,8 @@
 #include <errno.h>
 #include <math.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <time.h>
-
-enum { TASK_STACK_BYTES = 128 * 1024 };
 
 struct task {
   uint32_t id;
@@ -145,21 +142,6 @@ static bool results_create(napi_env env, environment *own) {
   return false;
 }
 
-// No signal may land on such a thread: those of the process are the main thread's.
-static int thread_start(task *it) {
-  pthread_attr_t attributes;
-  sigset_t all, old;
-  int error = pthread_attr_init(&attributes);
-  if (error != 0) return error;
-  pthread_attr_setstacksize(&attributes, TASK_STACK_BYTES);
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &old);
-  error = pthread_create(&it->thread, &attributes, run, it);
-  pthread_sigmask(SIG_SETMASK, &old, NULL);
-  pthread_attr_destroy(&attributes);
-  return error;
-}
-
 static void enlist(napi_env env, environment *own, task *it) {
   it->own = own;
   it->results = own->task_results;
@@ -197,7 +179,7 @@ napi_value task_start(napi_env env, const char *syscall, blocking_call call, voi
   it->timeout_ms = timeout_ms;
   enlist(env, own, it);
   const uint32_t id = it->id;
-  const int error = thread_start(it);
+  const int error = thread_start(&it->thread, 0, run, it);
   if (error != 0) {
     // No thread to be had (EAGAIN: RLIMIT_NPROC, pthread_create(3)): the promise says so.
     retire(env, it);

@@ -7,15 +7,12 @@
 #include <linux/futex.h>
 #include <math.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
 // Only the kernel's futex call and a few words of ours run on it.
-enum { STACK_BYTES = 128 * 1024 };
-
 struct waiter {
   wait_request request;
   pthread_t thread;
@@ -155,21 +152,6 @@ static bool results_create(napi_env env, environment *own) {
   return false;
 }
 
-// No signal may land on such a thread: those of the process are the main thread's.
-static int thread_start(waiter *it) {
-  pthread_attr_t attributes;
-  sigset_t all, old;
-  int error = pthread_attr_init(&attributes);
-  if (error != 0) return error;
-  pthread_attr_setstacksize(&attributes, STACK_BYTES);
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &old);
-  error = pthread_create(&it->thread, &attributes, run, it);
-  pthread_sigmask(SIG_SETMASK, &old, NULL);
-  pthread_attr_destroy(&attributes);
-  return error;
-}
-
 static void enlist(napi_env env, environment *own, waiter *it, void *word_buffer) {
   it->own = own;
   it->results = own->results;
@@ -209,7 +191,7 @@ napi_value naru_futex_wait_async(napi_env env, napi_callback_info info) {
     return NULL;
   }
   enlist(env, own, it, data);
-  const int error = thread_start(it);
+  const int error = thread_start(&it->thread, 0, run, it);
   if (error == 0) return promise;
   // No thread to be had (EAGAIN: RLIMIT_NPROC, pthread_create(3)): the promise says so.
   retire(env, it);
