@@ -164,14 +164,10 @@ async function leftovers(
   if (nativeProblem() !== undefined) {
     return { mailboxes: [], removed: [], finding: { what, verdict: 'ok', text: 'none: no addon' } };
   }
-  const { cleanLeftovers, groupFolders, listMailboxes, runtimeFolder } = await import(
-    '../places/shm/index.ts'
-  );
-  const own = { path: runtimeFolder(), gid: undefined };
-  const folders = [own, ...groupFolders().filter(({ problem }) => problem === undefined)];
+  const { cleanLeftovers, listMailboxes, mailboxFolders } = await import('../places/shm/index.ts');
   const removed: string[] = [];
   const mailboxes: FoundMailbox[] = [];
-  for (const { path, gid } of folders) {
+  for (const { path, gid } of mailboxFolders()) {
     if (clean) removed.push(...cleanLeftovers(path).map((name) => named(name, gid)));
     for (const { name, state, depth, problem } of listMailboxes(path))
       mailboxes.push({

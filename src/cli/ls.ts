@@ -64,10 +64,9 @@ async function listAll(): Promise<Entry[]> {
 }
 
 async function mailboxes(): Promise<Entry[]> {
-  const { groupFolders, listMailboxes, runtimeFolder } = await import('../places/shm/index.ts');
-  const groups = groupFolders().filter(({ problem }) => problem === undefined);
+  const { listMailboxes, mailboxFolders } = await import('../places/shm/index.ts');
   const uid = process.getuid?.() ?? null;
-  return [{ path: runtimeFolder(), gid: undefined }, ...groups].flatMap(({ path, gid }) =>
+  return mailboxFolders().flatMap(({ path, gid }) =>
     listMailboxes(path).map(({ name, state, depth, depthBytes, participants }) => ({
       kind: 'mailbox' as const,
       name: gid === undefined ? `shm://${name}` : `shm://${name}?accessGroup=${gid}`,
@@ -131,7 +130,7 @@ async function memory(): Promise<Entry[]> {
       mode: one.mode,
       depth: null,
       bytes: one.sizeBytes,
-      peers: one.attached === undefined ? null : [...processes('made by', one.creatorPid ?? 0)],
+      peers: one.attached === undefined ? null : processes('made by', one.creatorPid ?? 0),
       // Without a name and without a user it goes; with a name it may be opened again.
       state: one.isRemoved === true ? 'dead' : null,
     }),

@@ -23,7 +23,7 @@ export {
   listMailboxes,
   removeMailbox,
 } from './leftovers.ts';
-export { type GroupFolder, groupFolders, runtimeFolder } from './runtime-folder.ts';
+export { type GroupFolder, groupFolders, mailboxFolders, runtimeFolder } from './runtime-folder.ts';
 
 /** How many other mailboxes a creation looks at, for what the dead left. */
 const SWEEP_MAX = 8;

@@ -45,6 +45,12 @@ export interface GroupFolder {
   readonly problem: string | undefined;
 }
 
+/** Every folder that may hold mailboxes of this process: its user's own (no gid), and those of its groups that can be used. */
+export function mailboxFolders(): { readonly path: string; readonly gid: number | undefined }[] {
+  const groups = groupFolders().filter(({ problem }) => problem === undefined);
+  return [{ path: runtimeFolder(), gid: undefined }, ...groups];
+}
+
 /** Folders of the groups that this process is in; somebody else's in the place of one is among them. */
 export function groupFolders(): GroupFolder[] {
   const start = runtimeFolder(0).slice(0, -1);
