@@ -20,9 +20,11 @@ const commands: fc.Arbitrary<Command[]> = fc.array(fc.tuple(fc.nat(99), fc.nat(9
   minLength: 40,
   maxLength: 250,
 });
-const RUNS = { numRuns: Number(process.env['NARU_HISTORY_RUNS'] ?? 150) };
-/** So many histories must have offered a place for a mistake: enough that it was looked for; the share itself is chance. */
-const TRIED_MIN = RUNS.numRuns / 10;
+/** One seed, so that how many histories offer a place for a mistake is no matter of chance; others by the variable. */
+const RUNS = {
+  numRuns: Number(process.env['NARU_HISTORY_RUNS'] ?? 150),
+  seed: Number(process.env['NARU_HISTORY_SEED'] ?? 29),
+};
 
 const rules = (history: History): Rule[] => checkHistory(history).map(({ rule }) => rule);
 
@@ -66,7 +68,7 @@ describe('deliver one', () => {
     );
   });
 
-  /** Runs a mutation on histories that offer a place for it. */
+  /** Runs a mutation on histories that offer a place for it, which most must. */
   function found(mutate: (history: History, pick: number) => History | undefined, expected: Rule[]): void {
     let tried = 0;
     fc.assert(
@@ -79,7 +81,7 @@ describe('deliver one', () => {
       }),
       RUNS,
     );
-    expect(tried).toBeGreaterThan(TRIED_MIN);
+    expect(tried).toBeGreaterThan(RUNS.numRuns / 4);
   }
 
   const acked = (history: History): { consumer: number; at: number; entry: Received }[] =>
@@ -318,7 +320,7 @@ describe('deliver all', () => {
       }),
       RUNS,
     );
-    expect(tried).toBeGreaterThan(TRIED_MIN);
+    expect(tried).toBeGreaterThan(RUNS.numRuns / 4);
   }
 
   /** The first receipt of a message by a living consumer that was there from the start and had others of the lane before, and the receipt before it. */
