@@ -70,7 +70,7 @@ describe.skipIf(tryNative() === undefined)(
         for (let i = 0; i < 5; i++) process.kill(child.pid, 'SIGINT');
         await new Promise((resolve) => setImmediate(resolve));
       }
-      expect(await line).toBe('true');
+      expect(await line).toBe('handled, interrupted');
       expect(await child.end()).toMatchObject({ code: 0, signal: null });
     });
 
