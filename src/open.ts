@@ -89,7 +89,7 @@ async function openMailbox(url: string, options: OpenOptions): Promise<Mailbox> 
     place.check?.(parts, resolved);
     const hooks = new HookRelay();
     const driver = await place.open(parts, resolved, { hooks, capabilitiesOf });
-    return await finishOpening(driver, hooks, stated, parts.text);
+    return await finishOpening(driver, hooks, stated, parts.text, timeout.signal);
   } catch (error) {
     // A place that was interrupted reports the reason in its own words; the caller's signal or the deadline has the last one.
     throw timeout.signal.aborted ? whyItEnded(timeout.signal.reason, error) : error;
@@ -114,6 +114,7 @@ async function finishOpening(
   hooks: HookRelay,
   stated: Stated,
   text: string,
+  signal: AbortSignal,
 ): Promise<Mailbox> {
   let mailbox: Mailbox | undefined;
   try {
@@ -125,7 +126,9 @@ async function finishOpening(
       text,
       openDeadLetter: (target) => open(target, { codec: 'bytes', role: 'producer', needs: ['headers'] }),
     });
-    if (stated.role === 'producer' || stated.role === 'consumer') await mailbox.connect(stated.role);
+    const { role } = stated;
+    // A seat is waited for through reconnections, for ever if need be: the time for opening ends that too.
+    if (role === 'producer' || role === 'consumer') await mailbox.connect(role, { signal });
     return mailbox;
   } catch (error) {
     await (mailbox === undefined ? driver.close(0) : mailbox.close({ flushMs: 0 }));

@@ -62,7 +62,7 @@ class Wire {
 
   connect(identity: string, events: SessionEvents): Promise<Session> {
     const init = { ...AT, identity, stated: {}, heartbeatMs: 0, prefetch: 10, events };
-    return this.flowUntil(connectSession(this.near, init));
+    return this.flowUntil(connectSession(this.near, init, new AbortController().signal));
   }
 
   flow(): void {

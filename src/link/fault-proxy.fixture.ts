@@ -9,6 +9,8 @@ export class FaultProxy {
   pieceBytes = 0;
   /** Keeps connections open and passes nothing on. */
   isStalled = false;
+  /** Stalls when the far side has said something so many times more. */
+  stallAfter: number = Number.POSITIVE_INFINITY;
   /** Takes no connections. */
   isDown = false;
   connections = 0;
@@ -60,6 +62,10 @@ export class FaultProxy {
     far.setNoDelay(true);
     this.#pass(near, far);
     this.#pass(far, near);
+    far.on('data', () => {
+      this.stallAfter -= 1;
+      this.isStalled ||= this.stallAfter <= 0;
+    });
   }
 
   #pass(from: Socket, to: Socket): void {

@@ -26,14 +26,27 @@ interface PendingRequest {
 
 /**
  * Says hello over a stream that is connected.
- * @throws NARU_EXISTS, NARU_LIMIT, NARU_UNSUPPORTED  the host refused; NARU_DISCONNECTED, NARU_CORRUPT  it is no host
+ * @param signal  ends the wait for the host's hello, and with it the connection
+ * @throws NARU_EXISTS, NARU_LIMIT, NARU_UNSUPPORTED  the host refused; NARU_DISCONNECTED, NARU_CORRUPT  it is no host;
+ *         the signal's reason
  */
-export function connectSession(stream: LinkStream, init: RemoteInit): Promise<RemoteSession> {
+export function connectSession(
+  stream: LinkStream,
+  init: RemoteInit,
+  signal: AbortSignal,
+): Promise<RemoteSession> {
   return new Promise((resolve, reject) => {
     const session: RemoteSession = new RemoteSession(stream, init, (error) => {
+      signal.removeEventListener('abort', abandon);
       if (error === undefined) resolve(session);
       else reject(error);
     });
+    const abandon = (): void => {
+      reject(signal.reason);
+      void session.close();
+    };
+    signal.addEventListener('abort', abandon, { once: true });
+    if (signal.aborted) abandon();
   });
 }
 

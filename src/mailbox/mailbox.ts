@@ -43,8 +43,7 @@ const GIVE_BACK_MS = 1_000;
 export class Mailbox<In = unknown, Out = In, Has extends Feature = Feature> implements AsyncDisposable {
   /**
    * structuredClone() and postMessage() would make an empty object of a handle: this own property makes them throw. One getter for
-   * all handles: with one of its own, every handle after the first would be of a shape of its own, and slow (V8 keeps its fields in
-   * a dictionary).
+   * all: with a getter each, V8 would keep the fields of every handle after the first in a dictionary, which is slow.
    */
   static readonly #cloneTrap: PropertyDescriptor & ThisType<Mailbox> = {
     enumerable: true,
@@ -379,10 +378,11 @@ export class Mailbox<In = unknown, Out = In, Has extends Feature = Feature> impl
     return this.consume((message) => this.#requests.serve(handler, message), options);
   }
 
-  /** Takes a seat now rather than at first use. @throws NARU_LIMIT when the relation leaves none */
-  async connect(role: 'producer' | 'consumer'): Promise<void> {
+  /** Takes a seat now, not at first use. @throws NARU_LIMIT when the relation leaves none; NARU_TIMEOUT, the signal's reason */
+  async connect(role: 'producer' | 'consumer', limits?: WaitLimits): Promise<void> {
     this.#checkOpen();
-    await (role === 'producer' ? this.#outbox.attach() : this.#intake.attach());
+    checkLimits(limits, this.#text);
+    await (role === 'producer' ? this.#outbox.attach(limits) : this.#intake.attach(limits));
   }
 
   /** Gives a seat back; the handle stays open and can connect again. Waiting calls of that side reject. */

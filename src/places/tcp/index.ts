@@ -9,6 +9,7 @@ import { Host } from '../../link/host.ts';
 import { Listener } from '../../link/listener.ts';
 import { rawFraming } from '../../link/raw-driver.ts';
 import { LocalSession } from '../../link/local-session.ts';
+import type { RemoteInit } from '../../link/remote.ts';
 import { connectSession } from '../../link/remote-session.ts';
 import type { Session, SessionEvents } from '../../link/session.ts';
 import { type MailboxSettings, newSettings, refuseMeaningless, statedSettings } from '../../link/settings.ts';
@@ -61,7 +62,7 @@ class Approach {
         { place: 'tcp', mailbox: text },
       );
     }
-    return await connectSession(socket, {
+    const init: RemoteInit = {
       mailbox: text,
       place: 'tcp',
       address: tcpAddress(host, port, tls === undefined ? '' : '?tls'),
@@ -70,7 +71,8 @@ class Approach {
       heartbeatMs,
       prefetch: this.#options.prefetch,
       events,
-    });
+    };
+    return await connectSession(socket, init, signal);
   }
 
   async #listen(events: SessionEvents): Promise<Session> {

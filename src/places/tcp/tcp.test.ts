@@ -271,6 +271,22 @@ describe('a network that fails', () => {
     expect((await host.receive({ timeoutMs: 5_000 })).data).toBe('back');
   });
 
+  test('a host that goes silent while it is greeted or gives a seat: opening fails within its time', async () => {
+    const host = await use(LISTEN);
+    for (const role of ['producer', 'consumer'] as const) {
+      for (const stallAfter of [1, 2, 3]) {
+        const proxy = await proxyTo(host);
+        proxy.stallAfter = stallAfter;
+        const started = performance.now();
+        const opening = open(`tcp://127.0.0.1:${proxy.port}`, { role, timeoutMs: 200 });
+        const code = await codeOf(opening.then((mailbox) => mailbox.close()));
+        // A seat that was granted may be all it needs: then it is open.
+        if (stallAfter === 1) expect(code).toBe('NARU_TIMEOUT');
+        expect(performance.now() - started).toBeLessThan(3_000);
+      }
+    }
+  });
+
   test('a pending receive waits through a loss; the loss keeps trying until the listener is back', async () => {
     const host = await use(LISTEN);
     const port = portOf(host);

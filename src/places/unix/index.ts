@@ -69,7 +69,7 @@ class Approach {
         }
         checkPeer(socket, text);
         const stated = previous ?? statedSettings(this.#options);
-        return await connectSession(socket, { ...this.#init, stated, events });
+        return await connectSession(socket, { ...this.#init, stated, events }, signal);
       }
       if (create === 'never') {
         throw new NaruError(
