@@ -157,8 +157,10 @@ describe('a producer of competing consumers that dies', () => {
       consumers.flatMap((consumer) => consumer.sequences(id)).sort((a, b) => a - b);
     let deaths = 0;
     await rounds(async (id) => {
-      const nth = failpoint.startsWith('offer') ? 1 + (id % 100) : 1;
-      const peer = scene.start({ ...shape, name: 'm', role: 'producer', id, count: 120, failpoint, nth });
+      // Three messages go at a time: 40 steps of sending.
+      const nth = failpoint.startsWith('offer') ? 1 + (id % 40) : 1;
+      const orders = { role: 'producer', id, count: 120, batch: 3, failpoint, nth } as const;
+      const peer = scene.start({ ...shape, ...orders, name: 'm' });
       if ((await peer.exit) === 'SIGKILL') deaths += 1;
     });
     expect(deaths).toBeGreaterThan(failpoint.startsWith('ring') ? 0 : ROUNDS - 1);

@@ -8,6 +8,8 @@ import { type Scene, until, upTo } from './scene.fixture.ts';
 
 const ROUNDS = Number(process.env['NARU_CRASH_ROUNDS'] ?? 20);
 const COUNT = 60;
+/** Steps of sending that a peer comes to before it has sent COUNT messages: three go at a time. */
+const OFFERS = COUNT / 3;
 const TIMEOUT = { timeout: 60_000 + ROUNDS * 5_000 };
 
 let scene: Scene;
@@ -37,8 +39,8 @@ describe('a producer that dies', () => {
     await consumer.consume();
     let deaths = 0;
     await rounds(async (id) => {
-      const nth = failpoint.startsWith('offer') ? 1 + (id % 40) : 1;
-      const peer = scene.start({ name: 'm', role: 'producer', id, count: COUNT, failpoint, nth });
+      const nth = failpoint.startsWith('offer') ? 1 + (id % OFFERS) : 1;
+      const peer = scene.start({ name: 'm', role: 'producer', id, count: COUNT, batch: 3, failpoint, nth });
       const exit = await peer.exit;
       if (exit === 'SIGKILL') deaths += 1;
       // A ring is only needed when the consumer sleeps: then the peer may live through it all.
@@ -212,7 +214,7 @@ describe('a consumer that dies', () => {
 
   test('at any time is followed by one who gets the rest, marked', TIMEOUT, async () => {
     await rounds((number) =>
-      successorGetsTheRest(`m${number}`, { reverse: number % 2 === 1 }, 20 + number * 13),
+      successorGetsTheRest(`m${number}`, { reverse: number % 2 === 1 }, 20 + ((number * 13) % 300)),
     );
   });
 
