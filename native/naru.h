@@ -14,7 +14,7 @@
 #include <sys/types.h>
 
 // Must equal INTERFACE_VERSION in src/native/index.ts.
-#define NARU_INTERFACE_VERSION 5
+#define NARU_INTERFACE_VERSION 6
 
 // Longest uninterrupted sleep. Between two slices a waiter looks whether its thread is to end.
 #define NARU_SLICE_MS 50

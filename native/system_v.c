@@ -106,27 +106,49 @@ static ssize_t receive_into(const receive_request *request, record *it, int flag
   return length;
 }
 
+// Fills records until there is no more to have, or no more room. An error behind the first is left for the next call.
+static napi_value fill_records(napi_env env, receive_request request, int64_t count, int flags) {
+  int64_t filled = 0;
+  size_t at = 0;
+  for (; filled < count; filled++) {
+    record *it = record_room(env, at, request.max);
+    if (it == NULL && filled == 0) return throw_code(env, EINVAL, NULL, "maxBytes is more than the memory for records");
+    if (it == NULL) break;
+    ssize_t length;
+    do length = receive_into(&request, it, IPC_NOWAIT | flags);
+    while (length < 0 && errno == EINTR);
+    if (length < 0 && errno != ENOMSG && errno != EAGAIN && filled == 0) return throw_errno(env, errno, "msgrcv");
+    if (length < 0) break;
+    at += record_size((size_t)length);
+    if (flags & MSG_COPY) request.selector++; // it is a position then
+  }
+  return number_of(env, (double)filled);
+}
+
 // (id, selector, truncate, except, maxBytes, count): how many records were filled.
 static napi_value try_receive(napi_env env, napi_callback_info info) {
   napi_value values[6];
   receive_request request;
-  int64_t count, received = 0;
-  size_t at = 0;
+  int64_t count;
   if (!args_read(env, info, 6, values) || !receive_request_read(env, values, &request) ||
       !arg_integer(env, values[5], "count", 0, INT_MAX, &count))
     return NULL;
-  for (; received < count; received++) {
-    record *it = record_room(env, at, request.max);
-    if (it == NULL && received == 0) return throw_code(env, EINVAL, NULL, "maxBytes is more than the memory for records");
-    if (it == NULL) break;
-    ssize_t length;
-    do length = receive_into(&request, it, IPC_NOWAIT);
-    while (length < 0 && errno == EINTR);
-    if (length < 0 && errno != ENOMSG && errno != EAGAIN && received == 0) return throw_errno(env, errno, "msgrcv");
-    if (length < 0) break;
-    at += record_size((size_t)length);
-  }
-  return number_of(env, (double)received);
+  return fill_records(env, request, count, 0);
+}
+
+// (id, position, maxBytes, count): the same with copies of messages that stay where they are.
+static napi_value copy_messages(napi_env env, napi_callback_info info) {
+  napi_value values[4];
+  receive_request request = {0};
+  int64_t position, max, count;
+  if (!args_read(env, info, 4, values) || !arg_id(env, values[0], &request.id) ||
+      !arg_integer(env, values[1], "position", 0, INT_MAX, &position) ||
+      !arg_integer(env, values[2], "maxBytes", 0, INT_MAX, &max) ||
+      !arg_integer(env, values[3], "count", 0, INT_MAX, &count))
+    return NULL;
+  request.selector = (long)position;
+  request.max = (size_t)max;
+  return fill_records(env, request, count, MSG_COPY);
 }
 
 // --- Blocking. The calls know no time-out: a timer interrupts them, and again each millisecond, should it come before the sleep.
@@ -262,6 +284,7 @@ bool naru_init_system_v(napi_env env, napi_value exports) {
       METHOD("systemVGet", get),
       METHOD("systemVTrySend", try_send),
       METHOD("systemVTryReceive", try_receive),
+      METHOD("systemVCopy", copy_messages),
       METHOD("systemVSendSync", send_blocking),
       METHOD("systemVReceiveSync", receive_blocking),
       METHOD("systemVStatus", status),

@@ -8,7 +8,7 @@ import { command, wholeNumber, type Command, type Invocation } from './command.t
 import { EXIT, runProcess, UsageError, type Ending } from './exit.ts';
 import { formatCount, formatMicros, note, paint, print, printJson, Progress, table } from './output.ts';
 import { Team, type PhaseResult, type TeamTotals } from './team.ts';
-import { allCapabilities, open } from '../open.ts';
+import { allCapabilities } from '../open.ts';
 import { nativeProblem } from '../native/index.ts';
 
 const ARGS = {
@@ -41,6 +41,8 @@ interface PlaceResult {
 interface Candidate {
   readonly place: string;
   readonly oneProcess: boolean;
+  /** Its URL means raw messages unless it says otherwise. */
+  readonly isRaw: boolean;
   /** Why it cannot run here. */
   readonly missing: string | undefined;
 }
@@ -88,7 +90,8 @@ async function run({ args, ending }: Invocation<typeof ARGS>): Promise<number> {
 }
 
 async function chooseCandidates(wanted: string | undefined): Promise<Candidate[]> {
-  const all = (await allCapabilities()).filter(({ mode }) => mode === 'envelope');
+  const modes = await allCapabilities();
+  const all = modes.filter(({ mode }) => mode === 'envelope');
   const names = wanted?.split(',').map((name) => name.trim());
   const unknown = names?.find((name) => !all.some(({ scheme }) => scheme === name));
   if (unknown !== undefined) {
@@ -103,19 +106,21 @@ async function chooseCandidates(wanted: string | undefined): Promise<Candidate[]
       return {
         place: scheme,
         oneProcess: features.crossProcess === 'none',
+        isRaw: modes.find((one) => one.scheme === scheme)?.mode === 'raw',
         missing: problem === undefined ? undefined : `the native addon is not loaded (${problem})`,
       };
     });
 }
 
 async function runPlace(
-  { place, oneProcess }: Candidate,
+  candidate: Candidate,
   folder: string,
   budgetMs: number,
   { signal }: Ending,
 ): Promise<{ result: PlaceResult; totals: TeamTotals }> {
   const progress = new Progress();
-  const url = urlOf(place, folder);
+  const { place, oneProcess } = candidate;
+  const url = urlOf(candidate, folder);
   progress.update(() => `${place}: starting`);
   const team = await Team.start({
     url,
@@ -157,26 +162,13 @@ async function runPlace(
   } finally {
     progress.clear();
     await team.stop();
-    if (isKernelQueue(place)) await removeQueue(url);
   }
 }
 
-/** Nobody but who removes it ends a queue of the kernel. */
-async function removeQueue(url: string): Promise<void> {
-  const queue = await open(url, { create: 'never' }).catch(() => undefined);
-  await queue?.unlink();
-}
-
-function isKernelQueue(place: string): boolean {
-  return place === 'sysv' || place === 'posixmq';
-}
-
-function urlOf(place: string, folder: string): string {
+function urlOf({ place, isRaw }: Candidate, folder: string): string {
   if (place === 'unix') return `unix://${join(folder, 'demo.sock')}`;
   if (place === 'tcp') return 'tcp://127.0.0.1:0?listen';
-  // Raw unless told otherwise.
-  const format = isKernelQueue(place) ? '?format=envelope' : '';
-  return `${place}://naru-demo-${process.pid}${format}`;
+  return `${place}://naru-demo-${process.pid}${isRaw ? '?format=envelope' : ''}`;
 }
 
 function placeResult(

@@ -56,6 +56,7 @@ function matrix(all: readonly Capabilities[], features: Readonly<Record<Feature,
     ['consumers', ...all.map(({ limits }) => String(limits.maxConsumers))],
     ['receipt of send', ...all.map(({ confirm }) => confirm)],
     ['relation', ...all.map(({ relation }) => relation)],
+    ['belongs to', ...all.map(({ owner }) => owner)],
     ['needs', ...all.map(({ needs }) => (needs.length === 0 ? '-' : needs.join(', ')))],
   ];
   const footnotes = notes.map((text, index) => `(${index + 1}) ${text}\n`).join('');

@@ -42,7 +42,8 @@ export interface Report {
 
 /** From a worker. */
 export type Answer =
-  | { readonly type: 'opened'; readonly address: string }
+  /** `made`: the worker made the mailbox, and it would stay there for ever. */
+  | { readonly type: 'opened'; readonly address: string; readonly made: boolean }
   /** Every producer is done with its phase. Totals since the start, and when this phase's first probe was sent. */
   | { readonly type: 'paused'; readonly sent: number; readonly sum: number; readonly firstAtMs: number }
   | Report

@@ -62,7 +62,9 @@ async function openAll(order: Order & { type: 'open' }): Promise<void> {
   for (const number of order.producers) {
     producers.push({ number, mailbox: await openOne(address, 'producer'), sent: 0, sum: 0 });
   }
-  tell({ type: 'opened', address });
+  const mailboxes = [...consumers, ...producers].map(({ mailbox }) => mailbox);
+  const made = mailboxes.some(({ created, capabilities }) => created && capabilities.owner === 'system');
+  tell({ type: 'opened', address, made });
 }
 
 async function openOne(url: string, role: 'producer' | 'consumer'): Promise<ByteMailbox> {

@@ -4,6 +4,7 @@
 import { fork, type ChildProcess } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { NaruError } from '../errors/index.ts';
+import { open } from '../open.ts';
 import { pause } from './connect.ts';
 import { Histogram } from './histogram.ts';
 import type { Answer, Order, Pace, Report } from './team-protocol.ts';
@@ -70,6 +71,8 @@ const START_MS = 15_000;
 /** Processes around one mailbox. Always `stop()` it. */
 export class Team {
   readonly #workers: readonly Worker[];
+  /** The mailbox, when this team made it and nobody but who removes it ends it. */
+  #toRemove: string | undefined;
   #phases = 0;
   #sent = 0;
   #sum = 0;
@@ -100,6 +103,7 @@ export class Team {
           START_MS,
         );
         if (index === 0) url = opened.address;
+        if (opened.made) team.#toRemove = url;
       }
       return team;
     } catch (error) {
@@ -145,7 +149,7 @@ export class Team {
     return { sent, received, lost: Math.max(0, sent - received), disordered, broken, exact };
   }
 
-  /** Ends every process: nicely first. */
+  /** Ends every process, nicely first, and removes a mailbox that would stay. */
   async stop(): Promise<void> {
     // Producers leave first: they must not see the mailbox go with the consumer that holds it.
     for (const produces of [true, false]) {
@@ -153,6 +157,8 @@ export class Team {
         this.#workers.filter((worker) => worker.produces === produces).map((worker) => worker.end()),
       );
     }
+    if (this.#toRemove !== undefined) await removeMailbox(this.#toRemove);
+    this.#toRemove = undefined;
   }
 
   /** Tells the progress until the phase is over. */
@@ -201,6 +207,12 @@ export class Team {
     const consumers = this.#workers.filter(({ consumes }) => consumes);
     return Promise.all(consumers.map((worker) => worker.ask({ type: 'report' }, 'report', PATIENCE_MS * 2)));
   }
+}
+
+async function removeMailbox(url: string): Promise<void> {
+  const mailbox = await open(url, { create: 'never' }).catch(() => undefined);
+  await mailbox?.unlink();
+  await mailbox?.close({ flushMs: 0 });
 }
 
 const children = new Set<ChildProcess>();

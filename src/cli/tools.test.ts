@@ -104,6 +104,20 @@ describe('naru bench', () => {
     expect(JSON.parse(stdout.toString())).toMatchObject({ results: [{ sent: 4000, received: 4000 }] });
   });
 
+  test.each(QUEUE_PLACES)('a queue that it made in %s goes; one that was there stays', async (place) => {
+    await using sandbox = new Sandbox();
+    const url = `${place}://naru-bench-${process.pid}`;
+    const args = ['--count', '500', '--rounds', '1', '--json'];
+    const { code, stdout } = await sandbox.run(['bench', url, ...args]);
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout.toString())).toMatchObject({ results: [{ sent: 500, received: 500 }] });
+    expect((await sandbox.run(['inspect', url])).stderr).toMatch(/^naru: NARU_NOT_FOUND: /);
+    await sandbox.run(['send', url, 'x']);
+    await sandbox.run(['purge', url]);
+    expect((await sandbox.run(['bench', url, ...args])).code).toBe(0);
+    expect((await sandbox.run(['rm', url])).code).toBe(0);
+  });
+
   test('a mailbox that cannot be opened is exit code 1 with its error', async () => {
     await using sandbox = new Sandbox();
     const { code, stderr } = await sandbox.run(['bench', 'unix:///no/such/folder/x.sock', '--rounds', '1']);

@@ -1,8 +1,16 @@
 // The driver of a mailbox that is a message queue of the kernel: it has no host and no participants, only whoever puts in and takes out.
 
 import { isNaruError } from '../errors/index.ts';
-import type { Driver, DriverFacts, DriverHooks, PlaceStats, Receiver, Sender } from '../mailbox/driver.ts';
-import type { Packing } from './packing.ts';
+import type {
+  Delivery,
+  Driver,
+  DriverFacts,
+  DriverHooks,
+  PlaceStats,
+  Receiver,
+  Sender,
+} from '../mailbox/driver.ts';
+import { deliveryOf, type Packing } from './packing.ts';
 import type { KernelQueue } from './queue.ts';
 import { QueueReceiver } from './receiver.ts';
 import { QueueSender } from './sender.ts';
@@ -20,6 +28,8 @@ const PURGE_CHUNK = 256;
 
 export class QueueDriver implements Driver {
   readonly facts: DriverFacts;
+  /** Only where the kernel can look without taking. */
+  readonly peek?: (max: number) => Promise<Delivery[]>;
   readonly #init: QueueInit;
   readonly #dropped: Record<string, number> = {};
   #sender: QueueSender | undefined;
@@ -30,6 +40,11 @@ export class QueueDriver implements Driver {
   constructor(init: QueueInit) {
     this.#init = init;
     this.facts = init.facts;
+    const { queue, packing } = init;
+    if (queue.copy !== undefined) {
+      const copy = queue.copy.bind(queue);
+      this.peek = async (max) => copy(max).map((item, index) => deliveryOf(packing.unpack(item), index));
+    }
   }
 
   /** The kernel does not say who else uses a queue. */

@@ -40,6 +40,8 @@ export interface KernelQueue {
   putSync(item: QueueItem, timeoutMs: number): 'in' | 'room' | Blocked;
   /** Blocks the thread. @returns the message; undefined when one is there to take */
   takeSync(timeoutMs: number): QueueItem | undefined | Blocked;
+  /** Copies of up to `max` that take() would give; absent where the kernel cannot look without taking. */
+  copy?(max: number): QueueItem[];
   status(): QueueStatus;
   /** Removes it for everybody. */
   remove(): void;

@@ -12,9 +12,10 @@ import {
   writeRecord,
   writeRecords,
 } from './records.ts';
-import type { ReceiveRequest, SystemVMessage } from './system-v-types.ts';
+import { FIRST, isWanted, type ReceiveRequest, type SystemVMessage } from './system-v-types.ts';
 
 const LARGEST_BODY = 2 ** 31 - 32;
+const COPIED_AT_A_TIME = 64;
 
 /** One queue of the kernel, by its id. */
 export class SystemVCalls {
@@ -87,13 +88,41 @@ export class SystemVCalls {
     return count === 0 ? [] : readRecords(count).map(messageOf);
   }
 
+  /**
+   * Copies of the messages that `request` would take, oldest first; they stay in the queue.
+   * @throws NARU_UNSUPPORTED  the kernel was built without MSG_COPY
+   */
+  copyMany(request: ReceiveRequest, max: number): SystemVMessage[] {
+    const found: SystemVMessage[] = [];
+    for (let position = 0; found.length < max; ) {
+      const from = position;
+      const count = this.#withRoom(FIRST, (room) =>
+        this.#addon.systemVCopy(this.id, from, room, COPIED_AT_A_TIME),
+      );
+      if (count === 0) break;
+      position += count;
+      found.push(
+        ...readRecords(count)
+          .map(messageOf)
+          .filter((message) => isWanted(message, request)),
+      );
+    }
+    return found.slice(0, max);
+  }
+
   #fill(request: ReceiveRequest, count: number): number {
     const { selector, truncate, except } = request;
+    return this.#withRoom(request, (room) =>
+      this.#addon.systemVTryReceive(this.id, selector, truncate, except, room, count),
+    );
+  }
+
+  #withRoom(request: ReceiveRequest, fill: (room: number) => number): number {
     for (;;) {
       const room = this.roomFor(request);
       reserveRecords(room);
       try {
-        return this.#addon.systemVTryReceive(this.id, selector, truncate, except, room, count);
+        return fill(room);
       } catch (error) {
         const failure = asFailure(error);
         if (failure.code !== 'E2BIG' || !this.makeRoom(request)) throw this.receiveError(failure, request);
@@ -159,6 +188,11 @@ export class SystemVCalls {
   }
 
   receiveError(failure: Failure, request: ReceiveRequest): NaruError {
+    if (failure.code === 'ENOSYS') {
+      const text =
+        'this kernel was built without CONFIG_CHECKPOINT_RESTORE, and so without MSG_COPY: its messages can only be taken';
+      return queueError('NARU_UNSUPPORTED', this.name, text, failure.cause);
+    }
     if (failure.code !== 'E2BIG') return this.error(failure);
     const text = `the message is longer than maxBytes (${this.roomFor(request)}); it stays in the queue. Allow more, or set truncate`;
     return queueError('NARU_TOO_LARGE', this.name, text, failure.cause);

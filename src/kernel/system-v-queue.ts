@@ -189,6 +189,18 @@ export class SystemVQueue implements AsyncDisposable {
   }
 
   /**
+   * Copies of the oldest messages of this selection; they stay in the queue, and nothing of it changes. msgrcv(2) with MSG_COPY. What
+   * others take meanwhile may be missing here, or the one behind it.
+   * @throws NARU_UNSUPPORTED  the kernel was built without CONFIG_CHECKPOINT_RESTORE
+   * @throws NARU_CLOSED, NARU_DENIED, NARU_INVALID_ARGUMENT
+   */
+  peek(max = 1, selection?: SystemVSelection): SystemVMessage[] {
+    this.#check();
+    checkWhole(this.name, 'max', max, 1, 2 ** 31 - 1);
+    return this.#calls.copyMany(requestOf(this.name, selection), max);
+  }
+
+  /**
    * Takes a message; waits for it in a thread of its own, never in the event loop or in Node's thread pool. A message that came in the
    * very moment of an abort is given to the next receive that wants it, or goes back (to the end) when the queue is closed.
    * @throws NARU_TIMEOUT  none within `timeoutMs`

@@ -64,7 +64,8 @@ export interface ReceiveRequest {
   readonly maxBytes: number | undefined;
 }
 
-const FIRST: ReceiveRequest = { selector: 0, except: false, truncate: false, maxBytes: undefined };
+/** The first of any type. */
+export const FIRST: ReceiveRequest = { selector: 0, except: false, truncate: false, maxBytes: undefined };
 
 /** @throws NARU_INVALID_ARGUMENT */
 export function requestOf(queue: string, selection: SystemVSelection | undefined): ReceiveRequest {

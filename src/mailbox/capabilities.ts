@@ -49,6 +49,9 @@ export type Level = 'native' | 'emulated' | 'none';
 /** How far a message got: see DESIGN §2 "receipts". Each level includes those before it. */
 export type Confirm = 'accepted' | 'placed' | 'durable' | 'received';
 
+/** Whose a mailbox is, and so how long it lives: as long as its users, as one process, or until somebody removes it. */
+export type Owner = 'users' | 'process' | 'system';
+
 /** Where the two sides of a mailbox of this place may live; the conformance suite runs in each. */
 export type Shape = 'process' | 'worker' | 'child';
 
@@ -76,6 +79,8 @@ export interface Capabilities {
   readonly confirm: Confirm;
   /** `advisory` where programs that know nothing of Naru may take part. */
   readonly relation: 'enforced' | 'advisory';
+  /** How long a mailbox lives when the option `owner` says nothing. `process`: that which made it, or listens for it. */
+  readonly owner: Owner;
   readonly shapes: readonly Shape[];
   /** What must be there: `addon`, or the name of an npm package. */
   readonly needs: readonly string[];

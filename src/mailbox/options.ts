@@ -1,7 +1,7 @@
 // The options of open() and the URL parameters of the same names; parsing and checking of both. Defaults stand in
 // defaults.ts. A place that knows more parameters names them in its own options.ts; this file knows no place.
 
-import type { Confirm, Feature } from './capabilities.ts';
+import type { Confirm, Feature, Owner } from './capabilities.ts';
 import type { Codec, CodecName } from './codec.ts';
 import type { Schema } from './schema.ts';
 
@@ -9,7 +9,6 @@ export type Relation = '1:1' | 'N:1' | '1:N' | 'N:N';
 export type Deliver = 'one' | 'all';
 export type Role = 'producer' | 'consumer' | 'both';
 export type Create = 'if-missing' | 'new' | 'never';
-export type Owner = 'users' | 'process' | 'system';
 export type Survives = 'process' | 'restart';
 export type FullPolicy = 'wait' | 'fail' | 'drop-oldest' | 'drop-newest';
 export type NobodyPolicy = 'keep' | 'wait' | 'fail' | 'drop';

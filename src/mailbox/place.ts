@@ -1,6 +1,6 @@
 // What a place's folder exports, and what it is given: the seam between the registry, open() and the drivers.
 
-import type { Capabilities, Confirm } from './capabilities.ts';
+import type { Capabilities, Confirm, Owner } from './capabilities.ts';
 import type { Driver, DriverHooks } from './driver.ts';
 import type {
   Create,
@@ -8,7 +8,6 @@ import type {
   Frame,
   FullPolicy,
   NobodyPolicy,
-  Owner,
   Relation,
   Role,
   Survives,

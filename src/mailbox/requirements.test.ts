@@ -18,6 +18,7 @@ function place(scheme: string, without: readonly Feature[], emulated: readonly F
     limits: { maxMessageBytes: 1, priorityMin: 0, priorityMax: 0, maxProducers: 1, maxConsumers: 1 },
     confirm: 'placed',
     relation: 'enforced',
+    owner: 'users',
     shapes: ['process'],
     needs: [],
   };

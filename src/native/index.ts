@@ -80,7 +80,7 @@ export interface NativeAddon extends NativeQueues, NativeObjects {
 }
 
 /** The version of `NativeAddon` this file was written for. */
-const INTERFACE_VERSION = 5;
+const INTERFACE_VERSION = 6;
 
 let loaded: NativeAddon | undefined;
 let failure: string | undefined;

@@ -66,6 +66,8 @@ export interface NativeQueues {
     maxBytes: number,
     count: number,
   ): number;
+  /** msgrcv(2) with MSG_COPY: records from that position on, which stay in the queue. @throws ENOSYS  the kernel cannot */
+  systemVCopy(id: number, position: number, maxBytes: number, count: number): number;
   /** msgsnd(2) of the first record; blocks the thread. Negative `timeoutMs`: for ever. */
   systemVSendSync(id: number, timeoutMs: number): BlockingResult;
   /** msgrcv(2) into the first record; blocks the thread. */

@@ -53,6 +53,7 @@ export const memory = {
   },
   confirm: 'placed',
   relation: 'enforced',
+  owner: 'users',
   shapes: ['process'],
   needs: [],
 } as const;

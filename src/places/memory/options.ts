@@ -1,8 +1,8 @@
 // From URL and options to the settings of a memory mailbox: names, defaults, and the comparison with what exists.
 
 import { NaruError } from '../../errors/index.ts';
-import type { Capabilities } from '../../mailbox/capabilities.ts';
-import type { Deliver, Owner, Relation } from '../../mailbox/options.ts';
+import type { Capabilities, Owner } from '../../mailbox/capabilities.ts';
+import type { Deliver, Relation } from '../../mailbox/options.ts';
 import { checkName } from '../../mailbox/parse-url.ts';
 import type { PlaceContext, PlaceOptions, PlaceUrl } from '../../mailbox/place.ts';
 import { memory } from './capabilities.ts';

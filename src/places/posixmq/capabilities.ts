@@ -56,6 +56,7 @@ export const posixmqRaw = {
   },
   confirm: 'placed',
   relation: 'advisory',
+  owner: 'system',
   shapes: ['process', 'worker', 'child'],
   needs: ['addon'],
 } as const;
@@ -116,6 +117,7 @@ export const posixmq = {
   },
   confirm: 'placed',
   relation: 'advisory',
+  owner: 'system',
   shapes: ['process', 'worker', 'child'],
   needs: ['addon'],
 } as const;

@@ -6,6 +6,7 @@ import { QueueDriver } from '../../kernel-queue/driver.ts';
 import { findOrMake, refuseDifferences } from '../../kernel-queue/options.ts';
 import { ENVELOPE_BYTES, envelopePacking, rawPacking, type TagField } from '../../kernel-queue/packing.ts';
 import type { Driver } from '../../mailbox/driver.ts';
+import { checkName } from '../../mailbox/parse-url.ts';
 import type { Place } from '../../mailbox/place.ts';
 import { newHandleIdentity } from '../../native/identity.ts';
 import type { MessageFields } from '../../wire/envelope-types.ts';
@@ -20,14 +21,22 @@ export const place: Place = {
     readPosixmqOptions(url, options);
   },
   async open(url, options, { hooks }): Promise<Driver> {
-    const { name, mode, maxMessages, maxMessageBytes } = readPosixmqOptions(url, options);
+    const { name, isForeign, mode, maxMessages, maxMessageBytes } = readPosixmqOptions(url, options);
     options.signal.throwIfAborted();
     const asked = { name, maxMessages, maxMessageBytes };
     const { queue: opened, created } = findOrMake(
       url,
-      options,
+      isForeign ? { ...options, create: 'never' } : options,
       () => openPosix({ ...asked, create: 'new', mode: mode ?? 0o600 }),
-      () => openPosix({ ...asked, create: 'never' }),
+      () => {
+        try {
+          return openPosix({ ...asked, create: 'never' });
+        } catch (error) {
+          // What is wrong is the name of the queue that should have been made.
+          if (isForeign && options.create !== 'never') checkName(url.host, url.text);
+          throw error;
+        }
+      },
     );
     const isEnvelope = options.format === 'envelope';
     const queue = new PosixKernelQueue(name, url.text, opened);
@@ -47,7 +56,7 @@ export const place: Place = {
         offered: 'placed',
         maxMessageBytes: Math.max(0, opened.maxMessageBytes - (isEnvelope ? ENVELOPE_BYTES : 0)),
         identity: newHandleIdentity(),
-        address: `posixmq://${name.slice(1)}${isEnvelope ? '?format=envelope' : ''}`,
+        address: `posixmq://${encodeURIComponent(name.slice(1))}${isEnvelope ? '?format=envelope' : ''}`,
         deliver: 'one',
         created,
       },

@@ -2,6 +2,8 @@
 
 import { refusal, readMode, refuseMeaningless } from '../../kernel-queue/options.ts';
 import { ENVELOPE_BYTES } from '../../kernel-queue/packing.ts';
+import { isNaruError } from '../../errors/index.ts';
+import { checkPosixName } from '../../kernel/posix-types.ts';
 import { checkName } from '../../mailbox/parse-url.ts';
 import type { PlaceOptions, PlaceUrl } from '../../mailbox/place.ts';
 
@@ -11,6 +13,8 @@ export const PARAMETERS: readonly string[] = ['mode'];
 export interface PosixmqOptions {
   /** With its slash. */
   readonly name: string;
+  /** Naru gives no queue such a name: one that a program in another language made can be opened, none is made. */
+  readonly isForeign: boolean;
   /** Permission bits; undefined: not stated. */
   readonly mode: number | undefined;
   /** Most messages; undefined: not stated. */
@@ -32,9 +36,30 @@ export function readPosixmqOptions(url: PlaceUrl, options: PlaceOptions): Posixm
   }
   const extra = format === 'envelope' ? ENVELOPE_BYTES : 0;
   return {
-    name: `/${checkName(url.host, url.text)}`,
+    ...readName(url, options),
     mode: readMode(url),
     maxMessages: capacityMessages,
     maxMessageBytes: maxMessageBytes === undefined ? undefined : maxMessageBytes + extra,
   };
+}
+
+function readName(url: PlaceUrl, { create }: PlaceOptions): Pick<PosixmqOptions, 'name' | 'isForeign'> {
+  const name = `/${url.host}`;
+  try {
+    checkName(url.host, url.text);
+    return { name, isForeign: false };
+  } catch (error) {
+    if (create === 'new' || !isPosixName(name)) throw error;
+    return { name, isForeign: true };
+  }
+}
+
+function isPosixName(name: string): boolean {
+  try {
+    checkPosixName(name);
+    return true;
+  } catch (error) {
+    if (isNaruError(error)) return false;
+    throw error;
+  }
 }

@@ -122,6 +122,21 @@ describe.skipIf(tryNative() === undefined)(`posixmq:// (${nativeProblem() ?? 'ad
     expect(await codeOf(() => open(wrong))).toBe(code);
   });
 
+  test('a queue of a name that Naru would not give is opened, and never made', async () => {
+    const odd = `/naru test:${process.pid}@%`;
+    const at = `posixmq://${encodeURIComponent(odd.slice(1))}`;
+    expect(await codeOf(() => open(at))).toBe('NARU_INVALID_ARGUMENT');
+    expect(await codeOf(() => open(at, { create: 'new' }))).toBe('NARU_INVALID_ARGUMENT');
+    expect(await codeOf(() => open(at, { create: 'never' }))).toBe('NARU_NOT_FOUND');
+    stage.cleanup(() => PosixQueue.unlink(odd));
+    const queue = PosixQueue.open({ name: odd, create: 'new' });
+    queue.trySend(Buffer.from('theirs'));
+    await queue.close();
+    const mailbox = await opened(at);
+    expect(mailbox.address).toBe(at);
+    expect((await mailbox.receive()).data).toBe('theirs');
+  });
+
   test('what a loop that ends early had fetched ahead goes back at close, priorities too', async () => {
     const mailbox = await opened();
     for (let n = 1; n <= 5; n += 1) await mailbox.send(String(n), { priority: n });

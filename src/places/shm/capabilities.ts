@@ -55,6 +55,7 @@ export const shm = {
   },
   confirm: 'placed',
   relation: 'enforced',
+  owner: 'users',
   shapes: ['process', 'worker', 'child'],
   needs: ['addon'],
 } as const;

@@ -23,7 +23,7 @@ export const sysvRaw = {
     receipts: 'none',
     durable: 'none',
     depth: 'native',
-    peek: 'none',
+    peek: 'native',
     trySync: 'native',
     waitSync: 'native',
     wait: 'native',
@@ -45,7 +45,7 @@ export const sysvRaw = {
   notes: {
     ack: 'reading deletes: what a consumer took is lost with its process, of a batch all that it had not handled',
     type: 'the System V type: a whole number from 1, as text; 1 when none is given',
-    peek: 'to look at a System V queue takes a capability (CAP_CHECKPOINT_RESTORE) that programs do not have',
+    peek: 'with MSG_COPY; NARU_UNSUPPORTED on a kernel built without CONFIG_CHECKPOINT_RESTORE',
   },
   limits: {
     maxMessageBytes: 8_192,
@@ -56,6 +56,7 @@ export const sysvRaw = {
   },
   confirm: 'placed',
   relation: 'advisory',
+  owner: 'system',
   shapes: ['process', 'worker', 'child'],
   needs: ['addon'],
 } as const;
@@ -83,7 +84,7 @@ export const sysv = {
     receipts: 'none',
     durable: 'none',
     depth: 'native',
-    peek: 'none',
+    peek: 'native',
     trySync: 'native',
     waitSync: 'native',
     wait: 'native',
@@ -105,7 +106,7 @@ export const sysv = {
   notes: {
     ack: 'reading deletes: what a consumer took is lost with its process, of a batch all that it had not handled',
     type: 'any text; a whole number from 1 is the System V type, too',
-    peek: 'to look at a System V queue takes a capability (CAP_CHECKPOINT_RESTORE) that programs do not have',
+    peek: 'with MSG_COPY; NARU_UNSUPPORTED on a kernel built without CONFIG_CHECKPOINT_RESTORE',
   },
   limits: {
     maxMessageBytes: 7_936,
@@ -116,6 +117,7 @@ export const sysv = {
   },
   confirm: 'placed',
   relation: 'advisory',
+  owner: 'system',
   shapes: ['process', 'worker', 'child'],
   needs: ['addon'],
 } as const;

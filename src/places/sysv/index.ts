@@ -24,12 +24,12 @@ export const place: Place = {
   async open(url, options, { hooks }): Promise<Driver> {
     const own = readSysvOptions(url, options);
     options.signal.throwIfAborted();
-    const key = own.key();
+    const which = own.which();
     const { queue, created } = findOrMake(
       url,
-      options,
-      () => SystemVQueue.open({ key, create: 'new', mode: own.mode ?? 0o600 }),
-      () => SystemVQueue.open({ key, create: 'never' }),
+      'id' in which ? idOptions(url, options) : options,
+      () => SystemVQueue.open({ ...which, create: 'new', mode: own.mode ?? 0o600 }),
+      () => SystemVQueue.open({ ...which, create: 'never' }),
     );
     const isEnvelope = options.format === 'envelope';
     const limitBytes = settle(url, options, own, queue, created);
@@ -49,7 +49,7 @@ export const place: Place = {
         offered: 'placed',
         maxMessageBytes,
         identity: newHandleIdentity(),
-        address: `sysv://0x${(key >>> 0).toString(16).padStart(8, '0')}${isEnvelope ? '?format=envelope' : ''}`,
+        address: `sysv://${targetText(which)}${isEnvelope ? '?format=envelope' : ''}`,
         deliver: 'one',
         created,
       },
@@ -59,6 +59,17 @@ export const place: Place = {
     });
   },
 };
+
+/** The kernel chooses the ids: a queue cannot be made by one. */
+function idOptions(url: PlaceUrl, options: PlaceOptions): PlaceOptions {
+  if (options.create !== 'new') return { ...options, create: 'never' };
+  const what = 'the kernel chooses the ids of queues; make one by a key, a file or a name';
+  throw refusal('NARU_INVALID_ARGUMENT', url, what);
+}
+
+function targetText(which: ReturnType<SysvOptions['which']>): string {
+  return 'id' in which ? `id/${which.id}` : `0x${(which.key >>> 0).toString(16).padStart(8, '0')}`;
+}
 
 /**
  * Gives a new queue what was stated; compares it with one that exists.

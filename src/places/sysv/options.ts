@@ -12,7 +12,7 @@ export const PARAMETERS: readonly string[] = ['project', 'type', 'except', 'mode
 
 export interface SysvOptions {
   /** @throws NARU_NOT_FOUND  the file of the path does not exist */
-  readonly key: () => number;
+  readonly which: () => { readonly key: number } | { readonly id: number };
   /** The key was made from a name: only this user's queue can be meant. */
   readonly isNamed: boolean;
   readonly selection: SystemVSelection;
@@ -29,24 +29,32 @@ export function readSysvOptions(url: PlaceUrl, options: PlaceOptions): SysvOptio
   return { ...readTarget(url), selection: readSelection(url), mode: readMode(url) };
 }
 
-function readTarget(url: PlaceUrl): Pick<SysvOptions, 'key' | 'isNamed'> {
+function readTarget(url: PlaceUrl): Pick<SysvOptions, 'which' | 'isNamed'> {
   const { host, path, extra } = url;
-  if (url.port !== undefined || url.username !== '' || (host !== '' && path !== '')) throw noQueue(url);
+  if (url.port !== undefined || url.username !== '') throw noQueue(url);
+  if (host !== '' && path !== '') return { which: readId(url), isNamed: false };
   if (host === '') {
     if (!path.startsWith('/') || path.includes('\0')) throw noQueue(url);
     const project = readProject(url);
-    return { key: () => SystemVQueue.key(path, project), isNamed: false };
+    return { which: () => ({ key: SystemVQueue.key(path, project) }), isNamed: false };
   }
   if (extra['project'] !== undefined) {
     throw refusal('NARU_INVALID_ARGUMENT', url, 'project goes with a path: sysv:///path?project=1');
   }
   if (!/^0x/i.test(host)) {
     const name = checkName(host, url.text);
-    return { key: () => keyOfName(name), isNamed: true };
+    return { which: () => ({ key: keyOfName(name) }), isNamed: true };
   }
   const key = /^0x[0-9a-f]{1,8}$/i.test(host) ? Number(host) : 0;
   if (key === 0) throw noQueue(url);
-  return { key: () => key, isNamed: false };
+  return { which: () => ({ key }), isNamed: false };
+}
+
+/** The number that the kernel gave a queue: the only way to one without a key. It is never made by it. */
+function readId(url: PlaceUrl): SysvOptions['which'] {
+  const id = url.host === 'id' && /^\/\d{1,10}$/.test(url.path) ? Number(url.path.slice(1)) : -1;
+  if (id < 0 || id >= 2 ** 31 || url.extra['project'] !== undefined) throw noQueue(url);
+  return () => ({ id });
 }
 
 /** No file is made: two names meet on one key once in 2^31, and a queue of somebody else is refused. */
@@ -91,6 +99,6 @@ function typeNumber(url: PlaceUrl, name: string, text: string): number {
 
 function noQueue(url: PlaceUrl): Error {
   const what =
-    'name the queue by its key, by a file, or by a name: sysv://0x1234, sysv:///path?project=1, sysv://orders';
+    'name the queue by its key, by a file, by a name, or by its id: sysv://0x1234, sysv:///path?project=1, sysv://orders, sysv://id/5';
   return refusal('NARU_INVALID_ARGUMENT', url, what);
 }

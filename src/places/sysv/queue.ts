@@ -96,6 +96,10 @@ export class SysvKernelQueue implements KernelQueue {
     return typeof result === 'string' ? result : itemOf(result);
   }
 
+  copy(max: number): QueueItem[] {
+    return this.#calls.copyMany(this.#request, max).map(itemOf);
+  }
+
   status(): QueueStatus {
     const { count, bytes, limitBytes } = statusOf(
       this.#calls.id,

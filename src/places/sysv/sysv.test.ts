@@ -148,6 +148,9 @@ describe.skipIf(tryNative() === undefined)(`sysv:// (${nativeProblem() ?? 'addon
     ['sysv://na me', 'NARU_INVALID_ARGUMENT'],
     ['sysv://name/path', 'NARU_INVALID_ARGUMENT'],
     ['sysv://name?project=1', 'NARU_INVALID_ARGUMENT'],
+    ['sysv://id/2147483647', 'NARU_NOT_FOUND'],
+    ['sysv://id/1?create=new', 'NARU_INVALID_ARGUMENT'],
+    ['sysv://id/2147483648', 'NARU_INVALID_ARGUMENT'],
     ['sysv:///tmp?project=0', 'NARU_INVALID_ARGUMENT'],
     ['sysv:///nowhere/at/all', 'NARU_NOT_FOUND'],
     ['sysv://name?type=0', 'NARU_INVALID_ARGUMENT'],
@@ -220,6 +223,37 @@ describe.skipIf(tryNative() === undefined)(`sysv:// (${nativeProblem() ?? 'addon
     await mailbox.receive();
     mailbox.sendSync('z', { timeoutMs: 1_000 });
     expect((await mailbox.receiveMany(5)).map(({ data }) => data)).toEqual(['z']);
+  });
+
+  test('peek() shows what the handle would receive, and neither takes it nor tells the kernel', async () => {
+    const mailbox = await opened();
+    const queue = SystemVQueue.open({ key: Number(mailbox.address.slice(7)), create: 'never' });
+    for (let n = 1; n <= 100; n += 1) await mailbox.send(String(n), { type: String(1 + (n % 2)) });
+    const before = queue.stat();
+    expect((await mailbox.peek(3)).map(({ data, type }) => [data, type])).toEqual([
+      ['1', '2'],
+      ['2', '1'],
+      ['3', '2'],
+    ]);
+    expect((await mailbox.peek(1000)).length).toBe(100);
+    const ones = await opened(`${url}&type=1`);
+    expect((await ones.peek(2)).map(({ data }) => data)).toEqual(['2', '4']);
+    expect((await ones.peek(1000)).length).toBe(50);
+    expect(queue.stat()).toEqual(before);
+    expect(before.lastReceiverPid).toBe(0);
+    await queue.close();
+  });
+
+  test('a private queue is found by its id, and not made by it', async () => {
+    const queue = SystemVQueue.open({ key: 'private' });
+    stage.cleanup(() => queue.remove());
+    queue.trySend(Buffer.from('one'), 3);
+    const mailbox = await open(`sysv://id/${queue.id}`, { codec: 'text' });
+    stage.cleanup(() => mailbox.close());
+    expect(mailbox).toMatchObject({ address: `sysv://id/${queue.id}`, created: false });
+    expect((await mailbox.peek()).map(({ data, type }) => [data, type])).toEqual([['one', '3']]);
+    await mailbox.unlink();
+    expect(await codeOf(() => open(mailbox.address))).toBe('NARU_NOT_FOUND');
   });
 
   test('purge() empties it', async () => {

@@ -53,6 +53,7 @@ export const tcp = {
   },
   confirm: 'placed',
   relation: 'enforced',
+  owner: 'process',
   shapes: ['process', 'worker', 'child'],
   needs: [],
 } as const;
@@ -112,6 +113,7 @@ export const tcpRaw = {
   },
   confirm: 'accepted',
   relation: 'advisory',
+  owner: 'process',
   shapes: ['process', 'worker', 'child'],
   needs: [],
 } as const;

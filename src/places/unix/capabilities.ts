@@ -53,6 +53,7 @@ export const unix = {
   },
   confirm: 'placed',
   relation: 'enforced',
+  owner: 'process',
   shapes: ['process', 'worker', 'child'],
   needs: [],
 } as const;
@@ -112,6 +113,7 @@ export const unixRaw = {
   },
   confirm: 'accepted',
   relation: 'advisory',
+  owner: 'process',
   shapes: ['process', 'worker', 'child'],
   needs: [],
 } as const;
