@@ -6,6 +6,7 @@ export default defineConfig({
   test: {
     include: ['dist/**/*.test.js', 'build/test/**/*.test.js'],
     exclude: ['**/node_modules/**'],
+    globalSetup: ['build/test/skipped.setup.js'],
     pool: 'forks',
     maxWorkers: 2,
     testTimeout: 30_000,

@@ -1,0 +1,8 @@
+// Every engine that tests use: what `npm run test:engines` installs and starts. A new engine is its own file and one line here.
+
+import { memcached } from './memcached.fixture.ts';
+import { postgres } from './postgres.fixture.ts';
+import { redis } from './redis.fixture.ts';
+import type { Engine } from './engine.fixture.ts';
+
+export const ENGINES: readonly Engine[] = [redis, postgres, memcached];
