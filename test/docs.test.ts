@@ -29,7 +29,17 @@ test('generated parts of the docs are current (npm run generate brings them up t
 test('the errors page names every code, and the docs name no code that does not exist', () => {
   const documented = new Set(read('docs/reference/errors.md').match(/NARU_[A-Z]+(?:_[A-Z]+)*/g));
   expect(Object.keys(ERROR_CODES).filter((code) => !documented.has(code))).toEqual([]);
-  const variables = ['RUNTIME_DIR', 'NO_NATIVE', 'URL', 'DEBUG', 'ID', 'DELIVERIES', 'HEADERS', 'TYPE'];
+  const variables = [
+    'RUNTIME_DIR',
+    'NO_NATIVE',
+    'URL',
+    'DEBUG',
+    'ID',
+    'DELIVERIES',
+    'HEADERS',
+    'TYPE',
+    'ENGINES',
+  ];
   const environment = variables.map((name) => `NARU_${name}`);
   for (const page of pages()) {
     const codes = read(page).match(/NARU_[A-Z]+(?:_[A-Z]+)*/g) ?? [];
