@@ -3,7 +3,6 @@
 import { isNaruError, NaruError } from './errors/index.ts';
 import type { Capabilities, Feature, FeaturesOf } from './mailbox/capabilities.ts';
 import type { Codec, CodecName } from './mailbox/codec.ts';
-import { DEFAULTS } from './mailbox/defaults.ts';
 import type { Driver } from './mailbox/driver.ts';
 import { HookRelay } from './mailbox/hooks.ts';
 import { Mailbox } from './mailbox/mailbox.ts';
@@ -12,7 +11,7 @@ import { mergeOptions, parseUrl, placeOptions, type Stated } from './mailbox/par
 import type { Place, PlaceUrl } from './mailbox/place.ts';
 import { checkRequirements } from './mailbox/requirements.ts';
 import type { InputOf, OutputOf, Schema } from './mailbox/schema.ts';
-import { checkLimits } from './mailbox/waiting.ts';
+import { openDeadline } from './mailbox/waiting.ts';
 import { PLACES, type PlaceTypes } from './places/registry.ts';
 
 type SchemeOf<U extends string> = U extends `${infer S}://${string}` ? S : never;
@@ -83,7 +82,7 @@ async function openMailbox(url: string, options: OpenOptions): Promise<Mailbox> 
   checkParameters(parts, place);
   const capabilities = await capabilitiesFor(place, parts, stated);
   await checkRequirements(stated, capabilities, parts.text, allCapabilities);
-  const timeout = openTimeout(options, parts.text);
+  const timeout = openDeadline(options, parts.text);
   try {
     const resolved = placeOptions(stated, timeout.signal);
     place.check?.(parts, resolved);
@@ -184,23 +183,4 @@ function modeOf(place: Place, parts: PlaceUrl, stated: Stated): Capabilities {
     place: parts.scheme,
     mailbox: parts.text,
   });
-}
-
-/** A signal that fires when the caller aborts or the time for opening is over. */
-function openTimeout(options: OpenOptions, text: string): { signal: AbortSignal; stop: () => void } {
-  checkLimits(options, text);
-  const controller = new AbortController();
-  const timeoutMs = options.timeoutMs ?? DEFAULTS.openTimeoutMs;
-  const timer = setTimeout(() => {
-    controller.abort(
-      new NaruError('NARU_TIMEOUT', `${text}: could not be opened within ${timeoutMs} ms`, { mailbox: text }),
-    );
-  }, timeoutMs);
-  const abort = (): void => controller.abort(options.signal?.reason);
-  options.signal?.addEventListener('abort', abort, { once: true });
-  const stop = (): void => {
-    clearTimeout(timer);
-    options.signal?.removeEventListener('abort', abort);
-  };
-  return { signal: controller.signal, stop };
 }

@@ -11,8 +11,16 @@ export interface Parameter {
   readonly read: (text: string) => unknown;
 }
 
-const bytes = (min: number, max: number) => (text: string) => bounded(parseBytes(text), min, max, 'bytes');
-const count = (min: number, max: number) => (text: string) => bounded(parseCount(text), min, max, '');
+/** Reads a number of bytes, with or without a unit. */
+export const byteCount =
+  (min: number, max: number) =>
+  (text: string): number =>
+    bounded(parseBytes(text), min, max, 'bytes');
+/** Reads a whole number. */
+export const count =
+  (min: number, max: number) =>
+  (text: string): number =>
+    bounded(parseCount(text), min, max, '');
 const duration = (text: string): number => bounded(parseCount(text), 0, BOUNDS.durationMsMax, 'ms');
 
 /** One of a few words. */
@@ -32,14 +40,14 @@ export const PARAMETERS: Readonly<Record<string, Parameter>> = {
   create: { option: 'create', read: word('if-missing', 'new', 'never') },
   owner: { option: 'owner', read: word('users', 'process', 'system') },
   survives: { option: 'survives', read: word('process', 'restart') },
-  capacityBytes: { option: 'capacityBytes', read: bytes(0, BOUNDS.capacityBytesMax) },
-  capacity: { option: 'capacityBytes', read: bytes(0, BOUNDS.capacityBytesMax) },
+  capacityBytes: { option: 'capacityBytes', read: byteCount(0, BOUNDS.capacityBytesMax) },
+  capacity: { option: 'capacityBytes', read: byteCount(0, BOUNDS.capacityBytesMax) },
   capacityMessages: { option: 'capacityMessages', read: count(0, BOUNDS.capacityMessagesMax) },
   depth: { option: 'capacityMessages', read: count(0, BOUNDS.capacityMessagesMax) },
-  slotBytes: { option: 'slotBytes', read: bytes(1, BOUNDS.maxMessageBytesMax) },
-  slot: { option: 'slotBytes', read: bytes(1, BOUNDS.maxMessageBytesMax) },
-  maxMessageBytes: { option: 'maxMessageBytes', read: bytes(1, BOUNDS.maxMessageBytesMax) },
-  size: { option: 'maxMessageBytes', read: bytes(1, BOUNDS.maxMessageBytesMax) },
+  slotBytes: { option: 'slotBytes', read: byteCount(1, BOUNDS.maxMessageBytesMax) },
+  slot: { option: 'slotBytes', read: byteCount(1, BOUNDS.maxMessageBytesMax) },
+  maxMessageBytes: { option: 'maxMessageBytes', read: byteCount(1, BOUNDS.maxMessageBytesMax) },
+  size: { option: 'maxMessageBytes', read: byteCount(1, BOUNDS.maxMessageBytesMax) },
   priorities: { option: 'priorities', read: count(1, BOUNDS.prioritiesMax) },
   full: { option: 'full', read: word('wait', 'fail', 'drop-oldest', 'drop-newest') },
   nobody: { option: 'nobody', read: word('keep', 'wait', 'fail', 'drop') },

@@ -2,6 +2,7 @@
 
 import { setMaxListeners } from 'node:events';
 import { NaruError } from '../errors/index.ts';
+import { DEFAULTS } from './defaults.ts';
 
 /** How a call may be limited. */
 export interface WaitLimits {
@@ -127,6 +128,28 @@ export function checkLimits(limits: WaitLimits | undefined, mailbox: string): vo
       `${mailbox}: timeoutMs must be from 0 to 2147483647, got ${String(timeoutMs)}`,
     );
   }
+}
+
+/**
+ * A signal that fires when the caller aborts or the time for opening is over.
+ * @throws NARU_INVALID_ARGUMENT, or the reason of a signal that has fired already
+ */
+export function openDeadline(limits: WaitLimits, text: string): { signal: AbortSignal; stop: () => void } {
+  checkLimits(limits, text);
+  const controller = new AbortController();
+  const timeoutMs = limits.timeoutMs ?? DEFAULTS.openTimeoutMs;
+  const timer = setTimeout(() => {
+    controller.abort(
+      new NaruError('NARU_TIMEOUT', `${text}: could not be opened within ${timeoutMs} ms`, { mailbox: text }),
+    );
+  }, timeoutMs);
+  const abort = (): void => controller.abort(limits.signal?.reason);
+  limits.signal?.addEventListener('abort', abort, { once: true });
+  const stop = (): void => {
+    clearTimeout(timer);
+    limits.signal?.removeEventListener('abort', abort);
+  };
+  return { signal: controller.signal, stop };
 }
 
 /** How long a loop of resolved promises may keep the event loop from timers, signals and sockets, in milliseconds. */

@@ -1,0 +1,190 @@
+// watch(): what became of entries, for a loop. The driver only says that something changed; what changed is found by comparing
+// versions, so that a watcher that is slow, or was disconnected, misses states in between but never the last one.
+
+import type { MapDriver, MapItem, MapVersion } from './map-driver.ts';
+
+/** What to watch. */
+export interface WatchTarget {
+  /** One key; undefined: all of them. */
+  readonly key: string | undefined;
+  /** `start`: what is there already comes first. `now`: only what changes after the call of watch(). */
+  readonly from: 'now' | 'start';
+  /** Ends the loop with its reason as the error. */
+  readonly signal: AbortSignal | undefined;
+}
+
+/** An entry that changed; `item` undefined: it is gone. */
+export interface ItemChange {
+  readonly key: string;
+  readonly item: MapItem | undefined;
+}
+
+const TIMER_MS_MAX = 2 ** 31 - 1;
+
+export class MapWatch<T> implements AsyncIterableIterator<T> {
+  readonly #driver: MapDriver;
+  readonly #target: WatchTarget;
+  readonly #give: (change: ItemChange) => T | Promise<T>;
+  readonly #onEnd: () => void;
+  readonly #seen = new Map<string, MapVersion>();
+  readonly #started: Promise<void>;
+  #changes: ItemChange[] = [];
+  #dirty = new Set<string>();
+  #isAllDirty = false;
+  #ended: { readonly error: unknown } | undefined;
+  #wake: (() => void) | undefined;
+  #stop: (() => void) | undefined;
+  #expiry: NodeJS.Timeout | undefined;
+  #expiresMs: number = Number.POSITIVE_INFINITY;
+
+  /**
+   * @param give   turns a change into what the loop gets
+   * @param onEnd  called once when the watch is over
+   */
+  constructor(
+    driver: MapDriver,
+    target: WatchTarget,
+    give: (change: ItemChange) => T | Promise<T>,
+    onEnd: () => void,
+  ) {
+    this.#driver = driver;
+    this.#target = target;
+    this.#give = give;
+    this.#onEnd = onEnd;
+    target.signal?.addEventListener('abort', this.#abort, { once: true });
+    this.#started = this.#start();
+    // Reported by the first next().
+    this.#started.catch(() => undefined);
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  /** Waits for the next change; a waiting one keeps the process alive. */
+  async next(): Promise<IteratorResult<T>> {
+    const alive = setInterval(() => undefined, TIMER_MS_MAX);
+    try {
+      await this.#started;
+      for (;;) {
+        if (this.#ended !== undefined) return this.#result();
+        const change = this.#changes.shift();
+        if (change !== undefined) return { done: false, value: await this.#give(change) };
+        if (this.#isAllDirty || this.#dirty.size > 0) await this.#look();
+        else await this.#sleep();
+      }
+    } catch (error) {
+      this.end(undefined);
+      throw error;
+    } finally {
+      clearInterval(alive);
+    }
+  }
+
+  async return(): Promise<IteratorResult<T>> {
+    this.end(undefined);
+    return { done: true, value: undefined };
+  }
+
+  /** Ends the loop: with an error, or quietly. */
+  end(error: unknown): void {
+    if (this.#ended !== undefined) return;
+    this.#ended = { error };
+    clearTimeout(this.#expiry);
+    this.#target.signal?.removeEventListener('abort', this.#abort);
+    this.#stop?.();
+    this.#wake?.();
+    this.#onEnd();
+  }
+
+  readonly #abort = (): void => this.end(this.#target.signal?.reason);
+
+  #result(): IteratorResult<T> {
+    const error = this.#ended?.error;
+    // Thrown once, as a generator does.
+    this.#ended = { error: undefined };
+    if (error !== undefined) throw error;
+    return { done: true, value: undefined };
+  }
+
+  async #start(): Promise<void> {
+    if (this.#target.signal?.aborted === true) {
+      this.#abort();
+      return;
+    }
+    const stop = this.#driver.watch(this.#noteChange);
+    this.#stop = stop instanceof Promise ? await stop : stop;
+    // Ended while it was being set up.
+    if (this.#ended !== undefined) this.#stop();
+    // Everything that is there counts as a change, and is then kept or forgotten.
+    else {
+      this.#noteChange(this.#target.key);
+      await this.#look();
+      if (this.#target.from === 'now') this.#changes = [];
+    }
+  }
+
+  readonly #noteChange = (key: string | undefined): void => {
+    const wanted = this.#target.key;
+    if (wanted !== undefined && key !== undefined && key !== wanted) return;
+    if (key !== undefined) this.#dirty.add(key);
+    else if (wanted !== undefined) this.#dirty.add(wanted);
+    else this.#isAllDirty = true;
+    this.#wake?.();
+  };
+
+  /** Finds out what changed. What changes from now on makes the next look necessary. */
+  async #look(): Promise<void> {
+    const [isAll, keys] = [this.#isAllDirty, this.#dirty];
+    this.#isAllDirty = false;
+    this.#dirty = new Set();
+    if (isAll) await this.#compareAll();
+    else
+      for (const key of keys) {
+        const item = this.#driver.get(key);
+        this.#compare(key, item instanceof Promise ? await item : item);
+      }
+  }
+
+  async #compareAll(): Promise<void> {
+    const gone = new Set(this.#seen.keys());
+    for await (const batch of this.#driver.entries())
+      for (const item of batch) {
+        gone.delete(item.key);
+        this.#compare(item.key, item);
+      }
+    for (const key of gone) this.#compare(key, undefined);
+  }
+
+  #compare(key: string, item: MapItem | undefined): void {
+    if (item === undefined) {
+      if (this.#seen.delete(key)) this.#changes.push({ key, item });
+      return;
+    }
+    if (item.expiresMs !== undefined) this.#lookAt(item.expiresMs);
+    if (this.#seen.get(key) === item.version) return;
+    this.#seen.set(key, item.version);
+    this.#changes.push({ key, item });
+  }
+
+  /** No driver calls for what expires: it is looked at when its time has come, the nearest first. */
+  #lookAt(expiresMs: number): void {
+    if (expiresMs >= this.#expiresMs) return;
+    this.#expiresMs = expiresMs;
+    clearTimeout(this.#expiry);
+    const inMs = Math.min(Math.max(expiresMs - Date.now(), 0) + 1, TIMER_MS_MAX);
+    this.#expiry = setTimeout(() => {
+      this.#expiresMs = Number.POSITIVE_INFINITY;
+      this.#noteChange(this.#target.key);
+    }, inMs).unref();
+  }
+
+  #sleep(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#wake = () => {
+        this.#wake = undefined;
+        resolve();
+      };
+    });
+  }
+}
