@@ -18,6 +18,12 @@ export interface Participant {
 /** Who takes a slot. */
 export type ParticipantName = Pick<Participant, 'pid' | 'start' | 'thread' | 'handle'>;
 
+/** Mapped bytes that hold a participants table: a mailbox's, or those of anything else that has seats. */
+export interface SeatTable {
+  readonly words: Int32Array;
+  readonly geometry: { readonly participantCount: number };
+}
+
 /** A slot at one time of its life: what lanes and the consumer's seat refer to. 0 means nobody. */
 export type SeatMark = number;
 
@@ -40,14 +46,14 @@ export function identityOf(participant: ParticipantName): string {
 }
 
 /** Everybody in the table, dead or alive. */
-export function listParticipants(memory: RingMemory): Participant[] {
+export function listParticipants(memory: SeatTable): Participant[] {
   const list: Participant[] = [];
   for (let slot = 0; slot < memory.geometry.participantCount; slot += 1)
     if (stateOf(memory, slot) !== L.SEAT.free) list.push(participantAt(memory, slot));
   return list;
 }
 
-export function participantAt(memory: RingMemory, slot: number): Participant {
+export function participantAt(memory: SeatTable, slot: number): Participant {
   const at = (field: number): number => Atomics.load(memory.words, participantWord(slot, field)) >>> 0;
   return {
     slot,
@@ -59,19 +65,19 @@ export function participantAt(memory: RingMemory, slot: number): Participant {
   };
 }
 
-export function stateOf(memory: RingMemory, slot: number): number {
+export function stateOf(memory: SeatTable, slot: number): number {
   return Atomics.load(memory.words, participantWord(slot, L.PARTICIPANT.state));
 }
 
 /** First free slot, or -1. */
-export function findFreeSlot(memory: RingMemory): number {
+export function findFreeSlot(memory: SeatTable): number {
   for (let slot = 0; slot < memory.geometry.participantCount; slot += 1)
     if (stateOf(memory, slot) === L.SEAT.free) return slot;
   return -1;
 }
 
 /** Fills a free slot; its proof of life must be in place. @returns its new generation */
-export function fillSlot(memory: RingMemory, slot: number, name: ParticipantName): number {
+export function fillSlot(memory: SeatTable, slot: number, name: ParticipantName): number {
   const { words } = memory;
   const put = (field: number, value: number): void => {
     Atomics.store(words, participantWord(slot, field), value);
@@ -89,12 +95,12 @@ export function fillSlot(memory: RingMemory, slot: number, name: ParticipantName
 }
 
 /** From here on the slot's owner counts as gone, whether it died or leaves: its seats are about to be given back. */
-export function startLeaving(memory: RingMemory, slot: number): void {
+export function startLeaving(memory: SeatTable, slot: number): void {
   Atomics.store(memory.words, participantWord(slot, L.PARTICIPANT.state), L.SEAT.leaving);
 }
 
 /** Makes a slot available again. */
-export function freeSlot(memory: RingMemory, slot: number): void {
+export function freeSlot(memory: SeatTable, slot: number): void {
   Atomics.store(memory.words, participantWord(slot, L.PARTICIPANT.state), L.SEAT.free);
 }
 
@@ -188,7 +194,7 @@ export function bitsOf(mask: number): number[] {
 }
 
 /** Counts every coming and going, so that whoever is rung can tell whether that was it. */
-export function noteMembership(memory: RingMemory): void {
+export function noteMembership(memory: SeatTable): void {
   Atomics.add(memory.words, headerWord(L.HEADER.membership), 1);
 }
 

@@ -4,7 +4,7 @@
 
 import { LaneState, ownerBits } from './lane-state.ts';
 import { CLOSED, HEADER, RECOVERER, SEAT } from './layout.ts';
-import { headerWord, type RingMemory } from './memory.ts';
+import { headerWord, type RingMemory, type RingOwner } from './memory.ts';
 import {
   consumerSeatsOf,
   freeConsumerSeat,
@@ -16,6 +16,7 @@ import {
   producerSeat,
   seatMark,
   type SeatMark,
+  type SeatTable,
   setProducerSeat,
   startLeaving,
   stateOf,
@@ -40,6 +41,9 @@ export interface RecoveryEdges {
   now(): number;
   readonly failpoint: (name: string) => void;
 }
+
+/** A participants table in an object that goes with its users, or with its creator. */
+export type OwnedTable = SeatTable & { readonly geometry: { readonly owner: RingOwner } };
 
 /** A participant whose seats were given back. */
 export interface Recovered {
@@ -147,7 +151,7 @@ function isGone(holder: SeatMark, gone: ReadonlySet<SeatMark>): boolean {
 }
 
 /** True when this participant made a mailbox that goes with its creator. */
-export function isCreator(memory: RingMemory, participant: Participant): boolean {
+export function isCreator(memory: OwnedTable, participant: Participant): boolean {
   return (
     memory.geometry.owner === 'process' &&
     Atomics.load(memory.words, headerWord(HEADER.creator)) ===
@@ -156,12 +160,12 @@ export function isCreator(memory: RingMemory, participant: Participant): boolean
 }
 
 /** Closes the mailbox for everybody; the first reason stays. */
-export function closeFor(memory: RingMemory, reason: number): void {
+export function closeFor(memory: Pick<SeatTable, 'words'>, reason: number): void {
   Atomics.compareExchange(memory.words, headerWord(HEADER.closed), CLOSED.open, reason);
 }
 
 /** Whether the creator of an owner 'process' mailbox, or for 'users' anybody at all, is still there. Dead ones must be recovered first. */
-export function isAbandoned(memory: RingMemory): boolean {
+export function isAbandoned(memory: OwnedTable): boolean {
   const { owner } = memory.geometry;
   if (owner === 'system') return false;
   if (owner === 'users') return listParticipants(memory).length === 0;

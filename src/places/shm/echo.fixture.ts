@@ -5,7 +5,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { setImmediate as turn } from 'node:timers/promises';
 import { native } from '../../native/index.ts';
 import { open } from '../../open.ts';
-import { randomOf } from './random.fixture.ts';
+import { randomOf } from '../../ring/random.fixture.ts';
 
 /** How the echo is to wait. */
 export interface EchoOrders {

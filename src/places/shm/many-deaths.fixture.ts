@@ -16,7 +16,7 @@ import { ShmReceiver } from './receiver.ts';
 import { claimConsumerSeat, claimProducerSeat } from './seats.ts';
 import { ShmSender } from './sender.ts';
 import { SHAPES, type TortureMode } from './torture.fixture.ts';
-import { randomOf } from './random.fixture.ts';
+import { randomOf } from '../../ring/random.fixture.ts';
 
 const nothing = (): void => undefined;
 

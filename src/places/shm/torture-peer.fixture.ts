@@ -8,7 +8,7 @@ import { HistoryLog } from '../../ring/history-log.fixture.ts';
 import { ANY_PRODUCER, type MessageName, type SettleOutcome } from '../../ring/history.fixture.ts';
 import { openShm } from './index.ts';
 import { fatalEdges, type PeerHooks, peerHooks, type PeerOrders, shmOptions } from './peer.fixture.ts';
-import { randomOf } from './random.fixture.ts';
+import { randomOf } from '../../ring/random.fixture.ts';
 
 export interface TortureOrders extends PeerOrders {
   readonly id: number;

@@ -14,7 +14,7 @@ import type { Driver } from '../../mailbox/driver.ts';
 import { defaultEdges } from './edges.ts';
 import { openShm } from './index.ts';
 import { type PeerOrders, shmOptions } from './peer.fixture.ts';
-import { randomOf } from './random.fixture.ts';
+import { randomOf } from '../../ring/random.fixture.ts';
 import { Testimony, TortureConsumer, tortureHooks, type TortureOrders } from './torture-peer.fixture.ts';
 
 const PEER = new URL('./torture-peer.fixture.js', import.meta.url);
