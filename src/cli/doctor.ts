@@ -1,9 +1,11 @@
 // naru doctor: is this machine fit, and did dead processes leave anything behind? Looks at the system itself, not at messages.
 
 import { lstatSync, readFileSync, statfsSync } from 'node:fs';
+import { sysctl } from '../kernel/queue-errors.ts';
 import { command, type Command, type Invocation } from './command.ts';
 import { EXIT } from './exit.ts';
 import { formatBytes, formatCount, paint, print, printJson, table, type Colour } from './output.ts';
+import { peersText } from './shown.ts';
 
 const ARGS = {
   clean: { type: 'boolean', description: 'remove what dead processes left behind' },
@@ -16,7 +18,8 @@ export const doctor: Command = command({
   args: ARGS,
   notes: `
 Exit code 1 when something does not work ("fail"); a "warn" is something that works only in part. Leftovers are mailboxes in
-shared memory that nobody can use any more; mailboxes with owner=system stay, whoever died.`,
+shared memory that nobody can use any more; mailboxes with owner=system stay, whoever died. --clean removes those, and nothing else:
+objects of the kernel whose known users have all ended are shown (in JSON: unused), but somebody may mean them to stay.`,
   examples: ['naru doctor', 'naru doctor --clean --json'],
   run,
 });
@@ -39,10 +42,12 @@ async function run({ args }: Invocation<typeof ARGS>): Promise<number> {
   const findings = [nodeVersion(), platform(), await addon(), sharedMemory(), openFiles(), await runtime()];
   findings.push(...(await groups()));
   const { mailboxes, removed, finding } = await leftovers(args.clean === true);
-  findings.push(finding);
+  findings.push(finding, queueLimits());
+  const unused = await unusedObjects();
+  findings.push(...(unused === undefined ? [] : [unusedFinding(unused)]));
   const ok = findings.every(({ verdict }) => verdict !== 'fail');
   if (args.json) {
-    await printJson({ ok, checks: findings, mailboxes, removed });
+    await printJson({ ok, checks: findings, mailboxes, removed, unused: unused ?? [] });
   } else {
     const rows = findings.map(({ what, verdict, text }) => [verdict, what, text]);
     const text = table([{ title: '' }, { title: 'check' }, { title: 'found' }], rows, process.stdout);
@@ -190,4 +195,47 @@ async function leftovers(
 
 function named(name: string, gid: number | undefined): string {
   return gid === undefined ? name : `${name}?accessGroup=${gid}`;
+}
+
+/** What the kernel allows its queues: the sysctls that errors name. */
+function queueLimits(): Finding {
+  const what = 'kernel queues';
+  const value = (name: string): string => {
+    const number = sysctl(name);
+    return number === undefined ? 'unknown' : formatCount(number);
+  };
+  const systemV = `System V: messages up to ${value('kernel.msgmax')} bytes, ${value('kernel.msgmnb')} bytes a queue, ${value('kernel.msgmni')} queues`;
+  const posix = `POSIX: up to ${value('fs.mqueue.msg_max')} messages of ${value('fs.mqueue.msgsize_max')} bytes, ${value('fs.mqueue.queues_max')} queues`;
+  return { what, verdict: 'ok', text: `${systemV}; ${posix}` };
+}
+
+/** An object whose known users have all ended. */
+interface Unused {
+  readonly kind: string;
+  readonly name: string;
+  readonly who: string;
+}
+
+/** @returns undefined where nobody can know */
+async function unusedObjects(): Promise<Unused[] | undefined> {
+  const { nativeProblem } = await import('../native/index.ts');
+  if (nativeProblem() !== undefined || process.platform !== 'linux') return undefined;
+  const { listKernelObjects } = await import('./kernel-objects.ts');
+  return listKernelObjects().flatMap(({ shown: { kind, name, peers } }) =>
+    peers === null || peers.length === 0 || peers.some(({ isAlive }) => isAlive)
+      ? []
+      : [{ kind, name, who: peersText(peers) }],
+  );
+}
+
+/** Names that the table shows; the JSON document has all. */
+const NAMES_MAX = 3;
+
+function unusedFinding(unused: readonly Unused[]): Finding {
+  const what = 'kernel objects';
+  if (unused.length === 0) return { what, verdict: 'ok', text: 'none whose last users have ended' };
+  const names = unused.slice(0, NAMES_MAX).map(({ name }) => name);
+  const more = unused.length > NAMES_MAX ? ', …' : '';
+  const text = `${formatCount(unused.length)} whose last users have ended (${names.join(', ')}${more}); kept, since somebody may come back: naru inspect, naru rm`;
+  return { what, verdict: 'ok', text };
 }

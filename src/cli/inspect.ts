@@ -1,10 +1,13 @@
-// naru inspect: everything that can be known of one mailbox without touching it.
+// naru inspect: everything that can be known of one mailbox, or of another object of the kernel, without touching it.
 
 import { command, type Command, type Invocation } from './command.ts';
 import { EXIT, UsageError } from './exit.ts';
 import { formatBytes, formatCount, print, printJson, table } from './output.ts';
 import { findTarget, URL_ARGUMENT, URL_FILE_FLAG } from './url.ts';
+import { parseUrl } from '../mailbox/parse-url.ts';
 import type { MailboxStats } from '../mailbox/stats.ts';
+import type { Facts, KernelObject } from './kernel-objects.ts';
+import { peersText, type Shown } from './shown.ts';
 import type { ByteMailbox } from './connect.ts';
 
 const ARGS = {
@@ -15,24 +18,36 @@ const ARGS = {
 
 export const inspect: Command = command({
   name: 'inspect',
-  description: 'Shows one mailbox in full: what is in it, who is attached, what it can do, its limits',
+  description:
+    'Shows one mailbox, or another object that naru ls shows, in full: what is in it, who uses it, its limits',
   args: ARGS,
   notes: `
 Reads only: takes no message and no seat, and creates nothing; exit code 1 with NARU_NOT_FOUND when there is no such mailbox. What the
-place cannot know is "unknown" (in JSON: null).`,
-  examples: ['naru inspect shm://jobs', "naru inspect shm://jobs --json | jq '.stats.depth'"],
+place cannot know is "unknown" (in JSON: null). Of a queue of the kernel, and of shared memory, semaphores and FIFOs by the names that
+naru ls gives them, it shows what the kernel tells (in JSON: object).`,
+  examples: [
+    'naru inspect shm://jobs',
+    'naru inspect posix-shm://frames',
+    "naru inspect shm://jobs --json | jq '.stats.depth'",
+  ],
   run,
 });
 
 async function run({ args, positionals, ending }: Invocation<typeof ARGS>): Promise<number> {
   const target = await findTarget(positionals, args['url-file']);
   if (target.rest.length > 0) throw new UsageError(`too many arguments: "${target.rest[0]}"`);
-  const { connect } = await import('./connect.ts');
+  const { connect, partsOf } = await import('./connect.ts');
+  const { findKernelObject, holdsNoMessages } = await import('./kernel-objects.ts');
+  const url = partsOf(target);
+  // Opening a FIFO would let go whoever waits for its other side.
+  if (holdsNoMessages(url) || url.scheme === 'fifo') {
+    await printReport(args.json, objectOf(findKernelObject(url)));
+    return EXIT.done;
+  }
   const { mailbox } = await connect(target, { create: 'never' }, ending);
   try {
-    const report = reportOf(mailbox, await mailbox.stats());
-    if (args.json) await printJson(report);
-    else await print(textOf(report));
+    const object = objectOf(findKernelObject(parseUrl(mailbox.address).parts));
+    await printReport(args.json, object, reportOf(mailbox, await mailbox.stats()));
   } finally {
     await mailbox.close({ flushMs: 0 });
   }
@@ -40,6 +55,46 @@ async function run({ args, positionals, ending }: Invocation<typeof ARGS>): Prom
 }
 
 type Report = ReturnType<typeof reportOf>;
+type Row = [what: string, value: string];
+
+/** What the kernel tells of the object that the mailbox is, or of one that is no mailbox. */
+interface ObjectReport {
+  readonly shown: Shown;
+  readonly facts: Facts;
+}
+
+function objectOf(object: KernelObject | undefined): ObjectReport | undefined {
+  return object === undefined ? undefined : { shown: object.shown, facts: object.facts() };
+}
+
+async function printReport(
+  isJson: boolean | undefined,
+  object: ObjectReport | undefined,
+  mailbox?: Report,
+): Promise<void> {
+  if (isJson) {
+    const about = object === undefined ? {} : { object: { ...object.shown, ...object.facts } };
+    return printJson({ ...mailbox, ...about });
+  }
+  const rows = mailbox === undefined ? [] : rowsOf(mailbox);
+  if (object !== undefined) rows.push(...rowsOfObject(object));
+  await print(table([{ title: 'what' }, { title: 'value' }], rows, process.stdout));
+}
+
+function rowsOfObject({ shown: { kind, name, uid, mode, depth, bytes, peers }, facts }: ObjectReport): Row[] {
+  const rows: Row[] = [
+    ['object', `${kind} ${name}`],
+    ['owner', uid === null ? 'unknown' : `uid ${uid}`],
+    ['mode', mode === null ? 'unknown' : mode.toString(8).padStart(3, '0')],
+    ['who', peers === null ? 'unknown' : peersText(peers)],
+  ];
+  if (kind === 'semaphore' && depth !== null) rows.push(['semaphores', formatCount(depth)]);
+  if (bytes !== null) rows.push(['bytes', formatBytes(bytes)]);
+  for (const [what, value] of Object.entries(facts)) {
+    rows.push([what.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`), String(value ?? 'unknown')]);
+  }
+  return rows;
+}
 
 function reportOf(mailbox: ByteMailbox, { place }: MailboxStats) {
   const { capabilities, address, maxMessageBytes } = mailbox;
@@ -76,8 +131,8 @@ function known(value: number): number | null {
   return value < 0 || !Number.isFinite(value) ? null : value;
 }
 
-function textOf({ mailbox, place, format, stats, limits, confirm, relation, features }: Report): string {
-  const rows: [string, string][] = [
+function rowsOf({ mailbox, place, format, stats, limits, confirm, relation, features }: Report): Row[] {
+  const rows: Row[] = [
     ['mailbox', mailbox],
     ['place', `${place}://${format === 'raw' ? ' (format=raw)' : ''}`],
     ['waiting', show(stats.depth)],
@@ -102,7 +157,7 @@ function textOf({ mailbox, place, format, stats, limits, confirm, relation, feat
       .filter((name) => isNative(features, name))
       .join(', '),
   ]);
-  return table([{ title: 'what' }, { title: 'value' }], rows, process.stdout);
+  return rows;
 }
 
 function isNative(features: Report['features'], name: string): boolean {

@@ -1,10 +1,11 @@
 // naru ls: it shows what Naru made and what others made, with who used it last, dead or alive, and changes nothing.
 
-import { spawnSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { closeSync, openSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { PosixQueue, Semaphore, SharedMemory, SystemVQueue } from '../kernel/index.ts';
 import { nativeProblem } from '../native/index.ts';
-import { Sandbox } from './command.fixture.ts';
+import { Sandbox, until } from './command.fixture.ts';
 
 interface Listed {
   readonly kind: string;
@@ -42,10 +43,19 @@ test.skipIf(nativeProblem() !== undefined)(
         mode: 0o600,
         peers: [{ what: `last sender ${process.pid}`, isAlive: true }],
       });
-      const posix = PosixQueue.list();
-      if (posix !== undefined) expect(find('POSIX queue', name)).toMatchObject({ depth: 1, peers: null });
-      expect(find('shared memory', name)).toMatchObject({ bytes: 5000, peers: null });
-      expect(find('semaphore', name)).toBeDefined();
+      // Listed by the kernel, or else because this process has it open.
+      expect(find('POSIX queue', `posixmq:/${name}`)).toMatchObject({
+        depth: 1,
+        bytes: 5,
+        peers: [{ what: `reads and writes ${process.pid}`, isAlive: true }],
+        state: 'live',
+      });
+      expect(find('shared memory', `posix-shm:/${name}`)).toMatchObject({
+        bytes: 5000,
+        peers: [{ what: `maps ${process.pid}`, isAlive: true }],
+        state: 'live',
+      });
+      expect(find('semaphore', `posix-sem:/${name}`)).toMatchObject({ mode: 0o600 });
       expect(find('mailbox', 'shm://jobs')).toMatchObject({ depth: 2, state: 'live', peers: [] });
       expect(queue.stat().count).toBe(1);
       expect((await sandbox.run(['ls'])).stdout.toString()).toMatch(/^System V queue +sysv:\/\/0x4e/m);
@@ -72,3 +82,34 @@ test.skipIf(nativeProblem() !== undefined)('a sender that has died is shown as g
     queue.remove();
   }
 });
+
+test.skipIf(nativeProblem() !== undefined)(
+  'a FIFO is listed while somebody has it open, and not those of a mailbox',
+  async () => {
+    await using sandbox = new Sandbox();
+    sandbox.share();
+    const path = sandbox.path('a fifo');
+    execFileSync('mkfifo', ['-m', '640', path]);
+    const names = async (): Promise<string[]> => (await listed(sandbox)).map(({ name }) => name);
+    const url = `fifo://${path.replace(' ', '%20')}`;
+    expect(await names()).not.toContain(url);
+    const fd = openSync(path, 'r+');
+    try {
+      const receiver = sandbox.start(['receive', 'shm://jobs']);
+      await until(async () => (await names()).includes('shm://jobs'));
+      const objects = await listed(sandbox);
+      expect(objects.find(({ name }) => name === url)).toMatchObject({
+        kind: 'FIFO',
+        mode: 0o640,
+        depth: null,
+        peers: [{ what: `reads and writes ${process.pid}`, isAlive: true }],
+      });
+      const own = process.env['NARU_RUNTIME_DIR'];
+      expect(own === undefined ? [] : objects.filter(({ name }) => name.includes(own))).toEqual([]);
+      receiver.child.kill('SIGTERM');
+      await receiver.done;
+    } finally {
+      closeSync(fd);
+    }
+  },
+);

@@ -1,11 +1,12 @@
-// naru ls: what programs of this machine share, whoever made it. Each kind of object has a function that lists it as entries; nothing
-// is opened for reading or writing messages, so nobody is disturbed.
+// naru ls: what programs of this machine share, whoever made it: mailboxes in shared memory, and the kernel's objects. Nothing is
+// opened for reading or writing messages, so nobody is disturbed.
 
 import { userInfo } from 'node:os';
-import { existsSync } from 'node:fs';
 import { command, type Command, type Invocation } from './command.ts';
 import { EXIT } from './exit.ts';
-import { formatBytes, formatCount, print, printJson, table } from './output.ts';
+
+import { formatBytes, formatCount, note, print, printJson, table } from './output.ts';
+import { peersText, type Shown } from './shown.ts';
 
 const ARGS = {
   json: { type: 'boolean', description: 'all of it as one JSON document' },
@@ -14,37 +15,16 @@ const ARGS = {
 export const ls: Command = command({
   name: 'ls',
   description:
-    'Lists what programs of this machine share: mailboxes, kernel queues, shared memory, semaphores',
+    'Lists what programs of this machine share: mailboxes, kernel queues, shared memory, semaphores, FIFOs',
   args: ARGS,
   notes: `
-Also what other programs made. Reads only. What the kernel does not tell is "unknown" (in JSON: null): a POSIX queue keeps no last
-sender, shared memory no list of its users. Where the kernel lists something by path only (FIFOs, mapped files, Unix sockets) there is
-no list of it. Ends with 0 also when there is nothing.`,
+Also what other programs made. Reads only. Each name is a URL that naru inspect and naru rm take; where it is a mailbox, all commands do.
+What the kernel does not tell is "unknown" (in JSON: null): a POSIX queue keeps no last sender, a System V semaphore no list of its
+users, and of processes of other users nothing is known. FIFOs are listed while somebody has them open. Ends with 0 also when there is
+nothing.`,
   examples: ['naru ls', 'naru ls --json | jq \'.objects[] | select(.state == "dead")\''],
   run,
 });
-
-/** One shared object. */
-interface Entry {
-  readonly kind: 'mailbox' | 'System V queue' | 'POSIX queue' | 'shared memory' | 'semaphore';
-  /** The URL that opens it here, or what the kernel calls it. */
-  readonly name: string;
-  readonly uid: number | null;
-  /** Permission bits. */
-  readonly mode: number | null;
-  /** Messages; of a semaphore set: how many semaphores. */
-  readonly depth: number | null;
-  readonly bytes: number | null;
-  /** Who uses it, as far as that is known. */
-  readonly peers: readonly Peer[] | null;
-  /** `dead`: nobody who could use it lives any more. */
-  readonly state: 'live' | 'dead' | 'damaged' | null;
-}
-
-interface Peer {
-  readonly what: string;
-  readonly isAlive: boolean;
-}
 
 async function run({ args }: Invocation<typeof ARGS>): Promise<number> {
   const { nativeProblem } = await import('../native/index.ts');
@@ -59,11 +39,24 @@ async function run({ args }: Invocation<typeof ARGS>): Promise<number> {
   return EXIT.done;
 }
 
-async function listAll(): Promise<Entry[]> {
-  return [...(await mailboxes()), ...(await queues()), ...(await memory())];
+async function listAll(): Promise<Shown[]> {
+  const { listKernelObjects, listsPosixQueues } = await import('./kernel-objects.ts');
+  const { mailboxFolders } = await import('../places/shm/index.ts');
+  if (!listsPosixQueues()) {
+    note(
+      'naru: no file system of type mqueue is mounted (mount -t mqueue none /dev/mqueue): only POSIX queues that somebody has open are listed',
+    );
+  }
+  // The FIFOs of mailboxes are part of them.
+  const folders = mailboxFolders().map(({ path }) => `fifo://${path}/`);
+  const objects = listKernelObjects().map(({ shown }) => shown);
+  return [
+    ...(await mailboxes()),
+    ...objects.filter(({ name }) => !folders.some((own) => name.startsWith(own))),
+  ];
 }
 
-async function mailboxes(): Promise<Entry[]> {
+async function mailboxes(): Promise<Shown[]> {
   const { listMailboxes, mailboxFolders } = await import('../places/shm/index.ts');
   const uid = process.getuid?.() ?? null;
   return mailboxFolders().flatMap(({ path, gid }) =>
@@ -88,93 +81,7 @@ function roleOf(isConsumer: boolean, isProducer: boolean): string {
   return isConsumer ? 'consumer' : isProducer ? 'producer' : 'handle';
 }
 
-async function queues(): Promise<Entry[]> {
-  const { PosixQueue, SystemVQueue } = await import('../kernel/index.ts');
-  const systemV = SystemVQueue.list().map(
-    (queue): Entry => ({
-      kind: 'System V queue',
-      name: queue.key === 0 ? `private, id ${queue.id}` : `sysv://${hex(queue.key)}`,
-      uid: queue.uid,
-      mode: queue.mode,
-      depth: queue.count,
-      bytes: queue.bytes,
-      peers: [
-        ...processes('last sender', queue.lastSenderPid),
-        ...processes('last receiver', queue.lastReceiverPid),
-      ],
-      state: null,
-    }),
-  );
-  const posix = (PosixQueue.list() ?? []).map(
-    (queue): Entry => ({
-      kind: 'POSIX queue',
-      name: `posixmq:/${queue.name}`,
-      uid: queue.uid,
-      mode: queue.mode,
-      depth: queue.count ?? null,
-      bytes: queue.bytes ?? null,
-      peers: queue.notifiedPid === undefined ? null : processes('notifies', queue.notifiedPid),
-      state: null,
-    }),
-  );
-  return [...systemV, ...posix];
-}
-
-async function memory(): Promise<Entry[]> {
-  const { Semaphore, SharedMemory } = await import('../kernel/index.ts');
-  const segments = SharedMemory.list().map(
-    (one): Entry => ({
-      kind: 'shared memory',
-      name: nameOf(one),
-      uid: one.uid,
-      mode: one.mode,
-      depth: null,
-      bytes: one.sizeBytes,
-      peers: one.attached === undefined ? null : processes('made by', one.creatorPid ?? 0),
-      // Without a name and without a user it goes; with a name it may be opened again.
-      state: one.isRemoved === true ? 'dead' : null,
-    }),
-  );
-  const semaphores = Semaphore.list().map(
-    (one): Entry => ({
-      kind: 'semaphore',
-      name: nameOf(one),
-      uid: null,
-      mode: null,
-      depth: one.count ?? null,
-      bytes: null,
-      peers: null,
-      state: null,
-    }),
-  );
-  return [...segments, ...semaphores];
-}
-
-function nameOf({
-  name,
-  key,
-  id,
-}: {
-  readonly name?: string;
-  readonly key?: number;
-  readonly id?: number;
-}): string {
-  if (name !== undefined) return name;
-  return key === undefined || key === 0
-    ? `private, id ${id ?? 'unknown'}`
-    : `key ${hex(key)}, id ${id ?? 'unknown'}`;
-}
-
-function hex(key: number): string {
-  return `0x${(key >>> 0).toString(16).padStart(8, '0')}`;
-}
-
-/** 0: nobody yet. */
-function processes(what: string, pid: number): Peer[] {
-  return pid === 0 ? [] : [{ what: `${what} ${pid}`, isAlive: existsSync(`/proc/${pid}`) }];
-}
-
-function textOf(objects: readonly Entry[]): string {
+function textOf(objects: readonly Shown[]): string {
   const rows = objects.map((one) => [
     one.kind,
     one.name,
@@ -190,11 +97,6 @@ function textOf(objects: readonly Entry[]): string {
     right: title === 'depth' || title === 'bytes',
   }));
   return table(columns, rows, process.stdout);
-}
-
-function peersText(peers: readonly Peer[]): string {
-  if (peers.length === 0) return 'nobody';
-  return peers.map(({ what, isAlive }) => (isAlive ? what : `${what} (gone)`)).join(', ');
 }
 
 function userOf(uid: number): string {

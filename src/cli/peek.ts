@@ -33,6 +33,8 @@ async function run({ args, positionals, ending }: Invocation<typeof ARGS>): Prom
   const count = wholeNumber(args.count, 'count', 1, COUNT_MAX) ?? 1;
   const target = await findTarget(positionals, args['url-file']);
   if (target.rest.length > 0) throw new UsageError(`too many arguments: "${target.rest[0]}"`);
+  const { refuseWithoutMessages } = await import('./kernel-objects.ts');
+  refuseWithoutMessages((await import('./connect.ts')).partsOf(target), 'show');
   const { connect } = await import('./connect.ts');
   const { mailbox } = await connect(target, { create: 'never', needs: ['peek'] }, ending);
   const out = new ByteWriter();

@@ -29,6 +29,8 @@ messages (each of its consumers has its own): exit code 1 with NARU_UNSUPPORTED 
 async function run({ args, positionals, ending }: Invocation<typeof ARGS>): Promise<number> {
   const target = await findTarget(positionals, args['url-file']);
   if (target.rest.length > 0) throw new UsageError(`too many arguments: "${target.rest[0]}"`);
+  const { refuseWithoutMessages } = await import('./kernel-objects.ts');
+  refuseWithoutMessages((await import('./connect.ts')).partsOf(target), 'remove');
   const mailbox = await openQueue(target, ending);
   let removed: number;
   try {

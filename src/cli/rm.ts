@@ -10,12 +10,13 @@ const ARGS = { url: URL_ARGUMENT, 'url-file': URL_FILE_FLAG } as const;
 
 export const rm: Command = command({
   name: 'rm',
-  description: 'Removes a mailbox with everything in it',
+  description: 'Removes a mailbox, or another object that naru ls shows, with everything in it',
   args: ARGS,
   notes: `
 Whoever uses the mailbox gets NARU_CLOSED; messages in it are lost. A mailbox in shared memory is removed even when it is
-damaged. Exit code 1 with NARU_NOT_FOUND when there is none.`,
-  examples: ['naru rm shm://jobs', "naru rm 'shm://jobs?accessGroup=staff'"],
+damaged. Exit code 1 with NARU_NOT_FOUND when there is none. Shared memory, a semaphore and a FIFO lose their name; who has them
+open goes on, but who waits for a System V semaphore gets an error.`,
+  examples: ['naru rm shm://jobs', "naru rm 'shm://jobs?accessGroup=staff'", 'naru rm sysv-shm://0x1234'],
   run,
 });
 
@@ -25,8 +26,15 @@ async function run({ args, positionals, ending }: Invocation<typeof ARGS>): Prom
   const { connect, partsOf } = await import('./connect.ts');
   const url = partsOf(target);
   if (url.scheme === 'shm') return removeShared(url);
+  const { findKernelObject, holdsNoMessages } = await import('./kernel-objects.ts');
+  // Opening a FIFO would let go whoever waits for its other side.
+  if (holdsNoMessages(url) || url.scheme === 'fifo') {
+    findKernelObject(url)?.remove();
+    return EXIT.done;
+  }
   const { mailbox } = await connect(target, { create: 'never' }, ending);
   await mailbox.unlink();
+  await mailbox.close({ flushMs: 0 });
   return EXIT.done;
 }
 

@@ -2,6 +2,7 @@
 
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
+import { open } from '../open.ts';
 import { Sandbox, until } from './command.fixture.ts';
 import { QUEUE_PLACES, SHARED_PLACES } from './places.fixture.ts';
 
@@ -61,6 +62,31 @@ describe('naru doctor', () => {
     expect(after).toMatchObject({ ok: true, mailboxes: [], removed: ['orphan'] });
   });
 });
+
+test.skipIf(QUEUE_PLACES.length === 0)(
+  'doctor shows a queue whose users have ended, and --clean leaves it: it is not for Naru to say who comes back',
+  async () => {
+    await using sandbox = new Sandbox();
+    const url = `sysv://naru-doctor-${process.pid}`;
+    sandbox.share();
+    await sandbox.run(['send', url, 'x']);
+    try {
+      const { address } = await open(url, { create: 'never' });
+      const { unused, removed } = JSON.parse(
+        (await sandbox.run(['doctor', '--clean', '--json'])).stdout.toString(),
+      ) as { unused: { name: string }[]; removed: string[] };
+      expect(unused).toContainEqual({
+        kind: 'System V queue',
+        name: address,
+        who: expect.stringMatching(/^last sender \d+ \(gone\)$/) as string,
+      });
+      expect(removed).toEqual([]);
+      expect((await sandbox.run(['peek', url])).stdout.toString()).toBe('x\n');
+    } finally {
+      await sandbox.run(['rm', url]);
+    }
+  },
+);
 
 test.skipIf(!SHARED_PLACES.includes('shm'))('doctor and rm reach the mailboxes of a group', async () => {
   await using sandbox = new Sandbox();

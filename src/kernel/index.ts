@@ -21,9 +21,9 @@ export type { SystemVKey } from './key.ts';
 export {
   type PosixSemaphoreOptions,
   Semaphore,
-  type SemaphoreEntry,
   type SystemVSemaphoreOptions,
 } from './semaphore.ts';
+export type { SemaphoreEntry } from './semaphore-list.ts';
 export { SharedMemory, type SharedMemoryOptions, type SharedMemoryStatus } from './shared-memory.ts';
 export {
   lostSignals,

@@ -1,6 +1,6 @@
 // Semaphores: POSIX's by name, and System V sets with undo. Waiting takes no thread of libuv's pool: native/semaphore.c.
 
-import { chmodSync, readdirSync, readFileSync } from 'node:fs';
+import { chmodSync } from 'node:fs';
 import { type NativeAddon, type NativeSemaphore, native } from '../native/index.ts';
 import { keyNumber, keyText, type SystemVKey } from './key.ts';
 import {
@@ -19,6 +19,7 @@ import {
   type QueueWaitOptions,
   timeoutError,
 } from './queue-wait.ts';
+import { listPosix, listSets, POSIX_FOLDER, POSIX_PREFIX, type SemaphoreEntry } from './semaphore-list.ts';
 
 /** How a POSIX semaphore is opened or made. */
 export interface PosixSemaphoreOptions {
@@ -46,27 +47,17 @@ export interface SystemVSemaphoreOptions {
   readonly undo?: boolean | undefined;
 }
 
-/** One semaphore or set that exists. */
-export interface SemaphoreEntry {
-  readonly kind: 'posix' | 'system-v';
-  /** Of a POSIX semaphore, with its slash. */
-  readonly name?: string;
-  /** Of a System V set. */
-  readonly key?: number;
-  readonly id?: number;
-  /** Semaphores in the set. */
-  readonly count?: number;
-}
-
 const MEANINGS: Meanings = {
   EAGAIN: ['NARU_LIMIT', 'no thread could be started (ulimit -u)'],
   EOVERFLOW: ['NARU_LIMIT', 'its value is at the most that it can be'],
   ERANGE: ['NARU_LIMIT', 'its value is at the most that it can be (32,767)'],
 };
 
-/** sem_open(3): glibc and musl keep each as a file. */
-const POSIX_FOLDER = '/dev/shm';
-const POSIX_PREFIX = 'sem.';
+/** An id that is none. */
+const GONE: Meanings = {
+  EINVAL: ['NARU_NOT_FOUND', 'there is no such set'],
+  EIDRM: ['NARU_NOT_FOUND', 'it was removed'],
+};
 
 /**
  * A counter that processes share: acquire takes one and waits while there is none, release gives one back.
@@ -235,10 +226,39 @@ export class Semaphore {
 
   /** All POSIX semaphores of this machine's /dev/shm, and all System V sets of this IPC namespace. */
   static list(): SemaphoreEntry[] {
-    const posix = readdirSync(POSIX_FOLDER)
-      .filter((file) => file.startsWith(POSIX_PREFIX))
-      .map((file) => ({ kind: 'posix', name: `/${file.slice(POSIX_PREFIX.length)}` }) as const);
-    return [...posix, ...listSets()];
+    return [...listPosix(), ...listSets()];
+  }
+
+  /**
+   * How many may be acquired at this moment, of each semaphore of a set. Changes nothing.
+   * @throws NARU_NOT_FOUND, NARU_DENIED
+   */
+  static read({ kind, name = '', id = 0, count = 1 }: SemaphoreEntry): number[] {
+    const object = kind === 'posix' ? `semaphore ${name}` : `semaphore set with id ${id}`;
+    const addon = native(object);
+    return Array.from({ length: kind === 'posix' ? 1 : count }, (_, index) =>
+      kernelCall(
+        object,
+        () => {
+          const handle =
+            kind === 'posix'
+              ? addon.semOpen(posixName(name), false, 0, 0)
+              : addon.systemVSemOpen(id, index, false);
+          try {
+            return addon.semValue(handle);
+          } finally {
+            addon.semClose(handle);
+          }
+        },
+        GONE,
+      ),
+    );
+  }
+
+  /** Removes a System V set by its id. semctl(2) IPC_RMID @throws NARU_NOT_FOUND, NARU_DENIED */
+  static removeSet(id: number): void {
+    const object = `semaphore set with id ${id}`;
+    kernelCall(object, () => native(object).systemVSemRemove(id), GONE);
   }
 
   /** Ends the waits of this object with NARU_CLOSED. Releases nothing and removes nothing. May be called again. */
@@ -271,16 +291,4 @@ function posixName(name: string): string {
   const bare = name.startsWith('/') ? name.slice(1) : name;
   if (/^[^/\0]{1,251}$/.test(bare)) return `/${bare}`;
   throw invalid('semaphore', `a name has 1 to 251 characters and no slash but the first, got "${name}"`);
-}
-
-function listSets(): SemaphoreEntry[] {
-  const [, ...lines] = kernelCall('the list of semaphore sets', () =>
-    readFileSync('/proc/sysvipc/sem', 'utf8'),
-  )
-    .trimEnd()
-    .split('\n');
-  return lines.map((line) => {
-    const [key = 0, id = 0, , count = 0] = line.trim().split(/\s+/).map(Number);
-    return { kind: 'system-v', key, id, count };
-  });
 }

@@ -162,6 +162,16 @@ export class SharedMemory {
     kernelCall(objectName(path), () => unlinkSync(path));
   }
 
+  /** Removes a System V segment by its id; who has it attached keeps it. shmctl(2) IPC_RMID @throws NARU_NOT_FOUND, NARU_DENIED */
+  static removeSegment(id: number): void {
+    const object = `shared memory segment with id ${id}`;
+    const gone: Meanings = {
+      EINVAL: ['NARU_NOT_FOUND', 'there is no such segment'],
+      EIDRM: ['NARU_NOT_FOUND', 'it was removed'],
+    };
+    kernelCall(object, () => native(object).systemVShmRemove(id), gone);
+  }
+
   /** All POSIX objects (no semaphores) and all System V segments that this user may see. */
   static list(): SharedMemoryStatus[] {
     return [...listPosix(), ...listSystemV()];
