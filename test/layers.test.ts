@@ -24,6 +24,7 @@ const LEVELS: Readonly<Record<string, number>> = {
   sync: 2.2,
   link: 2.5,
   'kernel-queue': 2.5,
+  'mapped-ring': 2.5,
   'places/memory': 3,
   'places/shm': 3,
   'places/unix': 3,

@@ -2,7 +2,7 @@
 // consumer's log says against what the others got.
 
 import { afterEach, beforeEach, expect } from 'vitest';
-import { defaultEdges, type ShmEdges } from './edges.ts';
+import { defaultEdges, type RingEdges } from '../../mapped-ring/edges.ts';
 import { type LocalPeer, type PeerProcess, Scene, until } from './scene.fixture.ts';
 
 /** How often each case is repeated. */
@@ -34,12 +34,12 @@ export function sceneForEach(use: (scene: Scene) => void): void {
 
 /** Notes when a peer in this process proved a death. */
 export class DeathWatch {
-  readonly edges: ShmEdges;
+  readonly edges: RingEdges;
   provedAt: number = Number.POSITIVE_INFINITY;
 
   constructor() {
     this.edges = {
-      ...defaultEdges(),
+      ...defaultEdges('shm://'),
       failpoint: (name) => {
         if (name === 'recover:proved-dead') this.provedAt = Math.min(this.provedAt, performance.now());
       },

@@ -1,20 +1,22 @@
 // shm://name: a mailbox in shared memory, for processes and threads of one user, or of a group of users, on one machine. Joins
 // the parts of this folder.
 
+import { join } from 'node:path';
 import type { DriverHooks } from '../../mailbox/driver.ts';
 import type { WaitOptions } from '../../mailbox/options.ts';
 import type { Place } from '../../mailbox/place.ts';
+import { attach } from '../../mapped-ring/attach.ts';
+import { type PlaceFacts, RingDriver } from '../../mapped-ring/driver.ts';
+import { defaultEdges, type RingEdges } from '../../mapped-ring/edges.ts';
+import type { Gid } from '../../mapped-ring/site.ts';
 import { LANE_BYTES_DEFAULT, MESSAGE_SHARE } from '../../ring/layout.ts';
-import { findGroup, type Gid } from './access.ts';
 import { addressOf, GROUP_PARAMETER } from './address.ts';
-import { attach } from './attach.ts';
 import { shm } from './capabilities.ts';
-import { ShmDriver } from './driver.ts';
-import { defaultEdges, type ShmEdges } from './edges.ts';
+import { findGroup } from './group.ts';
 import { sweepSome } from './leftovers.ts';
 import { checkOptions, resolveOptions, type ShmOptions } from './options.ts';
 import { openReplies, type PortOpener } from './replies.ts';
-import { existingRuntimeFolder, runtimeFolder } from './runtime-folder.ts';
+import { ensureRuntimeFolder, existingRuntimeFolder, siteOf } from './runtime-folder.ts';
 
 export {
   cleanLeftovers,
@@ -43,7 +45,13 @@ export const place: Place = {
   parameters: [GROUP_PARAMETER],
   check: checkOptions,
   open: (url, options, context) =>
-    openShm(resolveOptions(url, options), options.wait, options.signal, context.hooks, defaultEdges()),
+    openShm(
+      resolveOptions(url, options),
+      options.wait,
+      options.signal,
+      context.hooks,
+      defaultEdges('shm://'),
+    ),
 };
 
 /** Opens a mailbox. Tests give edges of their own. */
@@ -52,16 +60,20 @@ export async function openShm(
   wait: WaitOptions,
   signal: AbortSignal | undefined,
   hooks: DriverHooks,
-  edges: ShmEdges,
-): Promise<ShmDriver> {
-  const attached = await attach(options, wait, signal, edges);
-  const { gid } = options;
-  if (attached.created) sweepSome(runtimeFolder(gid), gid, options.name, SWEEP_MAX, edges);
-  const openPort: PortOpener = (name, create, portHooks) =>
-    openShm(portOptions(name, gid, create), wait, undefined, portHooks, edges);
-  return new ShmDriver(attached, options, hooks, (own, identity) =>
-    openReplies(openPort, own, identity, gid),
-  );
+  edges: RingEdges,
+): Promise<RingDriver> {
+  const { gid, name, create } = options;
+  const folder = create === 'never' ? existingRuntimeFolder(gid) : ensureRuntimeFolder(gid);
+  const attached = await attach(options, siteOf(join(folder, name), gid), wait, signal, edges);
+  if (attached.created) sweepSome(folder, gid, name, SWEEP_MAX, edges);
+  const openPort: PortOpener = (port, how, portHooks) =>
+    openShm(portOptions(port, gid, how), wait, undefined, portHooks, edges);
+  const facts: PlaceFacts = {
+    capabilities: shm,
+    address: addressOf(name, gid),
+    openReplies: (own, identity) => openReplies(openPort, own, identity, gid),
+  };
+  return new RingDriver(attached, options, facts, hooks);
 }
 
 function portOptions(name: string, gid: Gid, create: 'new' | 'never'): ShmOptions {

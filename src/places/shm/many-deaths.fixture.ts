@@ -6,15 +6,16 @@ import type { Delivery, Driver, Outgoing } from '../../mailbox/driver.ts';
 import { LANE } from '../../ring/layout.ts';
 import { laneWord } from '../../ring/memory.ts';
 import { listLanes, listParticipants, producerSeat } from '../../ring/participants.ts';
-import { attach } from './attach.ts';
-import { defaultEdges } from './edges.ts';
+import { attach } from '../../mapped-ring/attach.ts';
+import { defaultEdges } from '../../mapped-ring/edges.ts';
 import { openShm } from './index.ts';
-import { releaseObject } from './object.ts';
-import type { Participation } from './participation.ts';
+import { releaseObject } from '../../mapped-ring/object.ts';
+import type { Participation } from '../../mapped-ring/participation.ts';
 import { shmOptions } from './peer.fixture.ts';
-import { ShmReceiver } from './receiver.ts';
-import { claimConsumerSeat, claimProducerSeat } from './seats.ts';
-import { ShmSender } from './sender.ts';
+import { runtimeFolder, siteOf } from './runtime-folder.ts';
+import { RingReceiver } from '../../mapped-ring/receiver.ts';
+import { claimConsumerSeat, claimProducerSeat } from '../../mapped-ring/seats.ts';
+import { RingSender } from '../../mapped-ring/sender.ts';
 import { SHAPES, type TortureMode } from './torture.fixture.ts';
 import { randomOf } from '../../ring/random.fixture.ts';
 
@@ -44,7 +45,7 @@ export async function manyDeaths(mode: TortureMode, deaths: number, seed: number
         event: nothing,
         failed: nothing,
       },
-      defaultEdges(),
+      defaultEdges('shm://'),
     );
     const random = randomOf(seed);
     for (let i = 0; i < deaths; i += 1) await liveAndDie(mode, random, i);
@@ -61,7 +62,8 @@ export async function manyDeaths(mode: TortureMode, deaths: number, seed: number
 
 async function join(mode: TortureMode): Promise<Participation> {
   const options = shmOptions({ ...SHAPES[mode], name: 'm', owner: 'system', role: 'opener' });
-  return (await attach(options, {}, undefined, defaultEdges())).part;
+  const site = siteOf(`${runtimeFolder()}/m`, undefined);
+  return (await attach(options, site, {}, undefined, defaultEdges('shm://'))).part;
 }
 
 /** The lock goes, the mapping goes; every word in the mailbox stays as it is. */
@@ -73,7 +75,7 @@ function die(part: Participation): void {
   releaseObject(part.object, part.edges);
 }
 
-async function receiverOf(part: Participation): Promise<ShmReceiver> {
+async function receiverOf(part: Participation): Promise<RingReceiver> {
   const events = {
     readable: nothing,
     closed: nothing,
@@ -82,12 +84,12 @@ async function receiverOf(part: Participation): Promise<ShmReceiver> {
     gap: nothing,
     error: nothing,
   };
-  return new ShmReceiver(part, await claimConsumerSeat(part, 'now'), events);
+  return new RingReceiver(part, await claimConsumerSeat(part, 'now'), events);
 }
 
-async function senderOf(part: Participation): Promise<ShmSender> {
+async function senderOf(part: Participation): Promise<RingSender> {
   const { seat } = await claimProducerSeat(part);
-  return new ShmSender(part, seat, {
+  return new RingSender(part, seat, {
     writable: nothing,
     closed: nothing,
     dropped: nothing,

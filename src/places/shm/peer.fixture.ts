@@ -5,7 +5,7 @@
 import { writeSync } from 'node:fs';
 import type { Delivery, Driver, DriverHooks, Outgoing } from '../../mailbox/driver.ts';
 import { addressOf } from './address.ts';
-import { defaultEdges, type ShmEdges } from './edges.ts';
+import { defaultEdges, type RingEdges } from '../../mapped-ring/edges.ts';
 import { openShm } from './index.ts';
 import type { RingDeliver, RingRelation } from '../../ring/memory.ts';
 import type { ShmOptions } from './options.ts';
@@ -114,10 +114,10 @@ export function peerHooks(told: Pick<DriverHooks, 'event' | 'failed'>): PeerHook
 }
 
 /** At the n-th call of its failpoint the process sends itself the signal. */
-export function fatalEdges(orders: Pick<PeerOrders, 'failpoint' | 'nth' | 'signal'>): ShmEdges {
+export function fatalEdges(orders: Pick<PeerOrders, 'failpoint' | 'nth' | 'signal'>): RingEdges {
   let left = orders.nth ?? 1;
   return {
-    ...defaultEdges(),
+    ...defaultEdges('shm://'),
     failpoint: (name) => {
       if (name !== orders.failpoint) return;
       left -= 1;

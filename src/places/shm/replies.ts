@@ -12,7 +12,7 @@ import type {
   Sender,
 } from '../../mailbox/driver.ts';
 import { checkName } from '../../mailbox/parse-url.ts';
-import type { Gid } from './access.ts';
+import type { Gid } from '../../mapped-ring/site.ts';
 import { nameIn } from './address.ts';
 
 const PORT_PREFIX = '~port.';

@@ -3,11 +3,24 @@
 
 import * as fs from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import { NaruError } from '../../errors/index.ts';
-import { folderMode, folderObjection, type Gid, mayUse, ownUid } from './access.ts';
-import { attempt, errnoOf, ioError } from './io-error.ts';
+import { ioError } from '../../mapped-ring/io-error.ts';
+import { checkedFolder, giveToGroup, makeFolder, removeIfEmpty } from '../../mapped-ring/own-folder.ts';
+import { folderObjection, type Gid, ownUid, type Site, type Where } from '../../mapped-ring/site.ts';
+import { mayUse } from './group.ts';
 
-const { O_DIRECTORY, O_NOFOLLOW, O_RDONLY } = fs.constants;
+/** How errors about the files of mailboxes in shared memory speak. */
+const SHM: Where = {
+  place: 'shm',
+  fullText: 'the file system of the runtime folder (/dev/shm unless NARU_RUNTIME_DIR says otherwise) is full',
+};
+
+/** The object in a mailbox's folder. */
+const RING_FILE = 'ring';
+
+/** The files of the mailbox whose folder this is. */
+export function siteOf(folder: string, gid: Gid): Site {
+  return { ...SHM, ring: join(folder, RING_FILE), folder, gid };
+}
 
 /**
  * Where this user's mailboxes are: `$NARU_RUNTIME_DIR` or `/dev/shm/naru-<uid>`. Those of a group: `$NARU_RUNTIME_DIR-g<gid>`
@@ -26,15 +39,15 @@ export function runtimeFolder(gid?: number): string {
  */
 export function ensureRuntimeFolder(gid?: number): string {
   const folder = runtimeFolder(gid);
-  if (gid === undefined) makeFolder(folder, 'making the runtime folder');
+  if (gid === undefined) makeFolder(SHM, folder, 'making the runtime folder');
   else if (fs.lstatSync(folder, { throwIfNoEntry: false }) === undefined) makeGroupFolder(folder, gid);
-  return checkedFolder(folder, gid);
+  return checkedFolder(SHM, folder, gid);
 }
 
 /** The runtime folder, if it is there; a group's is checked, so that nobody else's takes its place. @throws NARU_DENIED */
 export function existingRuntimeFolder(gid: Gid): string {
   const folder = runtimeFolder(gid);
-  return gid === undefined ? folder : checkedFolder(folder, gid);
+  return gid === undefined ? folder : checkedFolder(SHM, folder, gid);
 }
 
 /** A group's folder that lies beside the user's own. */
@@ -82,71 +95,20 @@ function gidInName(folder: string): Gid {
   return digits === undefined ? undefined : Number(digits);
 }
 
-export function makeFolder(path: string, what: string): void {
-  try {
-    fs.mkdirSync(path, { mode: 0o700 });
-  } catch (error) {
-    if (errnoOf(error) !== 'EEXIST') throw ioError(error, what, path);
-  }
-}
-
 /**
  * A folder gets its group and its mode before it gets its name: its maker may die at any step, and nobody else could then
  * repair or remove it in /dev/shm. The draft of a dead process is finished by the next one of the same user.
  */
 function makeGroupFolder(folder: string, gid: number): void {
   const draft = `${folder}.${ownUid()}`;
-  makeFolder(draft, 'making the runtime folder');
+  makeFolder(SHM, draft, 'making the runtime folder');
   try {
-    giveToGroup(draft, gid);
+    giveToGroup(SHM, draft, gid);
     fs.renameSync(draft, folder);
   } catch (error) {
     if (fs.lstatSync(folder, { throwIfNoEntry: false }) === undefined)
-      throw ioError(error, 'making the runtime folder', folder);
+      throw ioError(SHM, error, 'making the runtime folder', folder);
     // Somebody else was faster.
     removeIfEmpty(draft);
   }
-}
-
-/** @returns whether there was an empty folder */
-export function removeIfEmpty(path: string): boolean {
-  try {
-    fs.rmdirSync(path);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-/** Sets group and mode of a folder of our own, whatever the umask was when it was made. */
-export function giveToGroup(path: string, gid: number): void {
-  const fd = fs.openSync(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-  try {
-    const stat = fs.fstatSync(fd);
-    if (stat.uid !== ownUid()) throw denied(path, `it belongs to uid ${stat.uid}, not ${ownUid()}`);
-    if (stat.gid !== gid) fs.fchownSync(fd, -1, gid);
-    fs.fchmodSync(fd, folderMode(gid));
-  } finally {
-    fs.closeSync(fd);
-  }
-}
-
-/** Nothing to object to in a folder that is not there (any more). */
-export function checkedFolder(folder: string, gid: Gid): string {
-  const stat = attempt('reading', folder, () => fs.lstatSync(folder, { throwIfNoEntry: false }));
-  const problem = stat === undefined ? undefined : folderObjection(stat, gid);
-  if (problem !== undefined) throw denied(folder, problem);
-  if (gid !== undefined && stat !== undefined && inheritsFrom(dirname(folder), gid))
-    throw denied(folder, `anybody can make folders of group ${gid} in ${dirname(folder)}`);
-  return folder;
-}
-
-/** Whether a folder made in this one belongs to the group whoever makes it. */
-function inheritsFrom(parent: string, gid: number): boolean {
-  const stat = fs.statSync(parent, { throwIfNoEntry: false });
-  return stat !== undefined && stat.gid === gid && (stat.mode & 0o2002) === 0o2002;
-}
-
-function denied(folder: string, problem: string): NaruError {
-  return new NaruError('NARU_DENIED', `${folder} cannot hold shm mailboxes: ${problem}`, { place: 'shm' });
 }

@@ -6,7 +6,7 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Delivery, Driver, DriverHooks, Receiver, Sender } from '../../mailbox/driver.ts';
-import { defaultEdges, type ShmEdges } from './edges.ts';
+import { defaultEdges, type RingEdges } from '../../mapped-ring/edges.ts';
 import { openShm } from './index.ts';
 import { numbered, type PeerOrders, readNumbered, shmOptions } from './peer.fixture.ts';
 
@@ -67,7 +67,10 @@ export class Scene {
     return { child, lines, exit };
   }
 
-  async peer(orders: Omit<PeerOrders, 'role'>, edges: ShmEdges = defaultEdges()): Promise<LocalPeer> {
+  async peer(
+    orders: Omit<PeerOrders, 'role'>,
+    edges: RingEdges = defaultEdges('shm://'),
+  ): Promise<LocalPeer> {
     const peer = new LocalPeer();
     await peer.open(orders, edges);
     this.#peers.push(peer);
@@ -106,7 +109,7 @@ export class LocalPeer {
     return this.#driver;
   }
 
-  async open(orders: Omit<PeerOrders, 'role'>, edges: ShmEdges): Promise<void> {
+  async open(orders: Omit<PeerOrders, 'role'>, edges: RingEdges): Promise<void> {
     const hooks: DriverHooks = {
       readable: () => this.drain(),
       writable: () => this.#writable(),

@@ -11,9 +11,10 @@ import { PARTICIPANT, SEAT } from '../../ring/layout.ts';
 import { participantWord } from '../../ring/memory.ts';
 import { fillSlot, listParticipants, stateOf } from '../../ring/participants.ts';
 import { DeathWatch, keyOf, readLog, RECOVERY_MS, sceneForEach } from './death.fixture.ts';
-import { defaultEdges } from './edges.ts';
-import { fifoPath, isDead } from './fifo.ts';
-import { openObject, releaseObject, type RingObject } from './object.ts';
+import { defaultEdges } from '../../mapped-ring/edges.ts';
+import { fifoPath, isDead } from '../../mapped-ring/fifo.ts';
+import { openObject, releaseObject, type RingObject } from '../../mapped-ring/object.ts';
+import { siteOf } from './runtime-folder.ts';
 import { type LocalPeer, type PeerProcess, Scene, until, upTo } from './scene.fixture.ts';
 
 /** Long enough that every timer has fired several times. */
@@ -216,8 +217,8 @@ describe('what counts as dead', () => {
   test('a free lock with a living pid in the table (it was reused); not a held one', TIMEOUT, async () => {
     const other = await scene.peer(competing);
     const folder = join(scene.folder, 'm');
-    const edges = defaultEdges();
-    const object = openObject(folder, edges, undefined) as RingObject;
+    const edges = defaultEdges('shm://');
+    const object = openObject(siteOf(folder, undefined), edges) as RingObject;
     const { memory } = object;
     const foreign = { pid: process.ppid, start: 12_345, thread: 0, handle: 1 };
     const fds: number[] = [];

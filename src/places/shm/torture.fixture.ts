@@ -11,7 +11,7 @@ import { Worker } from 'node:worker_threads';
 import { readLog } from '../../ring/history-log.fixture.ts';
 import { type ActorLog, checkHistory, type Violation } from '../../ring/history.fixture.ts';
 import type { Driver } from '../../mailbox/driver.ts';
-import { defaultEdges } from './edges.ts';
+import { defaultEdges } from '../../mapped-ring/edges.ts';
 import { openShm } from './index.ts';
 import { type PeerOrders, shmOptions } from './peer.fixture.ts';
 import { randomOf } from '../../ring/random.fixture.ts';
@@ -215,7 +215,7 @@ class TortureRun {
       {},
       undefined,
       hooks,
-      defaultEdges(),
+      defaultEdges('shm://'),
     );
     this.#drivers.push(driver);
     const keeper: { driver: Driver; consumer: TortureConsumer | undefined } = { driver, consumer: undefined };
@@ -368,7 +368,7 @@ class TortureRun {
         {},
         undefined,
         ignored,
-        defaultEdges(),
+        defaultEdges('shm://'),
       );
       drivers.push(driver);
       return driver;

@@ -241,7 +241,7 @@ describe.skipIf(problem !== undefined)(`users of a group (${problem ?? 'as root'
              import { shmOptions } from '${shared.file('places/shm/peer.fixture.js')}';
              import { defaultEdges } from '${shared.file('places/shm/edges.js')}';
              const orders = { name: 'm', gid: ${GID}, role: 'opener', create: '${create}' };
-             await openShm(shmOptions(orders), {}, undefined, {}, defaultEdges()).catch(({ code }) => console.log(code));`,
+             await openShm(shmOptions(orders), {}, undefined, {}, defaultEdges('shm://')).catch(({ code }) => console.log(code));`,
           ),
         );
         expect([await intruder.exit, intruder.lines]).toEqual([0, ['NARU_DENIED']]);

@@ -5,10 +5,10 @@ import { closeSync } from 'node:fs';
 import { Socket, type SocketConstructorOpts } from 'node:net';
 // The global of this name is a getter, which costs as much as the clock.
 import { performance } from 'node:perf_hooks';
-import type { WaitOptions } from '../../mailbox/options.ts';
-import { Doorbell } from '../../ring/doorbell.ts';
-import { BELL } from '../../ring/layout.ts';
-import type { ShmEdges } from './edges.ts';
+import type { WaitOptions } from '../mailbox/options.ts';
+import { Doorbell } from '../ring/doorbell.ts';
+import { BELL } from '../ring/layout.ts';
+import type { RingEdges } from './edges.ts';
 
 /** Something that waits on a handle's bell: its sender, its receiver, the handle itself. */
 export interface WaitingEnd {
@@ -52,7 +52,7 @@ export class Waiter {
   readonly #fd: number;
   readonly #socket: Socket;
   readonly #ends = new Set<WaitingEnd>();
-  readonly #edges: ShmEdges;
+  readonly #edges: RingEdges;
   readonly #options: WaitOptions;
   readonly #turn = (): void => this.#lingered();
   #isWhole: () => boolean = () => true;
@@ -67,7 +67,7 @@ export class Waiter {
   #isLost = false;
 
   /** @param fd  the own FIFO; the waiter closes it, and with it gives up the proof of life */
-  constructor(words: Int32Array, slot: number, fd: number, options: WaitOptions, edges: ShmEdges) {
+  constructor(words: Int32Array, slot: number, fd: number, options: WaitOptions, edges: RingEdges) {
     this.#doorbell = new Doorbell(words, slot);
     this.#buffer = words.buffer;
     this.#edges = edges;

@@ -1,10 +1,10 @@
 // A message as the receiver hands it out: light, because millions of them are made in a second. It holds numbers and a slab;
 // body, sequence and time are read from there when somebody asks.
 
-import type { Delivery } from '../../mailbox/driver.ts';
-import type { MessageMemory } from '../../ring/slab.ts';
-import type { MessageFields } from '../../wire/envelope-types.ts';
-import { sequenceAt, timeAt } from '../../wire/envelope.ts';
+import type { Delivery } from '../mailbox/driver.ts';
+import type { MessageMemory } from '../ring/slab.ts';
+import type { MessageFields } from '../wire/envelope-types.ts';
+import { sequenceAt, timeAt } from '../wire/envelope.ts';
 
 /** Nobody reads a delivery by words. */
 const NO_WORDS = new Int32Array(0);

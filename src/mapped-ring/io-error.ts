@@ -1,14 +1,11 @@
 // From errno to NaruError: which code a failed system call has, and which limit the reader has to raise.
 
-import { NaruError, type NaruErrorCode } from '../../errors/index.ts';
+import { NaruError, type NaruErrorCode } from '../errors/index.ts';
+import type { Where } from './site.ts';
 
 const ADVICE: Readonly<Record<string, readonly [NaruErrorCode, string]>> = {
   EMFILE: ['NARU_LIMIT', 'this process has no file descriptors left: raise RLIMIT_NOFILE ("ulimit -n")'],
   ENFILE: ['NARU_LIMIT', 'the system has no file descriptors left: raise the sysctl fs.file-max'],
-  ENOSPC: [
-    'NARU_LIMIT',
-    'the file system of the runtime folder (/dev/shm unless NARU_RUNTIME_DIR says otherwise) is full',
-  ],
   EDQUOT: ['NARU_LIMIT', 'the disk quota of this user is used up'],
   ENOMEM: ['NARU_LIMIT', 'there is no memory or address space left (RLIMIT_AS, sysctl vm.max_map_count)'],
   EFBIG: ['NARU_LIMIT', 'the file would exceed RLIMIT_FSIZE ("ulimit -f")'],
@@ -25,22 +22,25 @@ export function errnoOf(error: unknown): string {
 }
 
 /** @returns the error to throw: as it is when it is ours already */
-export function ioError(error: unknown, what: string, path: string): Error {
+export function ioError(where: Where, error: unknown, what: string, path: string): Error {
   if (error instanceof NaruError) return error;
   const name = errnoOf(error);
-  const [code, advice] = ADVICE[name] ?? ['NARU_DENIED', 'the operating system refused it'];
+  const [code, advice] =
+    name === 'ENOSPC'
+      ? (['NARU_LIMIT', where.fullText] as const)
+      : (ADVICE[name] ?? ['NARU_DENIED', 'the operating system refused it']);
   return new NaruError(code, `${what} ${path} failed: ${advice} (${name || String(error)})`, {
-    place: 'shm',
+    place: where.place,
     mailbox: path,
     cause: error,
   });
 }
 
 /** Runs a system call and translates its failure. */
-export function attempt<T>(what: string, path: string, call: () => T): T {
+export function attempt<T>(where: Where, what: string, path: string, call: () => T): T {
   try {
     return call();
   } catch (error) {
-    throw ioError(error, what, path);
+    throw ioError(where, error, what, path);
   }
 }

@@ -1,12 +1,12 @@
 // Where a new consumer of a topic begins: with what comes now, or with the last messages that were kept. Takes its seat so that
 // no producer writes over what it is about to read.
 
-import { cursorWord, type RingMemory } from '../../ring/memory.ts';
-import { type SeatMark, takeConsumerSeat } from '../../ring/participants.ts';
-import { distance } from '../../ring/record.ts';
-import { readFloor } from '../../ring/topic-floor.ts';
-import { retainedIn, type TopicStart } from '../../ring/topic-lane.ts';
-import { bodyOffset, timeAt } from '../../wire/envelope.ts';
+import { cursorWord, type RingMemory } from '../ring/memory.ts';
+import { type SeatMark, takeConsumerSeat } from '../ring/participants.ts';
+import { distance } from '../ring/record.ts';
+import { readFloor } from '../ring/topic-floor.ts';
+import { retainedIn, type TopicStart } from '../ring/topic-lane.ts';
+import { bodyOffset, timeAt } from '../wire/envelope.ts';
 
 /**
  * Takes a consumer's seat in a topic; under the mailbox's lock.

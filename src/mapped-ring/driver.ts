@@ -1,7 +1,6 @@
-// The driver behind one shm:// handle: joins its part in the mailbox with the hooks, makes its ends, watches over peers and
+// The driver behind one handle of a mailbox in mapped memory: joins its part in the mailbox with the hooks, makes its ends, watches over peers and
 // the object, and leaves.
 
-import { NaruError } from '../../errors/index.ts';
 import type {
   Delivery,
   Driver,
@@ -11,22 +10,20 @@ import type {
   Receiver,
   ReplyPort,
   Sender,
-} from '../../mailbox/driver.ts';
-import { findBlockers, type PeekedMessage, peekLanes, takeCensus } from '../../ring/census.ts';
-import { HEADER, RECORD_DELIVERIES_MAX, RECORD_DELIVERIES_SHIFT } from '../../ring/layout.ts';
-import { headerWord } from '../../ring/memory.ts';
-import { countSeats, identityOf, listParticipants, participantAt } from '../../ring/participants.ts';
-import type { Recovered } from '../../ring/recovery.ts';
-import { decodeEnvelope, PREFIX_BYTES } from '../../wire/envelope.ts';
-import { addressOf } from './address.ts';
+} from '../mailbox/driver.ts';
+import { findBlockers, type PeekedMessage, peekLanes, takeCensus } from '../ring/census.ts';
+import { HEADER, RECORD_DELIVERIES_MAX, RECORD_DELIVERIES_SHIFT } from '../ring/layout.ts';
+import { headerWord } from '../ring/memory.ts';
+import { countSeats, identityOf, listParticipants, participantAt } from '../ring/participants.ts';
+import type { Recovered } from '../ring/recovery.ts';
+import { decodeEnvelope, PREFIX_BYTES } from '../wire/envelope.ts';
 import type { Attached } from './attach.ts';
-import type { Capabilities } from '../../mailbox/capabilities.ts';
-import { shm } from './capabilities.ts';
+import type { Capabilities } from '../mailbox/capabilities.ts';
 import { atExit } from './exit.ts';
 import { isWhole, objectState, releaseObject } from './object.ts';
-import type { ShmOptions } from './options.ts';
-import { closedError, type Participation } from './participation.ts';
-import { ShmReceiver } from './receiver.ts';
+import type { RingOptions } from './options.ts';
+import { closedError, isClosed, partError, type Participation } from './participation.ts';
+import { RingReceiver } from './receiver.ts';
 import {
   claimConsumerSeat,
   claimProducerSeat,
@@ -36,43 +33,51 @@ import {
   leaveNow,
   recoverAll,
 } from './seats.ts';
-import { ShmSender } from './sender.ts';
+import { RingSender } from './sender.ts';
 import { SAFETY_MS, type WaitingEnd } from './waiter.ts';
 
-/** Opens the port of a handle, when its first request needs one. */
-export type ReplyOpener = (hooks: DriverHooks, identity: string) => Promise<ReplyPort>;
+/** What a place says of a mailbox that it opens. */
+export interface PlaceFacts {
+  readonly capabilities: Capabilities;
+  /** The URL under which others open it. */
+  readonly address: string;
+  /** Opens the port of a handle, when its first request needs one. Absent where there are no replies. */
+  readonly openReplies?: (hooks: DriverHooks, identity: string) => Promise<ReplyPort>;
+}
 
-export class ShmDriver implements Driver {
+export class RingDriver implements Driver {
   readonly facts: DriverFacts;
   readonly #part: Participation;
   readonly #hooks: DriverHooks;
-  readonly #openReplies: ReplyOpener;
   readonly #from: 'now' | 'start';
-  readonly #senders = new Set<ShmSender>();
+  readonly #senders = new Set<RingSender>();
   readonly #dropped: Record<string, number> = {};
   #gaps = 0;
   readonly #control: WaitingEnd;
   readonly #timer: NodeJS.Timeout;
   readonly #forgetExit: () => void;
-  #receiver: ShmReceiver | undefined;
+  #receiver: RingReceiver | undefined;
   #membership: number;
   #isRecovering = false;
   #closing: Promise<{ undelivered: number }> | undefined;
 
-  constructor(attached: Attached, options: ShmOptions, hooks: DriverHooks, openReplies: ReplyOpener) {
+  readonly openReplies?: () => Promise<ReplyPort>;
+
+  constructor(attached: Attached, options: RingOptions, place: PlaceFacts, hooks: DriverHooks) {
     const { part, created, recovered } = attached;
     const { geometry } = part.memory;
     this.#part = part;
     this.#hooks = hooks;
-    this.#openReplies = openReplies;
+    const { openReplies } = place;
+    if (openReplies !== undefined) this.openReplies = () => openReplies(hooks, part.identity);
     this.#from = options.from;
     this.facts = {
-      capabilities: capabilitiesOf(geometry.levels),
+      capabilities: withLevels(place.capabilities, geometry.levels),
       offered: 'placed',
       maxMessageBytes:
         geometry.slotBytes === 0 ? geometry.maxMessageBytes : geometry.slotBytes - PREFIX_BYTES,
       identity: part.identity,
-      address: addressOf(options.name, options.gid),
+      address: place.address,
       deliver: geometry.deliver,
       created,
     };
@@ -102,7 +107,7 @@ export class ShmDriver implements Driver {
     this.#checkOpen();
     const { seat, recovered } = await claimProducerSeat(this.#part);
     this.#tellOrphans(recovered);
-    const sender = new ShmSender(this.#part, seat, {
+    const sender = new RingSender(this.#part, seat, {
       writable: () => this.#hooks.writable(),
       dropped: (reason, count) => this.#dropNoted(reason, count),
       closed: (closed) => {
@@ -120,7 +125,7 @@ export class ShmDriver implements Driver {
     this.#checkOpen();
     const taken = await claimConsumerSeat(this.#part, this.#from);
     this.#tellOrphans(taken.recovered);
-    const receiver = new ShmReceiver(this.#part, taken, {
+    const receiver = new RingReceiver(this.#part, taken, {
       readable: () => this.#hooks.readable(),
       closed: () => {
         this.#receiver = undefined;
@@ -137,10 +142,6 @@ export class ShmDriver implements Driver {
     this.#receiver = receiver;
     this.#hooks.peers();
     return receiver;
-  }
-
-  openReplies(): Promise<ReplyPort> {
-    return this.#openReplies(this.#hooks, this.#part.identity);
   }
 
   async stats(): Promise<PlaceStats> {
@@ -199,10 +200,7 @@ export class ShmDriver implements Driver {
     this.#forgetExit();
     part.waiter.close();
     part.bells.close();
-    part.health.error ??= new NaruError('NARU_CLOSED', `${part.text}: this handle is closed`, {
-      place: 'shm',
-      mailbox: part.text,
-    });
+    part.health.error ??= partError(part, 'NARU_CLOSED', 'this handle is closed');
     releaseObject(part.object, part.edges);
     return { undelivered };
   }
@@ -218,12 +216,11 @@ export class ShmDriver implements Driver {
   #hasControlNews(): boolean {
     const { memory, health } = this.#part;
     if (health.error !== undefined) return false;
-    return this.#loadMembership() !== this.#membership || closedError(memory, '') !== undefined;
+    return this.#loadMembership() !== this.#membership || isClosed(memory);
   }
 
   #onControl(): void {
-    const { memory, text } = this.#part;
-    const closed = closedError(memory, text);
+    const closed = closedError(this.#part);
     if (closed !== undefined) {
       this.#fail(closed);
       return;
@@ -255,16 +252,16 @@ export class ShmDriver implements Driver {
 
   /** @returns false when the object is gone or truncated: the handle has failed, and its memory must not be touched */
   #checkObject(): boolean {
-    const { object, memory, text, health, edges } = this.#part;
+    const { object, memory, health, edges } = this.#part;
     if (health.error !== undefined) return false;
     const state = objectState(object, edges);
     if (state === 'ok') return true;
-    if (state === 'removed' && closedError(memory, text) !== undefined) return true;
+    if (state === 'removed' && isClosed(memory)) return true;
     const [code, what] =
       state === 'truncated'
         ? (['NARU_CORRUPT', `${object.path} was truncated by somebody`] as const)
         : (['NARU_CLOSED', `${object.path} was removed by somebody`] as const);
-    health.error = new NaruError(code, `${text}: ${what}`, { place: 'shm', mailbox: text });
+    health.error = partError(this.#part, code, what);
     if (state === 'truncated') this.#part.waiter.abandon();
     this.#fail(health.error);
     return false;
@@ -293,8 +290,8 @@ export class ShmDriver implements Driver {
 }
 
 /** What a mailbox with so many priorities can do. */
-function capabilitiesOf(levels: number): Capabilities {
-  return { ...shm, limits: { ...shm.limits, priorityMax: levels - 1 } };
+function withLevels(capabilities: Capabilities, levels: number): Capabilities {
+  return { ...capabilities, limits: { ...capabilities.limits, priorityMax: levels - 1 } };
 }
 
 /** A look at a message; undefined when its bytes are no message. */

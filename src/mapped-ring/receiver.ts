@@ -1,14 +1,13 @@
 // The receiving end: takes from all lanes in turn, the most urgent first, settles, rings producers that wait for room or for a
 // receipt, and rings other consumers when there is more than it takes.
 
-import { NaruError } from '../../errors/index.ts';
-import type { Delivery, Outcome, Receiver } from '../../mailbox/driver.ts';
-import { CompetingLane } from '../../ring/competing-lane.ts';
-import type { ConsumedLane } from '../../ring/consumed-lane.ts';
-import { sleepsFor } from '../../ring/doorbell.ts';
-import { ExclusiveLane } from '../../ring/exclusive-lane.ts';
-import { HEADER, WANT } from '../../ring/layout.ts';
-import { headerWord, type RingMemory } from '../../ring/memory.ts';
+import type { Delivery, Outcome, Receiver } from '../mailbox/driver.ts';
+import { CompetingLane } from '../ring/competing-lane.ts';
+import type { ConsumedLane } from '../ring/consumed-lane.ts';
+import { sleepsFor } from '../ring/doorbell.ts';
+import { ExclusiveLane } from '../ring/exclusive-lane.ts';
+import { HEADER, WANT } from '../ring/layout.ts';
+import { headerWord, type RingMemory } from '../ring/memory.ts';
 import {
   consumerSeat,
   freeConsumerSeat,
@@ -17,20 +16,21 @@ import {
   noteMembership,
   slotOf,
   usedLanes,
-} from '../../ring/participants.ts';
-import { SlabSource } from '../../ring/slab.ts';
-import { TopicLane, type TopicStart } from '../../ring/topic-lane.ts';
+} from '../ring/participants.ts';
+import { SlabSource } from '../ring/slab.ts';
+import { TopicLane, type TopicStart } from '../ring/topic-lane.ts';
 import {
-  closedError,
+  isClosed,
   hasSeveralConsumers,
   isEnded,
   ownMark,
+  partError,
   type Participation,
   ringAll,
   ringConsumers,
   ringProducer,
 } from './participation.ts';
-import { ReceivedLane, type ShmDelivery } from './received-lane.ts';
+import { ReceivedLane, type RingDelivery } from './received-lane.ts';
 import type { WaitingEnd } from './waiter.ts';
 
 const ENDED_WORD = headerWord(HEADER.ended);
@@ -54,7 +54,7 @@ export interface TakenSeat {
   readonly starts: readonly TopicStart[];
 }
 
-export class ShmReceiver implements Receiver, WaitingEnd {
+export class RingReceiver implements Receiver, WaitingEnd {
   readonly #part: Participation;
   readonly #memory: RingMemory;
   readonly #events: ReceiverEvents;
@@ -104,10 +104,10 @@ export class ShmReceiver implements Receiver, WaitingEnd {
 
   takeView(): Delivery | undefined {
     if (this.#memory.geometry.lossy) {
-      throw new NaruError(
+      throw partError(
+        this.#part,
         'NARU_UNSUPPORTED',
-        `${this.#part.text}: views need a mailbox whose producers wait; this topic was made with full "drop-oldest"`,
-        { place: 'shm', mailbox: this.#part.text },
+        'views need a mailbox whose producers wait; this topic was made with full "drop-oldest"',
       );
     }
     const out: Delivery[] = [];
@@ -187,7 +187,7 @@ export class ShmReceiver implements Receiver, WaitingEnd {
   }
 
   settle(delivery: Delivery, outcome: Outcome, _delayMs: number, done?: (error?: Error) => void): void {
-    const mine = delivery as ShmDelivery;
+    const mine = delivery as RingDelivery;
     const lane = mine.lane;
     // One of a receiver that was closed has gone back to the mailbox; its token may mean something else here.
     if (!this.#isClosed && this.#lanes[lane.index] === lane) {
@@ -203,7 +203,7 @@ export class ShmReceiver implements Receiver, WaitingEnd {
   ackAll(deliveries: readonly Delivery[]): void {
     if (this.#isClosed) return;
     let lane: ReceivedLane | undefined;
-    for (const delivery of deliveries as readonly ShmDelivery[]) {
+    for (const delivery of deliveries as readonly RingDelivery[]) {
       if (lane !== delivery.lane) {
         if (lane !== undefined) this.#commit(lane);
         ({ lane } = delivery);
@@ -215,7 +215,7 @@ export class ShmReceiver implements Receiver, WaitingEnd {
   }
 
   received(delivery: Delivery): void {
-    const mine = delivery as ShmDelivery;
+    const mine = delivery as RingDelivery;
     if (this.#isClosed || !mine.lane.lane.received(mine.token)) return;
     ringProducer(this.#part, mine.lane.index, WANT.receipts);
   }
@@ -294,7 +294,7 @@ export class ShmReceiver implements Receiver, WaitingEnd {
 
   #isOver(): boolean {
     if (this.#isClosed || this.#part.health.error !== undefined) return true;
-    return this.ended || closedError(this.#memory, '') !== undefined;
+    return this.ended || isClosed(this.#memory);
   }
 
   /** Lanes come into use one after the other and stay. */
@@ -311,6 +311,7 @@ export class ShmReceiver implements Receiver, WaitingEnd {
 
   #openLane(level: number, index: number): void {
     const lane = new ReceivedLane(index, this.#memory.geometry.laneBytes, this.#consumedLane(index), {
+      place: this.#part.site.place,
       dropped: (reason, error) => {
         this.#events.dropped(reason);
         if (error !== undefined) this.#events.error(error);

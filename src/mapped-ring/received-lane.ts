@@ -1,23 +1,25 @@
 // One lane as its consumer works with it: returned messages first, then fresh ones; expired ones dropped. Joins the ring's
 // records with the wire's envelope; knows nothing of bells and hooks.
 
-import { NaruError } from '../../errors/index.ts';
-import type { ConsumedLane } from '../../ring/consumed-lane.ts';
-import { RECORD_FLAG, UNIT_BYTES } from '../../ring/layout.ts';
-import { distance } from '../../ring/record.ts';
-import type { MessageFields } from '../../wire/envelope-types.ts';
-import { bodyOffset, fieldsBefore } from '../../wire/envelope.ts';
-import type { Delivery } from '../../mailbox/driver.ts';
+import { NaruError } from '../errors/index.ts';
+import type { ConsumedLane } from '../ring/consumed-lane.ts';
+import { RECORD_FLAG, UNIT_BYTES } from '../ring/layout.ts';
+import { distance } from '../ring/record.ts';
+import type { MessageFields } from '../wire/envelope-types.ts';
+import { bodyOffset, fieldsBefore } from '../wire/envelope.ts';
+import type { Delivery } from '../mailbox/driver.ts';
 import { LaneDelivery } from './delivery.ts';
 
 /** What a lane tells its receiver. */
 export interface LaneEvents {
+  /** Scheme of the place, for errors. */
+  readonly place: string;
   /** Messages were dropped: `expired`, or `undecodable` with the reason. */
   dropped(reason: 'expired' | 'undecodable', error?: Error): void;
 }
 
 /** A message of this place. */
-export type ShmDelivery = LaneDelivery<ReceivedLane>;
+export type RingDelivery = LaneDelivery<ReceivedLane>;
 
 export class ReceivedLane {
   readonly index: number;
@@ -30,7 +32,7 @@ export class ReceivedLane {
   /** Taking made room for the lane's producer. The receiver clears it. */
   isRoomMade = false;
   /** What went back to this consumer and will be handed out again, in the order of their tokens. */
-  #returned: ShmDelivery[] = [];
+  #returned: RingDelivery[] = [];
 
   /** @param laneBytes  size of the lane */
   constructor(index: number, laneBytes: number, lane: ConsumedLane, events: LaneEvents) {
@@ -86,7 +88,7 @@ export class ReceivedLane {
   }
 
   /** The present message; undefined when it is to be dropped. */
-  #decode(doomed: Doomed[]): ShmDelivery | undefined {
+  #decode(doomed: Doomed[]): RingDelivery | undefined {
     const { reader, token, deliveries } = this.lane;
     const { payloadOffset: start, slab, flags } = reader;
     const end = start + reader.payloadBytes;
@@ -121,17 +123,17 @@ export class ReceivedLane {
    * @param isCounted  whether its next delivery counts as one more
    * @returns true when any consumer may have it now
    */
-  giveBack(delivery: ShmDelivery, isCounted: boolean): boolean {
+  giveBack(delivery: RingDelivery, isCounted: boolean): boolean {
     if (this.lane.giveBack(delivery.token, isCounted)) return true;
     const again = delivery.again(delivery.deliveries + (isCounted ? 1 : 0));
     let at = this.#returned.length;
-    while (at > 0 && (this.#returned[at - 1] as ShmDelivery).token > again.token) at -= 1;
+    while (at > 0 && (this.#returned[at - 1] as RingDelivery).token > again.token) at -= 1;
     this.#returned.splice(at, 0, again);
     return false;
   }
 
   #takeReturned(out: Delivery[]): number {
-    const delivery = this.#returned.shift() as ShmDelivery;
+    const delivery = this.#returned.shift() as RingDelivery;
     if (delivery.fields?.ttlMs !== undefined && isExpired(delivery)) {
       this.#drop(delivery.token, delivery.receipt ? RECORD_FLAG.receipt : 0, undefined);
       return 0;
@@ -150,7 +152,7 @@ export class ReceivedLane {
       error === undefined
         ? undefined
         : new NaruError('NARU_CORRUPT', `A message in lane ${this.index} is damaged: ${error.message}`, {
-            place: 'shm',
+            place: this.#events.place,
             cause: error,
           });
     this.#events.dropped(error === undefined ? 'expired' : 'undecodable', told);
@@ -164,7 +166,7 @@ interface Doomed {
   readonly error: Error | undefined;
 }
 
-function isExpired(delivery: ShmDelivery): boolean {
+function isExpired(delivery: RingDelivery): boolean {
   const ttlMs = delivery.fields?.ttlMs;
   return ttlMs !== undefined && delivery.time + ttlMs <= Date.now();
 }

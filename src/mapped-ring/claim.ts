@@ -1,9 +1,9 @@
 // Room in a lane for one message that its producer writes in place: the envelope is written at once, the body by the user.
 
-import type { ClaimRequest, DriverClaim } from '../../mailbox/driver.ts';
-import { RECORD_FLAG } from '../../ring/layout.ts';
-import type { RingMemory } from '../../ring/memory.ts';
-import { encodedSize, encodeEnvelope } from '../../wire/envelope.ts';
+import type { ClaimRequest, DriverClaim } from '../mailbox/driver.ts';
+import { RECORD_FLAG } from '../ring/layout.ts';
+import type { RingMemory } from '../ring/memory.ts';
+import { encodedSize, encodeEnvelope } from '../wire/envelope.ts';
 import type { SendingLane } from './sending-lane.ts';
 
 const EMPTY = new Uint8Array(0);

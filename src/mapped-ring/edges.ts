@@ -1,9 +1,9 @@
 // What the driver takes from outside and tests replace: the addon, and a call at every step after which a SIGKILL must do no
 // harm. Names of the steps stand where they are called.
 
-import { type NativeAddon, native } from '../../native/index.ts';
+import { type NativeAddon, native } from '../native/index.ts';
 
-export interface ShmEdges {
+export interface RingEdges {
   readonly native: NativeAddon;
   /** Called at every labelled step; does nothing outside of tests. */
   readonly failpoint: (name: string) => void;
@@ -11,7 +11,10 @@ export interface ShmEdges {
 
 const noFailpoint = (): void => undefined;
 
-/** @throws NARU_NATIVE_MISSING */
-export function defaultEdges(): ShmEdges {
-  return { native: native('shm://'), failpoint: noFailpoint };
+/**
+ * @param what  what needs the addon: the place's scheme with its `://`
+ * @throws NARU_NATIVE_MISSING
+ */
+export function defaultEdges(what: string): RingEdges {
+  return { native: native(what), failpoint: noFailpoint };
 }

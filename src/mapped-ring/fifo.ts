@@ -3,14 +3,14 @@
 
 import * as fs from 'node:fs';
 import { join } from 'node:path';
-import { processStart } from '../../native/identity.ts';
-import type { Bells } from '../../ring/doorbell.ts';
-import { type RingMemory, participantWord } from '../../ring/memory.ts';
-import { PARTICIPANT } from '../../ring/layout.ts';
-import type { Participant } from '../../ring/participants.ts';
-import type { ShmEdges } from './edges.ts';
+import { processStart } from '../native/identity.ts';
+import type { Bells } from '../ring/doorbell.ts';
+import { type RingMemory, participantWord } from '../ring/memory.ts';
+import { PARTICIPANT } from '../ring/layout.ts';
+import type { Participant } from '../ring/participants.ts';
+import type { RingEdges } from './edges.ts';
 import { removeFile } from './folder.ts';
-import { fileMode, type Gid } from './access.ts';
+import { fileMode, type Site } from './site.ts';
 import { attempt, errnoOf } from './io-error.ts';
 
 const { O_NOFOLLOW, O_NONBLOCK, O_RDWR, O_WRONLY } = fs.constants;
@@ -22,15 +22,15 @@ export function fifoPath(folder: string, slot: number): string {
 }
 
 /** Makes and locks the FIFO of a free slot; under the mailbox's lock. @returns its descriptor */
-export function makeOwnFifo(folder: string, slot: number, edges: ShmEdges, gid: Gid): number {
-  const path = fifoPath(folder, slot);
-  removeFile(path);
+export function makeOwnFifo(site: Site, slot: number, edges: RingEdges): number {
+  const path = fifoPath(site.folder, slot);
+  removeFile(site, path);
   edges.failpoint('seat:before-fifo');
-  attempt('making the FIFO', path, () => edges.native.makeFifo(path, fileMode(gid)));
+  attempt(site, 'making the FIFO', path, () => edges.native.makeFifo(path, fileMode(site.gid)));
   edges.failpoint('seat:fifo-made');
-  const fd = attempt('opening', path, () => fs.openSync(path, O_RDWR | O_NONBLOCK | O_NOFOLLOW));
+  const fd = attempt(site, 'opening', path, () => fs.openSync(path, O_RDWR | O_NONBLOCK | O_NOFOLLOW));
   for (let attempts = 0; attempts < LOCK_ATTEMPTS; attempts += 1) {
-    if (attempt('locking', path, () => edges.native.tryLock(fd, 'exclusive'))) {
+    if (attempt(site, 'locking', path, () => edges.native.tryLock(fd, 'exclusive'))) {
       edges.failpoint('seat:fifo-locked');
       return fd;
     }
@@ -45,7 +45,7 @@ export function makeOwnFifo(folder: string, slot: number, edges: ShmEdges, gid: 
  * A missing FIFO proves nothing (somebody may have removed it by hand), nor does another file in its place; then only the
  * death of its process does.
  */
-export function isDead(folder: string, participant: Participant, edges: ShmEdges): boolean {
+export function isDead(folder: string, participant: Participant, edges: RingEdges): boolean {
   let fd: number;
   try {
     fd = fs.openSync(fifoPath(folder, participant.slot), O_WRONLY | O_NONBLOCK | O_NOFOLLOW);
@@ -93,12 +93,12 @@ function openFifo(path: string): number {
 export class PeerBells implements Bells {
   readonly #folder: string;
   readonly #memory: RingMemory;
-  readonly #edges: ShmEdges;
+  readonly #edges: RingEdges;
   readonly #peers = new Map<number, Peer>();
   readonly failpoint: (name: string) => void;
   rings = 0;
 
-  constructor(folder: string, memory: RingMemory, edges: ShmEdges) {
+  constructor(folder: string, memory: RingMemory, edges: RingEdges) {
     this.#folder = folder;
     this.#memory = memory;
     this.#edges = edges;

@@ -1,17 +1,19 @@
 // The sending end: messages into this producer's own lanes, one for each priority; receipts back, and waiting for room.
 
-import { NaruError } from '../../errors/index.ts';
-import type { ClaimRequest, DriverClaim, Outgoing, Sender } from '../../mailbox/driver.ts';
-import { HEADER, LANE, WANT } from '../../ring/layout.ts';
-import { headerWord, laneWord, type RingMemory } from '../../ring/memory.ts';
-import { laneOf, noteMembership, producerSeat, setProducerSeat } from '../../ring/participants.ts';
-import { encodedSize } from '../../wire/envelope.ts';
+import { NaruError } from '../errors/index.ts';
+import type { ClaimRequest, DriverClaim, Outgoing, Sender } from '../mailbox/driver.ts';
+import { HEADER, LANE, WANT } from '../ring/layout.ts';
+import { headerWord, laneWord, type RingMemory } from '../ring/memory.ts';
+import { laneOf, noteMembership, producerSeat, setProducerSeat } from '../ring/participants.ts';
+import { encodedSize } from '../wire/envelope.ts';
 import { claimIn, claimSize } from './claim.ts';
 import { provideLane } from './object.ts';
 import {
   closedError,
+  isClosed,
   isEnded,
   ownMark,
+  partError,
   type Participation,
   ringAll,
   ringConsumers,
@@ -23,7 +25,7 @@ import type { WaitingEnd } from './waiter.ts';
 /** What a sender tells its driver. */
 export interface SenderEvents {
   writable(): void;
-  closed(sender: ShmSender): void;
+  closed(sender: RingSender): void;
   dropped(reason: 'nobody', count: number): void;
   readonly housekeeping: () => void;
 }
@@ -31,7 +33,7 @@ export interface SenderEvents {
 const CLOSED_WORD = headerWord(HEADER.closed);
 const ENDED_WORD = headerWord(HEADER.ended);
 
-export class ShmSender implements Sender, WaitingEnd {
+export class RingSender implements Sender, WaitingEnd {
   readonly #part: Participation;
   readonly #memory: RingMemory;
   readonly #seat: number;
@@ -261,26 +263,20 @@ export class ShmSender implements Sender, WaitingEnd {
   }
 
   #refuse(): void {
-    const { memory, text } = this.#part;
-    const closed = closedError(memory, text);
+    const closed = closedError(this.#part);
     if (closed !== undefined) throw closed;
-    if (isEnded(memory)) {
-      throw new NaruError('NARU_CLOSED', `${text}: it was ended; nobody can send to it any more`, {
-        place: 'shm',
-        mailbox: text,
-      });
-    }
+    if (isEnded(this.#memory))
+      throw partError(this.#part, 'NARU_CLOSED', 'it was ended; nobody can send to it any more');
     for (const lane of this.#lanes) if (lane?.isDamaged === true) throw lane.damaged();
   }
 
   #isOver(): boolean {
     if (this.#isClosed || this.#part.health.error !== undefined) return true;
-    return isEnded(this.#memory) || closedError(this.#memory, '') !== undefined;
+    return isEnded(this.#memory) || isClosed(this.#memory);
   }
 
   #closedHere(): NaruError {
-    const { text } = this.#part;
-    return new NaruError('NARU_CLOSED', `${text}: this producer was closed`, { place: 'shm', mailbox: text });
+    return partError(this.#part, 'NARU_CLOSED', 'this producer was closed');
   }
 
   #oversized(message: Outgoing): NaruError {
@@ -288,12 +284,8 @@ export class ShmSender implements Sender, WaitingEnd {
   }
 
   #tooLarge(sizeBytes: number, lane: SendingLane): NaruError {
-    const { text } = this.#part;
-    return new NaruError(
-      'NARU_TOO_LARGE',
-      `${text}: a message of ${sizeBytes} bytes with its headers, the limit is ${lane.maxPayloadBytes}; ` +
-        'send less, or make the mailbox with a larger capacityBytes or slotBytes',
-      { place: 'shm', mailbox: text },
-    );
+    const what = `a message of ${sizeBytes} bytes with its headers, the limit is ${lane.maxPayloadBytes}`;
+    const advice = 'send less, or make the mailbox with a larger capacityBytes or slotBytes';
+    return partError(this.#part, 'NARU_TOO_LARGE', `${what}; ${advice}`);
   }
 }

@@ -1,9 +1,9 @@
 // Messages of one lane that wait until a consumer has received them (`confirm: 'received'`).
 
-import { NaruError } from '../../errors/index.ts';
-import type { LaneWriter } from '../../ring/lane-writer.ts';
-import { RECORD_FLAG } from '../../ring/layout.ts';
-import { distance } from '../../ring/record.ts';
+import { NaruError } from '../errors/index.ts';
+import type { LaneWriter } from '../ring/lane-writer.ts';
+import { RECORD_FLAG } from '../ring/layout.ts';
+import { distance } from '../ring/record.ts';
 
 interface Pending {
   /** Of the payload in the mapped memory: where its record's flags are found. */
@@ -15,10 +15,13 @@ interface Pending {
 
 export class PendingReceipts {
   readonly #writer: LaneWriter;
+  readonly #place: string;
   #pending: Pending[] = [];
 
-  constructor(writer: LaneWriter) {
+  /** @param place  scheme of the place, for errors */
+  constructor(writer: LaneWriter, place: string) {
     this.#writer = writer;
+    this.#place = place;
   }
 
   get count(): number {
@@ -51,7 +54,7 @@ export class PendingReceipts {
         continue;
       }
       const wasDropped = (this.#writer.flagsAt(pending.offset) & RECORD_FLAG.dropped) !== 0;
-      later(pending.done, wasDropped ? droppedError() : undefined);
+      later(pending.done, wasDropped ? droppedError(this.#place) : undefined);
     }
     this.#pending = left;
   }
@@ -72,12 +75,10 @@ export function later(done: (error?: Error) => void, error: Error | undefined): 
   queueMicrotask(() => done(error));
 }
 
-function droppedError(): NaruError {
+function droppedError(place: string): NaruError {
   return new NaruError(
     'NARU_TIMEOUT',
     'the message expired (ttlMs) or was damaged before anybody received it',
-    {
-      place: 'shm',
-    },
+    { place },
   );
 }

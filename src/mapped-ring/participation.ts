@@ -1,10 +1,10 @@
 // One handle's part in a mailbox: its slot, its bells, the mapped object, and the questions both ends ask of the header.
 // Made by attach.ts; used by sender.ts, receiver.ts and driver.ts.
 
-import { NaruError } from '../../errors/index.ts';
-import { ring } from '../../ring/doorbell.ts';
-import { CLOSED, HEADER, WANT } from '../../ring/layout.ts';
-import { headerWord, type RingMemory } from '../../ring/memory.ts';
+import { NaruError, type NaruErrorCode } from '../errors/index.ts';
+import { ring } from '../ring/doorbell.ts';
+import { CLOSED, HEADER, WANT } from '../ring/layout.ts';
+import { headerWord, type RingMemory } from '../ring/memory.ts';
 import {
   consumerMask,
   consumerSeat,
@@ -13,19 +13,17 @@ import {
   seatMark,
   type SeatMark,
   slotOf,
-} from '../../ring/participants.ts';
-import type { Gid } from './access.ts';
-import type { ShmEdges } from './edges.ts';
+} from '../ring/participants.ts';
+import type { RingEdges } from './edges.ts';
 import type { PeerBells } from './fifo.ts';
 import type { RingObject } from './object.ts';
+import type { Site } from './site.ts';
 import type { Waiter } from './waiter.ts';
 
 export interface Participation {
   /** The URL as it may be shown. */
   readonly text: string;
-  /** The mailbox's folder. */
-  readonly folder: string;
-  readonly gid: Gid;
+  readonly site: Site;
   readonly identity: string;
   readonly isBackground: boolean;
   readonly object: RingObject;
@@ -34,7 +32,7 @@ export interface Participation {
   readonly generation: number;
   readonly bells: PeerBells;
   readonly waiter: Waiter;
-  readonly edges: ShmEdges;
+  readonly edges: RingEdges;
   /** The consumer's seat that is looked at first when one is to be rung. */
   readonly turn: { next: number };
   /** Once `error` is set the mapped memory must not be touched any more: it may be gone (SIGBUS). */
@@ -52,19 +50,26 @@ export function isEnded(memory: RingMemory): boolean {
   return Atomics.load(memory.words, headerWord(HEADER.ended)) !== 0;
 }
 
+export function isClosed(memory: RingMemory): boolean {
+  return Atomics.load(memory.words, headerWord(HEADER.closed)) !== CLOSED.open;
+}
+
 /** Why nobody may use the mailbox any more; undefined while it is open. */
-export function closedError(memory: RingMemory, text: string): NaruError | undefined {
-  const closed = Atomics.load(memory.words, headerWord(HEADER.closed));
+export function closedError(part: Pick<Participation, 'memory' | 'text' | 'site'>): NaruError | undefined {
+  const closed = Atomics.load(part.memory.words, headerWord(HEADER.closed));
   if (closed === CLOSED.open) return undefined;
   return closed === CLOSED.ownerGone
-    ? new NaruError('NARU_PEER_GONE', `${text}: the process that owned it is dead`, {
-        place: 'shm',
-        mailbox: text,
-      })
-    : new NaruError('NARU_CLOSED', `${text}: it was closed by its owner or removed`, {
-        place: 'shm',
-        mailbox: text,
-      });
+    ? partError(part, 'NARU_PEER_GONE', 'the process that owned it is dead')
+    : partError(part, 'NARU_CLOSED', 'it was closed by its owner or removed');
+}
+
+/** @param what  completes "<mailbox>: …" */
+export function partError(
+  { text, site }: Pick<Participation, 'text' | 'site'>,
+  code: NaruErrorCode,
+  what: string,
+): NaruError {
+  return new NaruError(code, `${text}: ${what}`, { place: site.place, mailbox: text });
 }
 
 /**

@@ -1,13 +1,13 @@
 // One lane as its producer works with it: messages into records, receipts for them, room. Joins the ring's records with the
 // wire's envelope; knows nothing of bells and hooks.
 
-import { NaruError } from '../../errors/index.ts';
-import type { Outgoing } from '../../mailbox/driver.ts';
-import { LaneWriter } from '../../ring/lane-writer.ts';
-import { LANE, RECORD_FLAG } from '../../ring/layout.ts';
-import { laneWord } from '../../ring/memory.ts';
-import { encodeEnvelope } from '../../wire/envelope.ts';
-import type { Participation } from './participation.ts';
+import type { NaruError } from '../errors/index.ts';
+import type { Outgoing } from '../mailbox/driver.ts';
+import { LaneWriter } from '../ring/lane-writer.ts';
+import { LANE, RECORD_FLAG } from '../ring/layout.ts';
+import { laneWord } from '../ring/memory.ts';
+import { encodeEnvelope } from '../wire/envelope.ts';
+import { partError, type Participation } from './participation.ts';
 import { PendingReceipts } from './receipts.ts';
 
 export class SendingLane {
@@ -27,7 +27,7 @@ export class SendingLane {
       Buffer.from(part.identity, 'latin1'),
       part.edges.failpoint,
     );
-    this.receipts = new PendingReceipts(this.#writer);
+    this.receipts = new PendingReceipts(this.#writer, part.site.place);
     this.#faultWord = laneWord(index, LANE.fault);
   }
 
@@ -100,11 +100,7 @@ export class SendingLane {
   }
 
   damaged(): NaruError {
-    const { text } = this.#part;
-    return new NaruError(
-      'NARU_CORRUPT',
-      `${text}: lane ${this.index} is damaged and out of use; open the mailbox again to get another lane, and find out who wrote into it`,
-      { place: 'shm', mailbox: text },
-    );
+    const what = `lane ${this.index} is damaged and out of use; open the mailbox again to get another lane`;
+    return partError(this.#part, 'NARU_CORRUPT', `${what}, and find out who wrote into it`);
   }
 }

@@ -1,8 +1,8 @@
 // Taking the seats of a handle's ends and leaving the mailbox, all under its lock; and recovering the seats of the dead.
 
-import { NaruError } from '../../errors/index.ts';
-import { CLOSED, SEAT } from '../../ring/layout.ts';
-import { takeCensus } from '../../ring/census.ts';
+import type { NaruError } from '../errors/index.ts';
+import { CLOSED, SEAT } from '../ring/layout.ts';
+import { takeCensus } from '../ring/census.ts';
 import {
   chooseProducerSeat,
   countSeats,
@@ -12,20 +12,13 @@ import {
   setProducerSeat,
   stateOf,
   takeConsumerSeat,
-} from '../../ring/participants.ts';
-import {
-  closeFor,
-  isAbandoned,
-  isCreator,
-  recoverDead,
-  type Recovered,
-  vacate,
-} from '../../ring/recovery.ts';
+} from '../ring/participants.ts';
+import { closeFor, isAbandoned, isCreator, recoverDead, type Recovered, vacate } from '../ring/recovery.ts';
 import { recoveryEdges } from './attach.ts';
 import { isDead } from './fifo.ts';
-import { type HeldLock, lockFolder, removeFolder, tryLockFolder } from './folder.ts';
+import { type HeldLock, lockFolder, removeMailboxFiles, tryLockFolder } from './folder.ts';
 import { objectState, provideLane } from './object.ts';
-import { closedError, ownMark, type Participation, ringAll } from './participation.ts';
+import { closedError, isClosed, ownMark, partError, type Participation, ringAll } from './participation.ts';
 import type { TakenSeat } from './receiver.ts';
 import { subscribe } from './subscription.ts';
 
@@ -84,7 +77,7 @@ export function hasDead(part: Participation, slots: Iterable<number>): boolean {
     if (slot === part.slot) continue;
     // Leaving takes an instant: who is seen at it died there.
     if (stateOf(part.memory, slot) === SEAT.leaving) return true;
-    if (isDead(part.folder, participantAt(part.memory, slot), part.edges)) return true;
+    if (isDead(part.site.folder, participantAt(part.memory, slot), part.edges)) return true;
   }
   return false;
 }
@@ -118,7 +111,7 @@ export async function leave(part: Participation): Promise<number> {
 export function leaveNow(part: Participation): void {
   if (part.health.error !== undefined) return;
   try {
-    const lock = tryLockFolder(part.folder, false, part.edges, part.gid);
+    const lock = tryLockFolder(part.site, false, part.edges);
     if (typeof lock === 'string') return;
     try {
       leaveLocked(part);
@@ -138,7 +131,7 @@ export async function destroy(part: Participation): Promise<void> {
     if (objectState(part.object, part.edges) !== 'ok') return;
     closeFor(part.memory, CLOSED.closed);
     ringAll(part, part.slot);
-    removeFolder(part.folder, part.edges.failpoint);
+    removeMailboxFiles(part.site, part.edges.failpoint);
   } finally {
     lock.release();
   }
@@ -151,20 +144,20 @@ function leaveLocked(part: Participation): number {
   const self = participantAt(memory, slot);
   if (isCreator(memory, self)) closeFor(memory, CLOSED.closed);
   // Rings everybody.
-  vacate(memory, self, new Set([ownMark(part)]), recoveryEdges(part.folder, memory, edges));
+  vacate(memory, self, new Set([ownMark(part)]), recoveryEdges(part.site, memory, edges));
   recover(part);
-  const isOver = closedError(memory, '') !== undefined || isAbandoned(memory);
+  const isOver = isClosed(memory) || isAbandoned(memory);
   const undelivered = isOver ? (takeCensus(memory).bySender.get(part.identity) ?? 0) : 0;
   if (isOver) {
     closeFor(memory, CLOSED.closed);
     ringAll(part, slot);
-    removeFolder(part.folder, edges.failpoint);
+    removeMailboxFiles(part.site, edges.failpoint);
   }
   return undelivered;
 }
 
 function recover(part: Participation): readonly Recovered[] {
-  return recoverDead(part.memory, part.slot, recoveryEdges(part.folder, part.memory, part.edges));
+  return recoverDead(part.memory, part.slot, recoveryEdges(part.site, part.memory, part.edges));
 }
 
 function announce(part: Participation): void {
@@ -172,17 +165,17 @@ function announce(part: Participation): void {
   ringAll(part, part.slot);
 }
 
-function lockSeats({ folder, gid, edges }: Participation): Promise<HeldLock | 'absent'> {
-  return lockFolder(folder, false, AbortSignal.timeout(LOCK_WAIT_MS), edges, gid);
+function lockSeats({ site, edges }: Participation): Promise<HeldLock | 'absent'> {
+  return lockFolder(site, false, AbortSignal.timeout(LOCK_WAIT_MS), edges);
 }
 
 async function underLock<T>(part: Participation, action: () => T): Promise<T> {
   const lock = await lockSeats(part);
-  if (lock === 'absent') throw closedError(part.memory, part.text) ?? removed(part);
+  if (lock === 'absent') throw closedError(part) ?? removed(part);
   try {
     if (part.health.error !== undefined) throw part.health.error;
     if (objectState(part.object, part.edges) !== 'ok') throw removed(part);
-    const closed = closedError(part.memory, part.text);
+    const closed = closedError(part);
     if (closed !== undefined) throw closed;
     return action();
   } finally {
@@ -191,13 +184,11 @@ async function underLock<T>(part: Participation, action: () => T): Promise<T> {
 }
 
 function removed(part: Participation): NaruError {
-  return new NaruError('NARU_CLOSED', `${part.text}: it was removed`, { place: 'shm', mailbox: part.text });
+  return partError(part, 'NARU_CLOSED', 'it was removed');
 }
 
 function limit(part: Participation, what: string, are: number, max: number): NaruError {
-  return new NaruError(
-    'NARU_LIMIT',
-    `${part.text}: there is no free ${what}'s seat (${are} taken, relation ${part.memory.geometry.relation} allows ${max}); close or disconnect one`,
-    { place: 'shm', mailbox: part.text },
-  );
+  const { relation } = part.memory.geometry;
+  const why = `${are} taken, relation ${relation} allows ${max}`;
+  return partError(part, 'NARU_LIMIT', `there is no free ${what}'s seat (${why}); close or disconnect one`);
 }

@@ -1,0 +1,154 @@
+// A mailbox as listings show it, read without disturbing anybody; and removing one, whatever state it is in. Which mailboxes there
+// are is the places' business.
+
+import { takeCensus } from '../ring/census.ts';
+import { CLOSED, HEADER } from '../ring/layout.ts';
+import { headerWord, type RingMemory } from '../ring/memory.ts';
+import {
+  consumerSeatsOf,
+  identityOf,
+  laneOwner,
+  listParticipants,
+  type Participant,
+  seatMark,
+} from '../ring/participants.ts';
+import { closeFor } from '../ring/recovery.ts';
+import type { RingEdges } from './edges.ts';
+import { isDead, PeerBells } from './fifo.ts';
+import { lockFolder, removeEmptyFolder, removeMailboxFiles } from './folder.ts';
+import { openObject, releaseObject, type RingObject } from './object.ts';
+import { isClosed, ringAll } from './participation.ts';
+import type { Site } from './site.ts';
+
+/** The lock is only ever held for a few system calls. */
+const LOCK_WAIT_MS = 5_000;
+
+/** A participant as a listing shows it. */
+export interface ListedParticipant {
+  readonly identity: string;
+  readonly isAlive: boolean;
+  /** Lanes it produces into. */
+  readonly lanes: readonly number[];
+  readonly isConsumer: boolean;
+}
+
+/** A mailbox as a listing shows it. */
+export interface ListedRing {
+  /** `leftover`: nobody who could use it lives any more. `damaged`: see `problem`. `unfinished`: its creator died, or is at work. */
+  readonly state: 'live' | 'leftover' | 'unfinished' | 'damaged';
+  readonly problem: string | undefined;
+  readonly owner: 'users' | 'process' | 'system' | undefined;
+  readonly relation: string | undefined;
+  /** Milliseconds since the epoch. */
+  readonly createdMs: number;
+  readonly depth: number;
+  readonly depthBytes: number;
+  readonly unsettled: number;
+  /** Capacity of one lane. */
+  readonly capacityBytes: number;
+  readonly participants: readonly ListedParticipant[];
+}
+
+/**
+ * Removes a mailbox, whatever state it is in: also one too damaged to be opened. Those who use it get NARU_CLOSED.
+ *
+ * @returns false when there is none
+ * @throws NARU_DENIED, NARU_TIMEOUT (its lock is held by a stopped process)
+ */
+export async function removeRing(site: Site, edges: RingEdges): Promise<boolean> {
+  const lock = await lockFolder(site, false, AbortSignal.timeout(LOCK_WAIT_MS), edges);
+  if (lock === 'absent') return removeEmptyFolder(site);
+  try {
+    tellClosed(site, edges);
+    removeMailboxFiles(site, edges.failpoint);
+    return true;
+  } finally {
+    lock.release();
+  }
+}
+
+function tellClosed(site: Site, edges: RingEdges): void {
+  let object: ReturnType<typeof openObject>;
+  try {
+    object = openObject(site, edges);
+  } catch {
+    // Too damaged to be told through it: its users see that the file is gone.
+    return;
+  }
+  if (typeof object === 'string') return;
+  closeFor(object.memory, CLOSED.closed);
+  const bells = new PeerBells(site.folder, object.memory, edges);
+  ringAll({ memory: object.memory, bells }, -1);
+  bells.close();
+  releaseObject(object, edges);
+}
+
+/** Whether nobody who could use it lives any more. */
+export function isDeadRing(site: Site, memory: RingMemory, edges: RingEdges): boolean {
+  const { owner } = memory.geometry;
+  const living = listParticipants(memory).filter((one) => !isDead(site.folder, one, edges));
+  if (isClosed(memory)) return living.length === 0;
+  if (owner === 'system') return false;
+  if (owner === 'users') return living.length === 0;
+  const creator = Atomics.load(memory.words, headerWord(HEADER.creator));
+  return !living.some((one) => seatMark(one.slot, one.generation) === creator);
+}
+
+/** Reads only. */
+export function describeRing(site: Site, edges: RingEdges): ListedRing {
+  const nothing = {
+    problem: undefined,
+    owner: undefined,
+    relation: undefined,
+    createdMs: 0,
+    depth: 0,
+    depthBytes: 0,
+    unsettled: 0,
+    capacityBytes: 0,
+    participants: [],
+  };
+  let object: RingObject | 'absent' | 'unfinished';
+  try {
+    object = openObject(site, edges, true);
+  } catch (error) {
+    return { ...nothing, state: 'damaged', problem: (error as Error).message };
+  }
+  if (typeof object === 'string') return { ...nothing, state: 'unfinished' };
+  try {
+    const { memory } = object;
+    const { geometry } = memory;
+    const { depth, depthBytes, unsettled } = takeCensus(memory);
+    return {
+      ...nothing,
+      state: isDeadRing(site, memory, edges) ? 'leftover' : 'live',
+      owner: geometry.owner,
+      relation: geometry.relation,
+      createdMs: geometry.createdMs,
+      depth,
+      depthBytes,
+      unsettled,
+      capacityBytes: geometry.laneBytes,
+      participants: listParticipants(memory).map((one) => describeOne(site, object, one, edges)),
+    };
+  } finally {
+    releaseObject(object, edges);
+  }
+}
+
+function describeOne(
+  site: Site,
+  { memory }: RingObject,
+  participant: Participant,
+  edges: RingEdges,
+): ListedParticipant {
+  const mark = seatMark(participant.slot, participant.generation);
+  const lanes: number[] = [];
+  for (let lane = 0; lane < memory.geometry.laneCount; lane += 1)
+    if (laneOwner(memory, lane) === mark) lanes.push(lane);
+  return {
+    identity: identityOf(participant),
+    isAlive: !isDead(site.folder, participant, edges),
+    lanes,
+    isConsumer: consumerSeatsOf(memory, mark).length > 0,
+  };
+}
