@@ -98,6 +98,16 @@ export const ERROR_CODES = {
     meaning: 'The handler that served the request failed; its error is the cause.',
     action: 'Look at `cause`, and at the log of the serving process.',
   },
+  NARU_NOT_HELD: {
+    retryable: false,
+    meaning: 'A lock, or a permit of a bounded semaphore, was let go of by a handle that does not have it.',
+    action: 'Let go once for each time it was taken, through the same handle; a guard does that by itself.',
+  },
+  NARU_DEADLOCK: {
+    retryable: false,
+    meaning: 'Whoever wants to wait has what it wants to wait for: the wait would never end.',
+    action: 'Let go first, open the lock re-entrant, or give the wait a `timeoutMs`.',
+  },
   NARU_LIMIT: {
     retryable: false,
     meaning:
