@@ -1,23 +1,20 @@
 // From a name to a part in a mailbox: finding it or making it, checking it, taking a slot. Everything here happens under the
-// lock of the mailbox's folder. Seats of ends (lanes, the consumer's) are seats.ts's.
+// lock of the mailbox's folder. The slot itself is seat.ts's, seats of ends (lanes, the consumer's) are seats.ts's.
 
-import { closeSync } from 'node:fs';
 import { NaruError } from '../errors/index.ts';
 import type { WaitOptions } from '../mailbox/options.ts';
-import { newHandleIdentity, ownIdentity } from '../native/identity.ts';
 import { CLOSED, HEADER } from '../ring/layout.ts';
-import { geometryOf, headerWord, type RingMemory } from '../ring/memory.ts';
-import { fillSlot, findFreeSlot, seatMark } from '../ring/participants.ts';
+import { geometryOf, headerWord } from '../ring/memory.ts';
+import { seatMark } from '../ring/participants.ts';
 import { isAbandoned, recoverDead, type Recovered } from '../ring/recovery.ts';
 import type { RingEdges } from './edges.ts';
-import { fifoPath, isDead, makeOwnFifo, PeerBells } from './fifo.ts';
 import { lockFolder, removeFifos, removeFile, removeMailboxFiles } from './folder.ts';
-import { ioError } from './io-error.ts';
-import { createObject, markReady, openObject, releaseObject, type RingObject } from './object.ts';
+import { createObject, markReady, openObject, type RingObject } from './object.ts';
+import { releaseObject } from './object-file.ts';
 import { compareWithExisting, type RingOptions } from './options.ts';
-import { type Participation, ringAll } from './participation.ts';
+import type { Participation } from './participation.ts';
+import { recoveryEdges, takeSeat } from './seat.ts';
 import type { Site } from './site.ts';
-import { Waiter } from './waiter.ts';
 
 /** What attach() gives. */
 export interface Attached {
@@ -99,28 +96,6 @@ function findLiving(
   return undefined;
 }
 
-/** What recovery needs to know and to do in a mailbox's folder. */
-export function recoveryEdges(
-  site: Site,
-  memory: RingMemory,
-  edges: RingEdges,
-): Parameters<typeof recoverDead>[2] {
-  return {
-    isDead: (participant) => isDead(site.folder, participant, edges),
-    removeBell: (slot) => removeFile(site, fifoPath(site.folder, slot)),
-    ringAll: () => ringOthers(site.folder, memory, edges),
-    yieldThread: () => edges.native.yieldThread(),
-    now: () => performance.now(),
-    failpoint: edges.failpoint,
-  };
-}
-
-function ringOthers(folder: string, memory: RingMemory, edges: RingEdges): void {
-  const bells = new PeerBells(folder, memory, edges);
-  ringAll({ memory, bells }, -1);
-  bells.close();
-}
-
 function takeSlot(
   site: Site,
   options: RingOptions,
@@ -129,51 +104,17 @@ function takeSlot(
   edges: RingEdges,
 ): Participation {
   const { memory } = object;
-  const slot = findFreeSlot(memory);
-  if (slot < 0) {
-    throw new NaruError(
-      'NARU_LIMIT',
-      `${options.text}: all ${memory.geometry.participantCount} handles are in use; close some, or share one handle`,
-      { place: site.place, mailbox: options.text },
-    );
-  }
-  const fd = makeOwnFifo(site, slot, edges);
-  const waiter = waiterOn(site, fd, memory, slot, wait, edges);
-  const identity = newHandleIdentity();
-  const handle = Number(identity.slice(identity.indexOf('/') + 1));
-  const generation = fillSlot(memory, slot, { ...ownIdentity(), handle });
-  edges.failpoint('seat:slot-filled');
   return {
     text: options.text,
     site,
-    identity,
     isBackground: options.isBackground,
     object,
     memory,
-    slot,
-    generation,
-    bells: new PeerBells(site.folder, memory, edges),
-    waiter,
     edges,
     turn: { next: 0 },
     health: { error: undefined },
+    ...takeSeat(site, options.text, memory, wait, edges),
   };
-}
-
-function waiterOn(
-  site: Site,
-  fd: number,
-  memory: RingMemory,
-  slot: number,
-  wait: WaitOptions,
-  edges: RingEdges,
-): Waiter {
-  try {
-    return new Waiter(memory.words, slot, fd, wait, edges);
-  } catch (error) {
-    closeSync(fd);
-    throw ioError(site, error, 'waiting on', `p${slot}`);
-  }
 }
 
 function absent(options: RingOptions, { place, ring }: Site): NaruError {

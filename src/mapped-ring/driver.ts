@@ -20,7 +20,7 @@ import { decodeEnvelope, PREFIX_BYTES } from '../wire/envelope.ts';
 import type { Attached } from './attach.ts';
 import type { Capabilities } from '../mailbox/capabilities.ts';
 import { atExit } from './exit.ts';
-import { isWhole, objectState, releaseObject } from './object.ts';
+import { isWhole, objectState, releaseObject } from './object-file.ts';
 import type { RingOptions } from './options.ts';
 import { closedError, isClosed, partError, type Participation } from './participation.ts';
 import { RingReceiver } from './receiver.ts';

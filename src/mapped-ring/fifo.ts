@@ -5,9 +5,9 @@ import * as fs from 'node:fs';
 import { join } from 'node:path';
 import { processStart } from '../native/identity.ts';
 import type { Bells } from '../ring/doorbell.ts';
-import { type RingMemory, participantWord } from '../ring/memory.ts';
+import { participantWord } from '../ring/memory.ts';
 import { PARTICIPANT } from '../ring/layout.ts';
-import type { Participant } from '../ring/participants.ts';
+import type { Participant, SeatTable } from '../ring/participants.ts';
 import type { RingEdges } from './edges.ts';
 import { removeFile } from './folder.ts';
 import { fileMode, type Site } from './site.ts';
@@ -92,13 +92,13 @@ function openFifo(path: string): number {
 /** Rings other participants; keeps the write ends of their FIFOs open. */
 export class PeerBells implements Bells {
   readonly #folder: string;
-  readonly #memory: RingMemory;
+  readonly #memory: SeatTable;
   readonly #edges: RingEdges;
   readonly #peers = new Map<number, Peer>();
   readonly failpoint: (name: string) => void;
   rings = 0;
 
-  constructor(folder: string, memory: RingMemory, edges: RingEdges) {
+  constructor(folder: string, memory: SeatTable, edges: RingEdges) {
     this.#folder = folder;
     this.#memory = memory;
     this.#edges = edges;

@@ -14,10 +14,12 @@ import {
 } from '../ring/participants.ts';
 import { closeFor } from '../ring/recovery.ts';
 import type { RingEdges } from './edges.ts';
-import { isDead, PeerBells } from './fifo.ts';
+import { isDead } from './fifo.ts';
 import { lockFolder, removeEmptyFolder, removeMailboxFiles } from './folder.ts';
-import { openObject, releaseObject, type RingObject } from './object.ts';
-import { isClosed, ringAll } from './participation.ts';
+import { openObject, type RingObject } from './object.ts';
+import { releaseObject } from './object-file.ts';
+import { isClosed } from './participation.ts';
+import { ringEverybody } from './seat.ts';
 import type { Site } from './site.ts';
 
 /** The lock is only ever held for a few system calls. */
@@ -77,9 +79,7 @@ function tellClosed(site: Site, edges: RingEdges): void {
   }
   if (typeof object === 'string') return;
   closeFor(object.memory, CLOSED.closed);
-  const bells = new PeerBells(site.folder, object.memory, edges);
-  ringAll({ memory: object.memory, bells }, -1);
-  bells.close();
+  ringEverybody(site.folder, object.memory, edges);
   releaseObject(object, edges);
 }
 

@@ -1,9 +1,8 @@
-// The shared object of a mailbox as a file: making it, checking somebody else's before a byte of it is used, mapping
-// it. Its contents are the ring's business.
+// The shared object of a mailbox as a file. Its contents are the ring's business, what every shared object has is object-file.ts's.
 
 import * as fs from 'node:fs';
 import { NaruError } from '../errors/index.ts';
-import { FILE_BYTES_MAX, HEADER, PAGE_BYTES, READY } from '../ring/layout.ts';
+import { FILE_BYTES_MAX, HEADER, READY } from '../ring/layout.ts';
 import {
   type Geometry,
   headerWord,
@@ -13,23 +12,14 @@ import {
   ringMemory,
   writeHeader,
 } from '../ring/memory.ts';
-import { laneOf, markLaneUsed } from '../ring/participants.ts';
+import { laneOf, markLaneUsed, type SeatTable } from '../ring/participants.ts';
 import type { RingEdges } from './edges.ts';
-import { attempt, errnoOf, ioError } from './io-error.ts';
-import { fileMode, fileObjection, type Site, type Where } from './site.ts';
-
-const { O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR } = fs.constants;
+import { attempt } from './io-error.ts';
+import { makeObjectFile, type MappedObject, mapObjectFile, withObjectFile } from './object-file.ts';
+import type { Site } from './site.ts';
 
 /** A mapped mailbox. */
-export interface RingObject {
-  readonly path: string;
-  /** For errors. */
-  readonly where: Where;
-  readonly fd: number;
-  readonly inode: number;
-  readonly buffer: ArrayBuffer | SharedArrayBuffer;
-  readonly memory: RingMemory;
-}
+export type RingObject = MappedObject<RingMemory>;
 
 /** Makes the object, complete but for the ready mark; under the mailbox's lock. */
 export function createObject(site: Site, geometry: Geometry, edges: RingEdges): RingObject {
@@ -42,29 +32,16 @@ export function createObject(site: Site, geometry: Geometry, edges: RingEdges): 
       { place: site.place },
     );
   }
-  const mode = fileMode(site.gid);
-  const fd = attempt(site, 'making', path, () =>
-    fs.openSync(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, mode),
-  );
-  try {
-    edges.failpoint('create:empty');
-    fs.fchmodSync(fd, mode);
-    fs.ftruncateSync(fd, geometry.fileBytes);
-    edges.failpoint('create:sized');
-    edges.native.allocate(fd, 0, geometry.dataOffset);
+  const sizes = { fileBytes: geometry.fileBytes, allocatedBytes: geometry.dataOffset };
+  return makeObjectFile(site, sizes, edges, (fd) => {
     const object = mapObject(site, fd, geometry, edges, false);
     writeHeader(object.memory);
-    edges.failpoint('create:header');
     return object;
-  } catch (error) {
-    fs.closeSync(fd);
-    fs.unlinkSync(path);
-    throw ioError(site, error, 'making', path);
-  }
+  });
 }
 
 /** The last step of creation. */
-export function markReady(memory: RingMemory): void {
+export function markReady(memory: Pick<SeatTable, 'words'>): void {
   Atomics.store(memory.words, headerWord(HEADER.ready), READY);
 }
 
@@ -79,7 +56,9 @@ export function openObject(
   edges: Pick<RingEdges, 'native'>,
   readOnly = false,
 ): RingObject | 'absent' | 'unfinished' {
-  return withFile(site, readOnly, (fd, geometry) => mapObject(site, fd, geometry, edges, readOnly));
+  return withObjectFile(site, readOnly, readHeader, (fd, geometry) =>
+    mapObject(site, fd, geometry, edges, readOnly),
+  );
 }
 
 /**
@@ -87,69 +66,12 @@ export function openObject(
  * @returns and throws as openObject()
  */
 export function readTables(site: Site): RingMemory | 'absent' | 'unfinished' {
-  return withFile(site, true, (fd, geometry) => {
+  return withObjectFile(site, true, readHeader, (fd, geometry) => {
     const tables = new Uint8Array(geometry.dataOffset);
     attempt(site, 'reading', site.ring, () => fs.readSync(fd, tables, 0, tables.length, 0));
     fs.closeSync(fd);
     return ringMemory(tables.buffer, geometry, tables.length);
   });
-}
-
-/** Opens the file and checks it; `use` has to close it, unless it throws. */
-function withFile<T>(
-  site: Site,
-  readOnly: boolean,
-  use: (fd: number, geometry: Geometry) => T,
-): T | 'absent' | 'unfinished' {
-  const path = site.ring;
-  let fd: number;
-  try {
-    fd = fs.openSync(path, (readOnly ? O_RDONLY : O_RDWR) | O_NOFOLLOW | O_NONBLOCK);
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENOTDIR') return 'absent';
-    if (errnoOf(error) === 'EACCES' && isGroupDraft(site)) return 'unfinished';
-    throw ioError(site, error, 'opening', path);
-  }
-  try {
-    const size = checkedSize(site, fd);
-    const geometry = size === 0 ? undefined : readHeader(readFirstPage(site, fd), size, path);
-    if (geometry !== undefined) return use(fd, geometry);
-  } catch (error) {
-    fs.closeSync(fd);
-    throw ioError(site, error, 'opening', path);
-  }
-  fs.closeSync(fd);
-  return 'unfinished';
-}
-
-/** A group's object whose maker died before the other members could open it: it has its mode before it has its size. */
-function isGroupDraft({ ring, gid }: Site): boolean {
-  if (gid === undefined) return false;
-  const stat = fs.lstatSync(ring, { throwIfNoEntry: false });
-  return stat !== undefined && stat.isFile() && stat.gid === gid && stat.size === 0;
-}
-
-function checkedSize({ ring, gid, place }: Site, fd: number): number {
-  const stat = fs.fstatSync(fd);
-  // The same of a maker of our own user, who can open it.
-  if (gid !== undefined && stat.isFile() && stat.gid === gid && stat.size === 0) return 0;
-  const problem =
-    fileObjection(stat, gid) ?? (stat.nlink > 1 ? `it has ${stat.nlink} names (hard links)` : undefined);
-  if (problem !== undefined) throw new NaruError('NARU_DENIED', `${ring} is not used: ${problem}`, { place });
-  if (stat.size !== 0 && stat.size < PAGE_BYTES)
-    throw new NaruError(
-      'NARU_CORRUPT',
-      `${ring} has ${stat.size} bytes: it was truncated. Remove it with "naru rm".`,
-      { place },
-    );
-  return stat.size;
-}
-
-/** Read, not mapped: the size of a mapping is only known once the header is. */
-function readFirstPage(site: Site, fd: number): Int32Array {
-  const page = new Uint8Array(PAGE_BYTES);
-  attempt(site, 'reading', site.ring, () => fs.readSync(fd, page, 0, PAGE_BYTES, 0));
-  return new Int32Array(page.buffer);
 }
 
 function mapObject(
@@ -159,17 +81,7 @@ function mapObject(
   edges: Pick<RingEdges, 'native'>,
   readOnly: boolean,
 ): RingObject {
-  const buffer = attempt(site, 'mapping', site.ring, () =>
-    edges.native.map(fd, geometry.fileBytes, readOnly),
-  );
-  return {
-    path: site.ring,
-    where: site,
-    fd,
-    inode: fs.fstatSync(fd).ino,
-    buffer,
-    memory: ringMemory(buffer, geometry),
-  };
+  return mapObjectFile(site, fd, geometry, (buffer) => ringMemory(buffer, geometry), edges, readOnly);
 }
 
 /**
@@ -186,29 +98,4 @@ export function provideLane(object: RingObject, seat: number, level: number, edg
   edges.failpoint('lane:allocated');
   markLaneUsed(memory, seat, level);
   return lane;
-}
-
-/** False when somebody has truncated the file: touching the mapping would be a SIGBUS. Costs one short system call. */
-export function isWhole(object: RingObject, edges: Pick<RingEdges, 'native'>): boolean {
-  return edges.native.fileSize(object.fd) === object.memory.geometry.fileBytes;
-}
-
-/** @returns what happened to the file behind the mapping since it was opened */
-export function objectState(
-  object: RingObject,
-  edges: Pick<RingEdges, 'native'>,
-): 'ok' | 'removed' | 'truncated' {
-  if (!isWhole(object, edges)) return 'truncated';
-  try {
-    const now = fs.statSync(object.path, { throwIfNoEntry: false });
-    return now?.ino === object.inode ? 'ok' : 'removed';
-  } catch {
-    // Not to be reached: in a group's folder another user may be making the mailbox anew, or have closed it to us.
-    return 'removed';
-  }
-}
-
-export function releaseObject(object: RingObject, edges: Pick<RingEdges, 'native'>): void {
-  edges.native.unmap(object.buffer);
-  fs.closeSync(object.fd);
 }

@@ -12,6 +12,7 @@ import {
   listParticipants,
   seatMark,
   type SeatMark,
+  type SeatTable,
   slotOf,
 } from '../ring/participants.ts';
 import type { RingEdges } from './edges.ts';
@@ -50,12 +51,14 @@ export function isEnded(memory: RingMemory): boolean {
   return Atomics.load(memory.words, headerWord(HEADER.ended)) !== 0;
 }
 
-export function isClosed(memory: RingMemory): boolean {
+export function isClosed(memory: Pick<SeatTable, 'words'>): boolean {
   return Atomics.load(memory.words, headerWord(HEADER.closed)) !== CLOSED.open;
 }
 
 /** Why nobody may use the mailbox any more; undefined while it is open. */
-export function closedError(part: Pick<Participation, 'memory' | 'text' | 'site'>): NaruError | undefined {
+export function closedError(
+  part: Pick<Participation, 'text' | 'site'> & { readonly memory: Pick<SeatTable, 'words'> },
+): NaruError | undefined {
   const closed = Atomics.load(part.memory.words, headerWord(HEADER.closed));
   if (closed === CLOSED.open) return undefined;
   return closed === CLOSED.ownerGone
@@ -112,7 +115,10 @@ export function ringProducer(part: Participation, lane: number, want: number): v
 }
 
 /** Rings everybody else: somebody came or went, or the mailbox has ended. */
-export function ringAll(part: Pick<Participation, 'memory' | 'bells'>, except: number): void {
+export function ringAll(
+  part: { readonly memory: SeatTable; readonly bells: PeerBells },
+  except: number,
+): void {
   for (const { slot } of listParticipants(part.memory))
     if (slot !== except) ring(part.memory.words, slot, 0, part.bells);
 }

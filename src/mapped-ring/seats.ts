@@ -14,11 +14,12 @@ import {
   takeConsumerSeat,
 } from '../ring/participants.ts';
 import { closeFor, isAbandoned, isCreator, recoverDead, type Recovered, vacate } from '../ring/recovery.ts';
-import { recoveryEdges } from './attach.ts';
 import { isDead } from './fifo.ts';
 import { type HeldLock, lockFolder, removeMailboxFiles, tryLockFolder } from './folder.ts';
-import { objectState, provideLane } from './object.ts';
+import { provideLane } from './object.ts';
+import { objectState } from './object-file.ts';
 import { closedError, isClosed, ownMark, partError, type Participation, ringAll } from './participation.ts';
+import { recoveryEdges } from './seat.ts';
 import type { TakenSeat } from './receiver.ts';
 import { subscribe } from './subscription.ts';
 

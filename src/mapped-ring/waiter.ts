@@ -38,6 +38,18 @@ const THREAD_YIELDS = 10;
 /** From here on a wait is as good as endless: its time is not looked at. */
 const ENDLESS_MS: number = 2 ** 31 - 1;
 
+/** How a wait that blocks the thread differs from a mailbox's. */
+export interface Pace {
+  /** How often it looks for itself, in milliseconds. */
+  readonly lookMs: number;
+  /** How long a ring may be on its way: what such a look finds is only taken after this time. 0: at once. */
+  readonly graceMs: number;
+  /** Called before it parks. */
+  readonly parking: () => void;
+}
+
+const USUAL_PACE: Pace = { lookMs: SAFETY_MS, graceMs: GRACE_MS, parking: () => undefined };
+
 /** Counted for stats(). */
 export interface WaitCounters {
   parks: number;
@@ -153,13 +165,14 @@ export class Waiter {
   /**
    * Blocks the thread until `isReady` or the time is over. Ends on the event loop are looked after when it turns again.
    *
-   * @param housekeeping  called every SAFETY_MS while blocked
+   * @param housekeeping  called while blocked, as often as `pace` says
    */
   block(
     wants: number,
     isReady: () => boolean,
     timeoutMs: number,
     housekeeping: () => void,
+    pace: Pace = USUAL_PACE,
   ): 'ready' | 'timeout' | 'interrupted' {
     const deadline = timeoutMs >= ENDLESS_MS ? Number.POSITIVE_INFINITY : performance.now() + timeoutMs;
     try {
@@ -167,7 +180,7 @@ export class Waiter {
       for (;;) {
         const left = deadline === Number.POSITIVE_INFINITY ? deadline : deadline - performance.now();
         if (left <= 0) return isReady() ? 'ready' : 'timeout';
-        const outcome = this.#sleep(wants, isReady, Math.min(left, SAFETY_MS));
+        const outcome = this.#sleep(wants, isReady, Math.min(left, pace.lookMs), pace);
         if (outcome === 'timeout') housekeeping();
         else if (outcome !== 'again') return outcome;
       }
@@ -207,8 +220,10 @@ export class Waiter {
     wants: number,
     isReady: () => boolean,
     sliceMs: number,
+    pace: Pace,
   ): 'ready' | 'timeout' | 'interrupted' | 'again' {
     const bell = this.#doorbell;
+    pace.parking();
     // Before parking: whoever rings this sleep changes the word after this, also while this end still looks.
     const value = bell.threadValue;
     bell.park(BELL.parkedThread, wants);
@@ -216,9 +231,9 @@ export class Waiter {
     this.#edges.failpoint('park:before-look');
     if (isReady()) return 'ready';
     let outcome = this.#waitFor(value, sliceMs);
-    if (outcome === 'timeout' && sliceMs === SAFETY_MS && isReady()) {
+    if (outcome === 'timeout' && sliceMs === pace.lookMs && pace.graceMs > 0 && isReady()) {
       // As in lookForSafety(): the ring may be on its way.
-      outcome = this.#waitFor(value, GRACE_MS);
+      outcome = this.#waitFor(value, pace.graceMs);
       if (outcome === 'timeout') this.counters.safetyWakeups += 1;
     }
     // The ends find out by themselves that the handle has failed.

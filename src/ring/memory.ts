@@ -141,12 +141,19 @@ export function writeHeader(memory: RingMemory): void {
  * @param fileBytes  real size of the file
  * @param where      the file, for the error
  * @returns the geometry; undefined when the creator has not finished (no ready mark)
+ * @throws NARU_EXISTS       it is something else of Naru's
  * @throws NARU_CORRUPT      it is no mailbox, or its numbers contradict each other or the file
  * @throws NARU_UNSUPPORTED  another major version, byte order, or a feature that this version does not know
  */
 export function readHeader(words: Int32Array, fileBytes: number, where: string): Geometry | undefined {
   const at = (offset: number): number => (words[offset >>> 2] ?? 0) >>> 0;
   if (at(L.HEADER.magic) === 0 && at(L.HEADER.ready) === 0) return undefined;
+  if (at(L.HEADER.magic) === L.MAGIC && at(L.HEADER.kind) !== L.KIND && L.OTHER_KINDS.has(at(L.HEADER.kind)))
+    throw new NaruError(
+      'NARU_EXISTS',
+      `${where} is ${L.OTHER_KINDS.get(at(L.HEADER.kind))}, not a mailbox: choose another name`,
+      { place: 'shm', mailbox: where },
+    );
   if (at(L.HEADER.magic) !== L.MAGIC || at(L.HEADER.kind) !== L.KIND)
     throw corrupt(where, `it starts with ${hex(at(L.HEADER.magic))}, not with "NARURING"`);
   if (at(L.HEADER.byteOrder) !== L.BYTE_ORDER)

@@ -9,7 +9,7 @@ import { listLanes, listParticipants, producerSeat } from '../../ring/participan
 import { attach } from '../../mapped-ring/attach.ts';
 import { defaultEdges } from '../../mapped-ring/edges.ts';
 import { openShm } from './index.ts';
-import { releaseObject } from '../../mapped-ring/object.ts';
+import { releaseObject } from '../../mapped-ring/object-file.ts';
 import type { Participation } from '../../mapped-ring/participation.ts';
 import { shmOptions } from './peer.fixture.ts';
 import { runtimeFolder, siteOf } from './runtime-folder.ts';

@@ -13,7 +13,8 @@ import { fillSlot, listParticipants, stateOf } from '../../ring/participants.ts'
 import { DeathWatch, keyOf, readLog, RECOVERY_MS, sceneForEach } from './death.fixture.ts';
 import { defaultEdges } from '../../mapped-ring/edges.ts';
 import { fifoPath, isDead } from '../../mapped-ring/fifo.ts';
-import { openObject, releaseObject, type RingObject } from '../../mapped-ring/object.ts';
+import { openObject, type RingObject } from '../../mapped-ring/object.ts';
+import { releaseObject } from '../../mapped-ring/object-file.ts';
 import { siteOf } from './runtime-folder.ts';
 import { type LocalPeer, type PeerProcess, Scene, until, upTo } from './scene.fixture.ts';
 
