@@ -5,7 +5,7 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { checkLimits, type WaitLimits, watchLimits } from '../mailbox/waiting.ts';
 import type { LockDriver, SyncHolder } from './driver.ts';
 import { blockFor, closedError, syncError, type SyncLimits } from './handle.ts';
-import { isEndless, WaitQueue } from './wait-queue.ts';
+import { waitsForEver, WaitQueue } from './wait-queue.ts';
 
 let letGo: (lock: Lock, turn: number) => void;
 
@@ -116,7 +116,7 @@ export class Lock {
       const guard = this.#queue.size === 0 ? this.#take() : undefined;
       if (guard !== undefined) return Promise.resolve(guard);
       if (this.#error !== undefined) throw this.#error;
-      if (this.#depth > 0 && isEndless(limits)) throw this.#deadlock('this handle has it');
+      if (this.#depth > 0 && waitsForEver(limits)) throw this.#deadlock('this handle has it');
       if (limits.timeoutMs === 0) return Promise.reject(this.#late(0));
       return this.#queue.add(limits, this.#attempt);
     } catch (error) {

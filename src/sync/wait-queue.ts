@@ -42,7 +42,7 @@ export class WaitQueue<T> {
         this.#remove(entry);
         reject(error);
       });
-      const entry: Waiting<T> = { resolve, reject, stop, isEndless: isEndless(limits), attempt };
+      const entry: Waiting<T> = { resolve, reject, stop, isEndless: waitsForEver(limits), attempt };
       this.#waiting.add(entry);
       this.#counted(this.#waiting.size);
     });
@@ -89,6 +89,6 @@ export class WaitQueue<T> {
 }
 
 /** Whether nothing but what it waits for ends a wait. */
-export function isEndless(limits: WaitLimits): boolean {
+export function waitsForEver(limits: WaitLimits): boolean {
   return limits.timeoutMs === undefined && limits.signal === undefined;
 }
