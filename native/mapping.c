@@ -54,6 +54,7 @@ static void drop_use(mapping *it) {
   it->users -= 1;
   if (it->users > 0) return;
   unlink_mapping(it);
+  guard_forget(it->data);
   munmap(it->data, it->size);
 }
 

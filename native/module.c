@@ -49,6 +49,8 @@ NAPI_MODULE_INIT() {
       VALUE("hasSharedArrayBuffer", shared),
       METHOD("map", naru_map),
       METHOD("unmap", naru_unmap),
+      METHOD("guard", naru_guard),
+      METHOD("isTorn", naru_is_torn),
       METHOD("allocate", naru_allocate),
       METHOD("fileSize", naru_file_size),
       METHOD("futexWait", naru_futex_wait),

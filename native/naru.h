@@ -65,6 +65,12 @@ typedef struct mapping mapping;
 mapping *mapping_hold(void *data);
 void mapping_release(mapping *held);
 
+// --- guard.c: what a file that another process makes shorter does to its mappings.
+napi_value naru_guard(napi_env env, napi_callback_info info);
+napi_value naru_is_torn(napi_env env, napi_callback_info info);
+// Before the memory is unmapped.
+void guard_forget(void *data);
+
 // --- futex.c
 typedef enum { WAIT_WOKEN, WAIT_CHANGED, WAIT_TIMEOUT, WAIT_INTERRUPTED, WAIT_STOPPED, WAIT_FAILED } wait_result;
 typedef struct {

@@ -31,6 +31,7 @@ const LEVELS: Readonly<Record<string, number>> = {
   'places/tcp': 3,
   'places/sysv': 3,
   'places/posixmq': 3,
+  'places/mmap': 3,
   places: 3.2,
   '': 3.5,
   conformance: 3.8,
@@ -108,7 +109,7 @@ describe('the layers', () => {
   });
 
   test('the model names no place', () => {
-    const names = /['"`](memory|shm|unix|tcp|sysv|posixmq):\/\//;
+    const names = /['"`](memory|shm|unix|tcp|sysv|posixmq|mmap):\/\//;
     const code = (file: string): string =>
       readFileSync(join(src, file), 'utf8').replace(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, '');
     expect(

@@ -168,6 +168,7 @@ async function runPlace(
 function urlOf({ place, isRaw }: Candidate, folder: string): string {
   if (place === 'unix') return `unix://${join(folder, 'demo.sock')}`;
   if (place === 'tcp') return 'tcp://127.0.0.1:0?listen';
+  if (place === 'mmap') return `mmap://${join(folder, 'demo')}`;
   return `${place}://naru-demo-${process.pid}${isRaw ? '?format=envelope' : ''}`;
 }
 

@@ -101,7 +101,7 @@ function placeTable(places: readonly Capabilities[]): string {
     return `| \`${nameOf(place, places)}\` | ${cells.join(' | ')} |`;
   });
   return [
-    '| place | reaches | producers : consumers | ack, redelivery | priority | topics | survives a restart | largest message | send waits until | needs |',
+    '| place | reaches | producers : consumers | ack, redelivery | priority | topics | survives a power cut | largest message | send waits until | needs |',
     '|---|---|---|---|---|---|---|---|---|---|',
     ...rows,
   ].join('\n');

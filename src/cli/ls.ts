@@ -4,7 +4,7 @@
 import { userInfo } from 'node:os';
 import { command, type Command, type Invocation } from './command.ts';
 import { EXIT } from './exit.ts';
-
+import type { ListedRing } from '../mapped-ring/listing.ts';
 import { formatBytes, formatCount, note, print, printJson, table } from './output.ts';
 import { peersText, type Shown } from './shown.ts';
 
@@ -20,8 +20,8 @@ export const ls: Command = command({
   notes: `
 Also what other programs made. Reads only. Each name is a URL that naru inspect and naru rm take; where it is a mailbox, all commands do.
 What the kernel does not tell is "unknown" (in JSON: null): a POSIX queue keeps no last sender, a System V semaphore no list of its
-users, and of processes of other users nothing is known. FIFOs are listed while somebody has them open. Ends with 0 also when there is
-nothing.`,
+users, and of processes of other users nothing is known. FIFOs and mailboxes in mapped files are listed while
+somebody has them open. Ends with 0 also when there is nothing.`,
   examples: ['naru ls', 'naru ls --json | jq \'.objects[] | select(.state == "dead")\''],
   run,
 });
@@ -47,33 +47,53 @@ async function listAll(): Promise<Shown[]> {
       'naru: no file system of type mqueue is mounted (mount -t mqueue none /dev/mqueue): only POSIX queues that somebody has open are listed',
     );
   }
+  const files = await mappedFiles();
   // The FIFOs of mailboxes are part of them.
-  const folders = mailboxFolders().map(({ path }) => `fifo://${path}/`);
+  const folders = [
+    ...mailboxFolders().map(({ path }) => `fifo://${path}/`),
+    ...files.map(({ name }) => `${name.replace('mmap:', 'fifo:')}.naru/`),
+  ];
   const objects = listKernelObjects().map(({ shown }) => shown);
   return [
     ...(await mailboxes()),
+    ...files,
     ...objects.filter(({ name }) => !folders.some((own) => name.startsWith(own))),
   ];
 }
 
 async function mailboxes(): Promise<Shown[]> {
   const { listMailboxes, mailboxFolders } = await import('../places/shm/index.ts');
-  const uid = process.getuid?.() ?? null;
   return mailboxFolders().flatMap(({ path, gid }) =>
-    listMailboxes(path).map(({ name, state, depth, depthBytes, participants }) => ({
-      kind: 'mailbox' as const,
-      name: gid === undefined ? `shm://${name}` : `shm://${name}?accessGroup=${gid}`,
-      uid: gid === undefined ? uid : null,
-      mode: gid === undefined ? 0o600 : 0o660,
-      depth,
-      bytes: depthBytes,
-      peers: participants.map(({ identity, isAlive, isConsumer, lanes }) => ({
-        what: `${roleOf(isConsumer, lanes.length > 0)} ${identity}`,
-        isAlive,
-      })),
-      state: state === 'live' || state === 'damaged' ? state : ('dead' as const),
-    })),
+    listMailboxes(path).map((listed) => {
+      const name = gid === undefined ? `shm://${listed.name}` : `shm://${listed.name}?accessGroup=${gid}`;
+      return mailboxEntry(name, gid, listed);
+    }),
   );
+}
+
+async function mappedFiles(): Promise<Shown[]> {
+  const { listMapped } = await import('../places/mmap/index.ts');
+  return listMapped().map((listed) => mailboxEntry(listed.address, undefined, listed));
+}
+
+function mailboxEntry(
+  name: string,
+  gid: number | undefined,
+  { state, depth, depthBytes, participants }: ListedRing,
+): Shown {
+  return {
+    kind: 'mailbox',
+    name,
+    uid: gid === undefined ? (process.getuid?.() ?? null) : null,
+    mode: gid === undefined ? 0o600 : 0o660,
+    depth,
+    bytes: depthBytes,
+    peers: participants.map(({ identity, isAlive, isConsumer, lanes }) => ({
+      what: `${roleOf(isConsumer, lanes.length > 0)} ${identity}`,
+      isAlive,
+    })),
+    state: state === 'live' || state === 'damaged' ? state : 'dead',
+  };
 }
 
 function roleOf(isConsumer: boolean, isProducer: boolean): string {

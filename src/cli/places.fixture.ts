@@ -11,6 +11,9 @@ export const SHARED_PLACES: readonly string[] =
 /** Those that are queues of the kernel. */
 export const QUEUE_PLACES: readonly string[] = nativeProblem() === undefined ? ['sysv', 'posixmq'] : [];
 
+/** Those that are files. */
+export const FILE_PLACES: readonly string[] = nativeProblem() === undefined ? ['mmap'] : [];
+
 /** A receiver, and the URL that others reach its mailbox by. */
 export interface Receiver extends Running {
   readonly url: string;

@@ -13,8 +13,8 @@ export const rm: Command = command({
   description: 'Removes a mailbox, or another object that naru ls shows, with everything in it',
   args: ARGS,
   notes: `
-Whoever uses the mailbox gets NARU_CLOSED; messages in it are lost. A mailbox in shared memory is removed even when it is
-damaged. Exit code 1 with NARU_NOT_FOUND when there is none. Shared memory, a semaphore and a FIFO lose their name; who has them
+Whoever uses the mailbox gets NARU_CLOSED; messages in it are lost. A mailbox in shared memory or in a mapped file is
+removed even when it is damaged; a file that is no mailbox never is. Exit code 1 with NARU_NOT_FOUND when there is none. Shared memory, a semaphore and a FIFO lose their name; who has them
 open goes on, but who waits for a System V semaphore gets an error.`,
   examples: ['naru rm shm://jobs', "naru rm 'shm://jobs?accessGroup=staff'", 'naru rm sysv-shm://0x1234'],
   run,
@@ -26,6 +26,7 @@ async function run({ args, positionals, ending }: Invocation<typeof ARGS>): Prom
   const { connect, partsOf } = await import('./connect.ts');
   const url = partsOf(target);
   if (url.scheme === 'shm') return removeShared(url);
+  if (url.scheme === 'mmap') return removeFile(url);
   const { findKernelObject, holdsNoMessages } = await import('./kernel-objects.ts');
   // Opening a FIFO would let go whoever waits for its other side.
   if (holdsNoMessages(url) || url.scheme === 'fifo') {
@@ -49,5 +50,16 @@ async function removeShared(url: PlaceUrl): Promise<number> {
   const group = url.extra['accessGroup'];
   if (await removeMailbox(url.host, group === undefined ? runtimeFolder() : groupFolder(group)))
     return EXIT.done;
+  throw new NaruError('NARU_NOT_FOUND', `${url.text}: there is no such mailbox`);
+}
+
+/** The same of a mapped file. */
+async function removeFile(url: PlaceUrl): Promise<number> {
+  const [{ checkParameters }, { place, removeMapped }] = await Promise.all([
+    import('../open.ts'),
+    import('../places/mmap/index.ts'),
+  ]);
+  checkParameters(url, place);
+  if (await removeMapped(url)) return EXIT.done;
   throw new NaruError('NARU_NOT_FOUND', `${url.text}: there is no such mailbox`);
 }

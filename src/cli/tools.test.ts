@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { open } from '../open.ts';
 import { Sandbox, until } from './command.fixture.ts';
-import { QUEUE_PLACES, SHARED_PLACES } from './places.fixture.ts';
+import { FILE_PLACES, QUEUE_PLACES, SHARED_PLACES } from './places.fixture.ts';
 
 test('naru places --json is what the places declare, and the table names every feature', async () => {
   await using sandbox = new Sandbox();
@@ -12,7 +12,7 @@ test('naru places --json is what the places declare, and the table names every f
   const { stdout } = await sandbox.run(['places', '--json']);
   const { places } = JSON.parse(stdout.toString()) as { places: { scheme: string }[] };
   expect(new Set(places.map(({ scheme }) => scheme))).toEqual(
-    new Set(['memory', 'shm', 'unix', 'tcp', 'sysv', 'posixmq']),
+    new Set(['memory', 'shm', 'unix', 'tcp', 'sysv', 'posixmq', 'mmap']),
   );
   const shown = (await sandbox.run(['places'])).stdout.toString();
   for (const feature of Object.keys(FEATURES)) expect(shown).toMatch(new RegExp(`^${feature} `, 'm'));
@@ -160,7 +160,12 @@ describe('the demo', () => {
     const text = ran.stdout.toString();
     expect(text.indexOf('\n')).toBe(text.length - 1);
     const { places } = JSON.parse(text) as { places: Record<string, unknown>[] };
-    expect(places.map(({ place }) => place)).toEqual(['memory', ...SHARED_PLACES, ...QUEUE_PLACES]);
+    expect(places.map(({ place }) => place)).toEqual([
+      'memory',
+      ...SHARED_PLACES,
+      ...QUEUE_PLACES,
+      ...FILE_PLACES,
+    ]);
     for (const place of places) {
       expect(place).toMatchObject({ lost: 0, received: place['sent'] });
       for (const figure of ['sent', 'messagesPerSecond', 'p50Us', 'p99Us']) {

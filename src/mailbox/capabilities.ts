@@ -18,7 +18,7 @@ export const FEATURES = {
   orderingKey: 'messages with one key are handled one after the other',
   dedup: 'a message with an id seen before is dropped and counted',
   receipts: 'send can wait until the message was received',
-  durable: 'messages survive a restart',
+  durable: 'messages survive a restart, a power cut too',
   depth: 'the number of waiting messages is known',
   peek: 'look at messages without taking them',
   trySync: 'trySend and tryReceive answer at once, synchronously',

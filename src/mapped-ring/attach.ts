@@ -1,6 +1,7 @@
 // From a name to a part in a mailbox: finding it or making it, checking it, taking a slot. Everything here happens under the
 // lock of the mailbox's folder. The slot itself is seat.ts's, seats of ends (lanes, the consumer's) are seats.ts's.
 
+import { existsSync } from 'node:fs';
 import { NaruError } from '../errors/index.ts';
 import type { WaitOptions } from '../mailbox/options.ts';
 import { CLOSED, HEADER } from '../ring/layout.ts';
@@ -8,7 +9,7 @@ import { geometryOf, headerWord } from '../ring/memory.ts';
 import { seatMark } from '../ring/participants.ts';
 import { isAbandoned, recoverDead, type Recovered } from '../ring/recovery.ts';
 import type { RingEdges } from './edges.ts';
-import { lockFolder, removeFifos, removeFile, removeMailboxFiles } from './folder.ts';
+import { lockFolder, removeBeside, removeFifos, removeFile, removeMailboxFiles } from './folder.ts';
 import { createObject, markReady, openObject, type RingObject } from './object.ts';
 import { releaseObject } from './object-file.ts';
 import { compareWithExisting, type RingOptions } from './options.ts';
@@ -36,7 +37,9 @@ export async function attach(
   signal: AbortSignal | undefined,
   edges: RingEdges,
 ): Promise<Attached> {
-  const lock = await lockFolder(site, options.create !== 'never', signal, edges);
+  // What exists may have been brought here without the folder beside it.
+  const mayMakeFolder = options.create !== 'never' || (site.isBeside && existsSync(site.ring));
+  const lock = await lockFolder(site, mayMakeFolder, signal, edges);
   if (lock === 'absent') throw absent(options, site);
   try {
     return attachLocked(site, options, wait, edges);
@@ -48,7 +51,7 @@ export async function attach(
 function attachLocked(site: Site, options: RingOptions, wait: WaitOptions, edges: RingEdges): Attached {
   const found = findLiving(site, edges);
   if (found === undefined && options.create === 'never') {
-    removeMailboxFiles(site, edges.failpoint);
+    removeBeside(site, edges.failpoint);
     throw absent(options, site);
   }
   let object = found?.object;
@@ -69,7 +72,9 @@ function attachLocked(site: Site, options: RingOptions, wait: WaitOptions, edges
     return { part, created: false, recovered: found?.recovered ?? [] };
   } catch (error) {
     if (object !== undefined) releaseObject(object, edges);
-    if (found === undefined) removeMailboxFiles(site, edges.failpoint);
+    // Only what was made here: somebody may have laid a file of his own in its place.
+    if (found === undefined && object !== undefined) removeMailboxFiles(site, edges.failpoint);
+    else if (found === undefined) removeBeside(site, edges.failpoint);
     throw error;
   }
 }

@@ -22,7 +22,7 @@ import type { Capabilities } from '../mailbox/capabilities.ts';
 import { atExit } from './exit.ts';
 import { isWhole, objectState, releaseObject } from './object-file.ts';
 import type { RingOptions } from './options.ts';
-import { closedError, isClosed, partError, type Participation } from './participation.ts';
+import { closedError, isClosed, lostError, partError, type Participation } from './participation.ts';
 import { RingReceiver } from './receiver.ts';
 import {
   claimConsumerSeat,
@@ -257,11 +257,7 @@ export class RingDriver implements Driver {
     const state = objectState(object, edges);
     if (state === 'ok') return true;
     if (state === 'removed' && isClosed(memory)) return true;
-    const [code, what] =
-      state === 'truncated'
-        ? (['NARU_CORRUPT', `${object.path} was truncated by somebody`] as const)
-        : (['NARU_CLOSED', `${object.path} was removed by somebody`] as const);
-    health.error = partError(this.#part, code, what);
+    health.error = lostError(this.#part, state);
     if (state === 'truncated') this.#part.waiter.abandon();
     this.#fail(health.error);
     return false;

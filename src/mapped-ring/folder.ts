@@ -173,6 +173,11 @@ export async function lockFolder(
 export function removeMailboxFiles(site: Site, failpoint: (name: string) => void): void {
   removeFile(site, site.ring);
   failpoint('remove:ring-gone');
+  removeBeside(site, failpoint);
+}
+
+/** Removes everything of ours in a mailbox's folder; under its lock, when nobody takes part any more. */
+export function removeBeside(site: Site, failpoint: (name: string) => void): void {
   removeFifos(site);
   removeSpares(site);
   removeFile(site, join(site.folder, LOCK_FILE));

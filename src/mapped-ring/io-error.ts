@@ -7,6 +7,7 @@ const ADVICE: Readonly<Record<string, readonly [NaruErrorCode, string]>> = {
   EMFILE: ['NARU_LIMIT', 'this process has no file descriptors left: raise RLIMIT_NOFILE ("ulimit -n")'],
   ENFILE: ['NARU_LIMIT', 'the system has no file descriptors left: raise the sysctl fs.file-max'],
   EDQUOT: ['NARU_LIMIT', 'the disk quota of this user is used up'],
+  EOPNOTSUPP: ['NARU_UNSUPPORTED', 'the file system cannot set room aside (fallocate)'],
   ENOMEM: ['NARU_LIMIT', 'there is no memory or address space left (RLIMIT_AS, sysctl vm.max_map_count)'],
   EFBIG: ['NARU_LIMIT', 'the file would exceed RLIMIT_FSIZE ("ulimit -f")'],
   ELOOP: ['NARU_DENIED', 'it is a symbolic link, which is never followed'],

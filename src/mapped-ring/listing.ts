@@ -1,6 +1,8 @@
 // A mailbox as listings show it, read without disturbing anybody; and removing one, whatever state it is in. Which mailboxes there
 // are is the places' business.
 
+import { existsSync } from 'node:fs';
+import { NaruError } from '../errors/index.ts';
 import { takeCensus } from '../ring/census.ts';
 import { CLOSED, HEADER } from '../ring/layout.ts';
 import { headerWord, type RingMemory } from '../ring/memory.ts';
@@ -58,7 +60,16 @@ export interface ListedRing {
  * @throws NARU_DENIED, NARU_TIMEOUT (its lock is held by a stopped process)
  */
 export async function removeRing(site: Site, edges: RingEdges): Promise<boolean> {
-  const lock = await lockFolder(site, false, AbortSignal.timeout(LOCK_WAIT_MS), edges);
+  const mayMakeFolder = site.isBeside && existsSync(site.ring);
+  const late = new NaruError('NARU_TIMEOUT', `${site.ring}: a stopped process holds its lock`, {
+    place: site.place,
+    mailbox: site.ring,
+  });
+  const patience = new AbortController();
+  const timer = setTimeout(() => patience.abort(late), LOCK_WAIT_MS);
+  const lock = await lockFolder(site, mayMakeFolder, patience.signal, edges).finally(() =>
+    clearTimeout(timer),
+  );
   if (lock === 'absent') return removeEmptyFolder(site);
   try {
     tellClosed(site, edges);

@@ -68,6 +68,7 @@ export function mapObjectFile<M extends { readonly geometry: { readonly fileByte
   const buffer = attempt(site, 'mapping', site.ring, () =>
     edges.native.map(fd, geometry.fileBytes, readOnly),
   );
+  edges.native.guard(buffer);
   const inode = fs.fstatSync(fd).ino;
   return { path: site.ring, where: site, fd, inode, buffer, memory: memoryOf(buffer) };
 }
@@ -136,9 +137,10 @@ function readFirstPage(site: Site, fd: number): Int32Array {
   return new Int32Array(page.buffer);
 }
 
-/** False when somebody has truncated the file: touching the mapping would be a SIGBUS. Costs one short system call. */
+/** False when somebody has truncated the file: what is in the mapping means nothing any more. Costs one short system call. */
 export function isWhole(object: AnyObject, edges: Pick<RingEdges, 'native'>): boolean {
-  return edges.native.fileSize(object.fd) === object.memory.geometry.fileBytes;
+  const { fd, buffer, memory } = object;
+  return edges.native.fileSize(fd) === memory.geometry.fileBytes && !edges.native.isTorn(buffer);
 }
 
 /** @returns what happened to the file behind the mapping since it was opened */

@@ -56,7 +56,7 @@ export function openObject(
   edges: Pick<RingEdges, 'native'>,
   readOnly = false,
 ): RingObject | 'absent' | 'unfinished' {
-  return withObjectFile(site, readOnly, readHeader, (fd, geometry) =>
+  return withObjectFile(site, readOnly, headerOf(site), (fd, geometry) =>
     mapObject(site, fd, geometry, edges, readOnly),
   );
 }
@@ -66,12 +66,16 @@ export function openObject(
  * @returns and throws as openObject()
  */
 export function readTables(site: Site): RingMemory | 'absent' | 'unfinished' {
-  return withObjectFile(site, true, readHeader, (fd, geometry) => {
+  return withObjectFile(site, true, headerOf(site), (fd, geometry) => {
     const tables = new Uint8Array(geometry.dataOffset);
     attempt(site, 'reading', site.ring, () => fs.readSync(fd, tables, 0, tables.length, 0));
     fs.closeSync(fd);
     return ringMemory(tables.buffer, geometry, tables.length);
   });
+}
+
+function headerOf({ place }: Site): (words: Int32Array, size: number, path: string) => Geometry | undefined {
+  return (words, size, path) => readHeader(words, size, { place, path });
 }
 
 function mapObject(

@@ -66,6 +66,15 @@ export function closedError(
     : partError(part, 'NARU_CLOSED', 'it was closed by its owner or removed');
 }
 
+/** The object behind the mapping is no longer what it was. */
+export function lostError(
+  part: Pick<Participation, 'text' | 'site'>,
+  state: 'removed' | 'truncated',
+): NaruError {
+  const code = state === 'truncated' ? 'NARU_CORRUPT' : 'NARU_CLOSED';
+  return partError(part, code, `${part.site.ring} was ${state} by somebody`);
+}
+
 /** @param what  completes "<mailbox>: …" */
 export function partError(
   { text, site }: Pick<Participation, 'text' | 'site'>,

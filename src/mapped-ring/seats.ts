@@ -1,5 +1,6 @@
 // Taking the seats of a handle's ends and leaving the mailbox, all under its lock; and recovering the seats of the dead.
 
+import { existsSync } from 'node:fs';
 import type { NaruError } from '../errors/index.ts';
 import { CLOSED, SEAT } from '../ring/layout.ts';
 import { takeCensus } from '../ring/census.ts';
@@ -7,6 +8,7 @@ import {
   chooseProducerSeat,
   countSeats,
   findConsumerSeat,
+  listParticipants,
   noteMembership,
   participantAt,
   setProducerSeat,
@@ -15,10 +17,18 @@ import {
 } from '../ring/participants.ts';
 import { closeFor, isAbandoned, isCreator, recoverDead, type Recovered, vacate } from '../ring/recovery.ts';
 import { isDead } from './fifo.ts';
-import { type HeldLock, lockFolder, removeMailboxFiles, tryLockFolder } from './folder.ts';
+import { type HeldLock, lockFolder, removeBeside, removeMailboxFiles, tryLockFolder } from './folder.ts';
 import { provideLane } from './object.ts';
 import { objectState } from './object-file.ts';
-import { closedError, isClosed, ownMark, partError, type Participation, ringAll } from './participation.ts';
+import {
+  closedError,
+  isClosed,
+  lostError,
+  ownMark,
+  partError,
+  type Participation,
+  ringAll,
+} from './participation.ts';
 import { recoveryEdges } from './seat.ts';
 import type { TakenSeat } from './receiver.ts';
 import { subscribe } from './subscription.ts';
@@ -139,8 +149,11 @@ export async function destroy(part: Participation): Promise<void> {
 }
 
 function leaveLocked(part: Participation): number {
-  // Removed and perhaps made again: nothing in this folder is ours any more.
-  if (objectState(part.object, part.edges) !== 'ok') return 0;
+  if (objectState(part.object, part.edges) !== 'ok') {
+    // Made again, perhaps: then nothing in this folder is ours any more.
+    if (part.site.isBeside && !existsSync(part.site.ring)) removeBeside(part.site, part.edges.failpoint);
+    return 0;
+  }
   const { memory, slot, edges } = part;
   const self = participantAt(memory, slot);
   if (isCreator(memory, self)) closeFor(memory, CLOSED.closed);
@@ -153,7 +166,8 @@ function leaveLocked(part: Participation): number {
     closeFor(memory, CLOSED.closed);
     ringAll(part, slot);
     removeMailboxFiles(part.site, edges.failpoint);
-  }
+  } else if (part.site.isBeside && listParticipants(memory).length === 0)
+    removeBeside(part.site, edges.failpoint);
   return undelivered;
 }
 
@@ -172,20 +186,17 @@ function lockSeats({ site, edges }: Participation): Promise<HeldLock | 'absent'>
 
 async function underLock<T>(part: Participation, action: () => T): Promise<T> {
   const lock = await lockSeats(part);
-  if (lock === 'absent') throw closedError(part) ?? removed(part);
+  if (lock === 'absent') throw closedError(part) ?? lostError(part, 'removed');
   try {
     if (part.health.error !== undefined) throw part.health.error;
-    if (objectState(part.object, part.edges) !== 'ok') throw removed(part);
+    const state = objectState(part.object, part.edges);
+    if (state !== 'ok') throw lostError(part, state);
     const closed = closedError(part);
     if (closed !== undefined) throw closed;
     return action();
   } finally {
     lock.release();
   }
-}
-
-function removed(part: Participation): NaruError {
-  return partError(part, 'NARU_CLOSED', 'it was removed');
 }
 
 function limit(part: Participation, what: string, are: number, max: number): NaruError {

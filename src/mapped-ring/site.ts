@@ -20,6 +20,8 @@ export interface Site extends Where {
   readonly ring: string;
   /** The folder of its lock and of its participants' FIFOs. */
   readonly folder: string;
+  /** The folder lies beside the object, not around it: the last handle to close takes it away. */
+  readonly isBeside: boolean;
   readonly gid: Gid;
 }
 

@@ -32,6 +32,13 @@ export interface NativeAddon extends NativeQueues, NativeObjects {
   map(fd: number, size: number, readOnly: boolean): ArrayBuffer | SharedArrayBuffer;
   /** Unmaps now where the buffer can be detached (ArrayBuffer); returns false where only the collector can (SharedArrayBuffer). */
   unmap(buffer: ArrayBuffer | SharedArrayBuffer): boolean;
+  /**
+   * From now on a page that another process cuts off the file reads as zeros here, and what is written to it is lost; without this,
+   * touching it is SIGBUS, the death of the process. @returns false when too many mappings are guarded (1,024)
+   */
+  guard(buffer: ArrayBufferLike): boolean;
+  /** Whether such a page was touched: then the memory and the file are not the same any more, for good. */
+  isTorn(buffer: ArrayBufferLike): boolean;
   /** Really allocates a range, so that a full file system is ENOSPC here and never SIGBUS later. fallocate(2). */
   allocate(fd: number, offset: number, length: number): void;
   /** Size of an open file in bytes: fstat(2). For looking whether a mapping is still whole, which node:fs makes slow. */

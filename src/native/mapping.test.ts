@@ -48,6 +48,23 @@ describe.skipIf(tryNative() === undefined)(`mapped memory (${nativeProblem() ?? 
     expect(Atomics.load(words, 1)).toBe(2 * times);
   });
 
+  test('a guarded mapping outlives the truncation of its file, and says that it is torn', () => {
+    const fd = stage.open('a');
+    ftruncateSync(fd, 3 * 4096);
+    const buffer = addon.map(fd, 3 * 4096, false);
+    const bytes = new Uint8Array(buffer).fill(7);
+    expect([addon.guard(buffer), addon.guard(buffer), addon.isTorn(buffer)]).toEqual([true, true, false]);
+    ftruncateSync(fd, 4096);
+    expect(addon.isTorn(buffer)).toBe(false);
+    expect([bytes[0], bytes[5000], bytes[12_000]]).toEqual([7, 0, 0]);
+    bytes[5000] = 9;
+    expect([bytes[5000], addon.isTorn(buffer)]).toEqual([9, true]);
+    // What came later is not in the torn page.
+    ftruncateSync(fd, 3 * 4096);
+    expect(bytes[5000]).toBe(9);
+    expect(() => addon.guard(new ArrayBuffer(8))).toThrow(TypeError);
+  });
+
   test('a file that is too short is ERANGE, and nothing is mapped', () => {
     const fd = stage.open('a');
     ftruncateSync(fd, 100);

@@ -3,6 +3,7 @@
 
 import type { Place } from '../mailbox/place.ts';
 import type { memory } from './memory/capabilities.ts';
+import type { mmap } from './mmap/capabilities.ts';
 import type { posixmq, posixmqRaw } from './posixmq/capabilities.ts';
 import type { shm } from './shm/capabilities.ts';
 import type { sysv, sysvRaw } from './sysv/capabilities.ts';
@@ -17,6 +18,7 @@ export const PLACES: Readonly<Record<string, () => Promise<{ readonly place: Pla
   tcp: () => import('./tcp/index.ts'),
   sysv: () => import('./sysv/index.ts'),
   posixmq: () => import('./posixmq/index.ts'),
+  mmap: () => import('./mmap/index.ts'),
 };
 
 /** The same at type level: capabilities by scheme and mode, from which a literal URL gets its methods. Envelope is the default mode
@@ -28,4 +30,5 @@ export interface PlaceTypes {
   tcp: { envelope: typeof tcp; raw: typeof tcpRaw };
   sysv: { default: 'raw'; envelope: typeof sysv; raw: typeof sysvRaw };
   posixmq: { default: 'raw'; envelope: typeof posixmq; raw: typeof posixmqRaw };
+  mmap: { envelope: typeof mmap; raw: typeof mmap };
 }

@@ -10,6 +10,7 @@ import { HEADER, LANE, LANE_BYTES_MIN, READY, RECORD } from './layout.ts';
 import { laneData, laneWord, readHeader } from './memory.ts';
 
 const UNITS = LANE_BYTES_MIN / 8;
+const RING_NAME = { place: 'shm', path: 'ring' } as const;
 
 test('random bytes anywhere in a lane end in messages or in one error', () => {
   const damage = fc.record({
@@ -93,7 +94,7 @@ describe('a header', () => {
     memory.words[HEADER.ready >>> 2] = READY;
     change(memory.words);
     try {
-      return readHeader(memory.words, size ?? memory.geometry.fileBytes, 'ring');
+      return readHeader(memory.words, size ?? memory.geometry.fileBytes, RING_NAME);
     } catch (error) {
       return error;
     }

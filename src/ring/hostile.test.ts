@@ -31,6 +31,7 @@ import {
 import { retainedIn } from './topic-lane.ts';
 
 const UNITS = L.LANE_BYTES_MIN / L.UNIT_BYTES;
+const RING_NAME = { place: 'shm', path: 'ring' } as const;
 /** No look at one lane of this size takes anything near this. */
 const HANG_MS = 1_000;
 
@@ -323,7 +324,7 @@ describe('what a hostile header says', () => {
     memory.words[headerWord(L.HEADER.ready)] = L.READY;
     for (const [field, value] of change) memory.words[headerWord(field)] = value;
     try {
-      return readHeader(memory.words, memory.geometry.fileBytes, 'ring');
+      return readHeader(memory.words, memory.geometry.fileBytes, RING_NAME);
     } catch (error) {
       return error;
     }
@@ -341,7 +342,7 @@ describe('what a hostile header says', () => {
     const shape = { relation: 'N:N', deliver: 'all', levels: 3 } as const;
     const memory = bareRing(shape);
     memory.words[headerWord(L.HEADER.ready)] = L.READY;
-    expect(() => readHeader(memory.words, memory.geometry.fileBytes, 'ring')).toThrow(
+    expect(() => readHeader(memory.words, memory.geometry.fileBytes, RING_NAME)).toThrow(
       expect.objectContaining({ code: 'NARU_CORRUPT' }),
     );
   });

@@ -134,6 +134,13 @@ export function writeHeader(memory: RingMemory): void {
   view.setFloat64(L.HEADER.createdMs, geometry.createdMs, true);
 }
 
+/** How errors name an object. */
+export interface ObjectName {
+  /** The scheme of its place. */
+  readonly place: string;
+  readonly path: string;
+}
+
 /**
  * Reads a header that another process wrote and checks every number in it.
  *
@@ -145,14 +152,14 @@ export function writeHeader(memory: RingMemory): void {
  * @throws NARU_CORRUPT      it is no mailbox, or its numbers contradict each other or the file
  * @throws NARU_UNSUPPORTED  another major version, byte order, or a feature that this version does not know
  */
-export function readHeader(words: Int32Array, fileBytes: number, where: string): Geometry | undefined {
+export function readHeader(words: Int32Array, fileBytes: number, where: ObjectName): Geometry | undefined {
   const at = (offset: number): number => (words[offset >>> 2] ?? 0) >>> 0;
   if (at(L.HEADER.magic) === 0 && at(L.HEADER.ready) === 0) return undefined;
   if (at(L.HEADER.magic) === L.MAGIC && at(L.HEADER.kind) !== L.KIND && L.OTHER_KINDS.has(at(L.HEADER.kind)))
     throw new NaruError(
       'NARU_EXISTS',
-      `${where} is ${L.OTHER_KINDS.get(at(L.HEADER.kind))}, not a mailbox: choose another name`,
-      { place: 'shm', mailbox: where },
+      `${where.path} is ${L.OTHER_KINDS.get(at(L.HEADER.kind))}, not a mailbox: choose another name`,
+      { place: where.place, mailbox: where.path },
     );
   if (at(L.HEADER.magic) !== L.MAGIC || at(L.HEADER.kind) !== L.KIND)
     throw corrupt(where, `it starts with ${hex(at(L.HEADER.magic))}, not with "NARURING"`);
@@ -173,7 +180,7 @@ function checkedGeometry(
   at: (offset: number) => number,
   view: DataView,
   fileBytes: number,
-  where: string,
+  where: ObjectName,
 ): Geometry {
   const relation = RELATIONS[at(L.HEADER.relation) - 1];
   const owner = OWNERS[at(L.HEADER.owner) - 1];
@@ -257,19 +264,19 @@ export function laneData(geometry: Geometry, lane: number): number {
   return geometry.dataOffset + lane * geometry.laneBytes;
 }
 
-function corrupt(where: string, what: string): NaruError {
+function corrupt(where: ObjectName, what: string): NaruError {
   return new NaruError(
     'NARU_CORRUPT',
-    `${where} is not a usable shm mailbox: ${what}. Remove it with "naru rm" once nobody uses it.`,
-    { place: 'shm', mailbox: where },
+    `${where.path} is not a usable mailbox: ${what}. Remove it with "naru rm" once nobody uses it.`,
+    { place: where.place, mailbox: where.path },
   );
 }
 
-function unsupported(where: string, what: string): NaruError {
+function unsupported(where: ObjectName, what: string): NaruError {
   return new NaruError(
     'NARU_UNSUPPORTED',
-    `${where} ${what}. Use the same version of naru on both sides, or remove the mailbox with "naru rm".`,
-    { place: 'shm', mailbox: where },
+    `${where.path} ${what}. Use the same version of naru on both sides, or remove the mailbox with "naru rm".`,
+    { place: where.place, mailbox: where.path },
   );
 }
 

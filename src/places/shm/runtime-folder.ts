@@ -19,7 +19,7 @@ const RING_FILE = 'ring';
 
 /** The files of the mailbox whose folder this is. */
 export function siteOf(folder: string, gid: Gid): Site {
-  return { ...SHM, ring: join(folder, RING_FILE), folder, gid };
+  return { ...SHM, ring: join(folder, RING_FILE), folder, isBeside: false, gid };
 }
 
 /**

@@ -1,0 +1,114 @@
+// The file of a mailbox and the folder beside it: where they are, and every check before anything is made. A file of somebody
+// else's is never changed, moved or removed.
+
+import * as fs from 'node:fs';
+import { dirname } from 'node:path';
+import { isNaruError, NaruError } from '../../errors/index.ts';
+import { errnoOf, ioError } from '../../mapped-ring/io-error.ts';
+import { readTables } from '../../mapped-ring/object.ts';
+import type { Site } from '../../mapped-ring/site.ts';
+import { KIND, MAGIC } from '../../ring/layout.ts';
+import { BESIDE } from './options.ts';
+import { fileSystemObjection } from './file-system.ts';
+
+const { O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = fs.constants;
+
+/** Where a mailbox's files are. */
+export function siteOf(path: string): Site {
+  return {
+    place: 'mmap',
+    fullText: 'the file system that the file is on is full',
+    ring: path,
+    folder: `${path}${BESIDE}`,
+    isBeside: true,
+    gid: undefined,
+  };
+}
+
+/**
+ * Looks at what is there before anything is made.
+ *
+ * @param text  the URL as it may be shown
+ * @throws NARU_NOT_FOUND    the folder of the file does not exist
+ * @throws NARU_UNSUPPORTED  a file system of a network; a ring of another version
+ * @throws NARU_CORRUPT      there is a file, and it is no ring, or a damaged one
+ * @throws NARU_DENIED       it is somebody else's, or open to others; a link
+ */
+export function checkFile(site: Site, text: string): void {
+  const folder = dirname(site.ring);
+  let objection: string | undefined;
+  try {
+    objection = fileSystemObjection(folder);
+  } catch (error) {
+    if (errnoOf(error) !== 'ENOENT' && errnoOf(error) !== 'ENOTDIR')
+      throw ioError(site, error, 'looking at', folder);
+    throw new NaruError(
+      'NARU_NOT_FOUND',
+      `${text}: there is no folder ${folder}; make it first`,
+      about(text),
+    );
+  }
+  if (objection !== undefined) {
+    throw new NaruError(
+      'NARU_UNSUPPORTED',
+      `${text}: ${folder} is on a file system that cannot be shared through memory (${objection}); choose a folder on a disk of this ` +
+        'machine, or a place that crosses machines, such as tcp://',
+      about(text),
+    );
+  }
+  if (readTables(site) === 'unfinished' && !fs.existsSync(site.folder)) throw noRing(site, text);
+}
+
+/**
+ * Whether a file may be removed as a mailbox's: it is a ring, sound or not, or was about to become one.
+ * @throws NARU_CORRUPT  it is anything else
+ */
+export function checkRemovable(site: Site, text: string): void {
+  const mark = firstWords(site);
+  if (mark === undefined || mark === 'ring') return;
+  if (mark === 'nothing' && fs.existsSync(site.folder)) return;
+  throw noRing(site, text);
+}
+
+/** What a file starts with: the mark of a ring, nothing but zeros, anything else; undefined when there is none. */
+function firstWords(site: Site): 'ring' | 'nothing' | 'other' | undefined {
+  let fd: number;
+  try {
+    fd = fs.openSync(site.ring, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENOTDIR') return undefined;
+    throw ioError(site, error, 'opening', site.ring);
+  }
+  try {
+    if (!fs.fstatSync(fd).isFile()) return 'other';
+    const start = Buffer.alloc(8);
+    fs.readSync(fd, start, 0, start.length, 0);
+    if (start.readUInt32LE(0) === MAGIC && start.readUInt32LE(4) === KIND) return 'ring';
+    return start.every((byte) => byte === 0) ? 'nothing' : 'other';
+  } finally {
+    fs.closeSync(fd);
+  }
+}
+
+/** True when the file is a ring with a folder beside it: what a listing shows. */
+export function isRing(site: Site): boolean {
+  try {
+    return fs.existsSync(site.folder) && firstWords(site) === 'ring';
+  } catch (error) {
+    if (isNaruError(error)) return false;
+    throw error;
+  }
+}
+
+function noRing(site: Site, text: string): NaruError {
+  const what = `${site.ring} is a file, but not one that naru made`;
+  return new NaruError(
+    'NARU_CORRUPT',
+    `${text}: ${what}; it is left as it is. Choose another path.`,
+    about(text),
+  );
+}
+
+function about(mailbox: string): { readonly place: string; readonly mailbox: string } {
+  return { place: 'mmap', mailbox };
+}
