@@ -18,6 +18,7 @@ const LEVELS: Readonly<Record<string, number>> = {
   log: 1,
   wire: 1,
   store: 1,
+  table: 1,
   mailbox: 2,
   // They share the mailbox's URLs, codecs, schemas and limits of waiting.
   state: 2.2,
