@@ -1,10 +1,14 @@
-// naru/state: from a URL to a shared map. Joins the registry of places with the models in state/; nothing else may know both.
+// naru/state: from a URL to a shared map, value or array. Joins the registry of places with the models in state/; nothing else may know both.
 
 import { NaruError } from './errors/index.ts';
 import { type Codec, type CodecName, resolveCodec } from './mailbox/codec.ts';
 import type { InputOf, OutputOf, Schema } from './mailbox/schema.ts';
 import { openDeadline } from './mailbox/waiting.ts';
-import { MAP_PLACES, type MapPlaceTypes } from './places/state-registry.ts';
+import { CELL_PLACES, MAP_PLACES, type MapPlaceTypes } from './places/state-registry.ts';
+import { SharedArray } from './state/array.ts';
+import { checkCellParameters, type OpenCellOptions, readCellRequest } from './state/cell-options.ts';
+import type { CellDriver } from './state/cells.ts';
+import { type NumberCode, parseElement, type TypedArrays, type ValueCode } from './state/elements.ts';
 import { SharedMap } from './state/map.ts';
 import type { MapCapabilities, MapFeature, MapFeaturesOf } from './state/map-capabilities.ts';
 import {
@@ -15,7 +19,12 @@ import {
 } from './state/map-options.ts';
 import type { MapPlace } from './state/map-place.ts';
 import { MapValues } from './state/map-values.ts';
+import { SharedValue } from './state/value.ts';
+import { CONSTRUCTORS } from './state/view.ts';
 
+export type { SharedArray } from './state/array.ts';
+export type { OpenCellOptions } from './state/cell-options.ts';
+export type { IntegerCode, NumberCode, TypedArrays, ValueCode, ValueOf } from './state/elements.ts';
 export type { Frozen } from './state/frozen.ts';
 export {
   MAP_FEATURES,
@@ -26,6 +35,9 @@ export {
 export type { MapVersion } from './state/map-driver.ts';
 export type { OpenMapOptions } from './state/map-options.ts';
 export type { DeleteOptions, MapChange, MapEntry, SetOptions, SharedMap, WatchOptions } from './state/map.ts';
+
+export type { SharedValue } from './state/value.ts';
+export type { Lock, LockGuard } from './sync/lock.ts';
 
 type SchemeOf<U extends string> = U extends `${infer S}://${string}` ? S : never;
 type FeaturesOfOne<U extends string> =
@@ -40,10 +52,10 @@ type LackedBy<U extends string> = U extends unknown ? Exclude<MapFeature, Featur
 /** The features a literal URL's maps are known to have; none for a URL known only at run time (use `needs`). */
 export type MapFeaturesOfUrl<U extends string> = string extends U ? never : Exclude<MapFeature, LackedBy<U>>;
 
-type ValueIn<S, C> = S extends Schema ? InputOf<S> : ValueOf<C>;
-type ValueOut<S, C> = S extends Schema ? OutputOf<S> : ValueOf<C>;
+type ValueIn<S, C> = S extends Schema ? InputOf<S> : CodecValue<C>;
+type ValueOut<S, C> = S extends Schema ? OutputOf<S> : CodecValue<C>;
 // biome-ignore format: one line a codec
-type ValueOf<C> =
+type CodecValue<C> =
   C extends 'bytes' ? Uint8Array :
   C extends 'text' ? string :
   C extends Codec<infer T> ? T :
@@ -72,6 +84,106 @@ export async function openMap<
 ): Promise<SharedMap<ValueIn<S, C>, ValueOut<S, C>, MapFeaturesOfUrl<U> | N>> {
   const map = await openAny(readMapRequest(url, options));
   return map as unknown as SharedMap<ValueIn<S, C>, ValueOut<S, C>, MapFeaturesOfUrl<U> | N>;
+}
+
+/**
+ * Opens a number, boolean, text or piece of bytes that several processes share.
+ *
+ * @param url   `shm://name`, with options as parameters
+ * @param type  `i8` to `u64`, `f32`, `f64`, `bool`, `text:N` or `bytes:N` (at most N bytes). The type of the value follows from it.
+ * @throws NARU_INVALID_ARGUMENT  URL, type or option is wrong
+ * @throws NARU_EXISTS            there is an array or a map, or a value of another type
+ * @throws NARU_NOT_FOUND, NARU_DENIED, NARU_LIMIT, NARU_CORRUPT, NARU_UNSUPPORTED, NARU_NATIVE_MISSING, NARU_TIMEOUT (10 s)
+ */
+export async function openValue<const C extends ValueCode>(
+  url: string,
+  type: C,
+  options: OpenCellOptions = {},
+): Promise<SharedValue<C>> {
+  return new SharedValue<C>(await openCellDriver(url, 'value', type, undefined, options));
+}
+
+/** A class of typed arrays, and the code of its elements. */
+type CodeOf<T> = { [C in NumberCode]: T extends TypedArrays[C] ? C : never }[NumberCode];
+
+/**
+ * Opens an array of numbers that several processes share.
+ *
+ * @param url     `shm://name`, with options as parameters
+ * @param type    a class of typed arrays, `Float64Array`, or its code, `f64`
+ * @param length  how many elements; leave it out to take what exists
+ * @throws NARU_INVALID_ARGUMENT  URL, type, length or option is wrong
+ * @throws NARU_EXISTS            there is a value or a map, or an array of another type or length
+ * @throws NARU_NOT_FOUND, NARU_DENIED, NARU_LIMIT, NARU_CORRUPT, NARU_UNSUPPORTED, NARU_NATIVE_MISSING, NARU_TIMEOUT (10 s)
+ */
+export function openArray<const C extends NumberCode>(
+  url: string,
+  type: C,
+  length?: number,
+  options?: OpenCellOptions,
+): Promise<SharedArray<C>>;
+export function openArray<T>(
+  url: string,
+  type: new (length: number) => T,
+  length?: number,
+  options?: OpenCellOptions,
+): Promise<SharedArray<CodeOf<T>>>;
+export async function openArray(
+  url: string,
+  type: unknown,
+  length?: number,
+  options: OpenCellOptions = {},
+): Promise<SharedArray> {
+  if (length !== undefined && !(Number.isInteger(length) && length >= 1 && length <= 2 ** 28))
+    throw new NaruError(
+      'NARU_INVALID_ARGUMENT',
+      `${String(url)}: length is a whole number from 1 to ${2 ** 28}`,
+    );
+  return new SharedArray(await openCellDriver(url, 'array', arrayCode(type), length, options));
+}
+
+/**
+ * Opens a value that exists, whatever its type is. @internal
+ * @throws as openValue()
+ */
+export async function openAnyValue(url: string, options: OpenCellOptions = {}): Promise<SharedValue> {
+  return new SharedValue(await openCellDriver(url, 'value', undefined, undefined, options));
+}
+
+function arrayCode(type: unknown): unknown {
+  const found = Object.entries(CONSTRUCTORS).find(([code, one]) => one === type && code !== 'bool');
+  const code = found?.[0] ?? type;
+  // Texts and booleans have no array: their elements would be neither checked nor views.
+  return typeof code === 'string' && /^[iuf]\d+$/.test(code) ? code : `array of ${String(code)}`;
+}
+
+async function openCellDriver(
+  url: string,
+  type: 'value' | 'array',
+  code: unknown,
+  length: number | undefined,
+  given: OpenCellOptions,
+): Promise<CellDriver> {
+  const { url: parts, options } = readCellRequest(url, given);
+  const element = code === undefined ? undefined : parseElement(code, parts.text);
+  const load = Object.hasOwn(CELL_PLACES, parts.scheme) ? CELL_PLACES[parts.scheme] : undefined;
+  if (load === undefined)
+    throw new NaruError(
+      'NARU_INVALID_ARGUMENT',
+      `${parts.text}: ${parts.scheme}:// has no values and arrays; places that have: ${Object.keys(CELL_PLACES).join(', ')}`,
+      { mailbox: parts.text },
+    );
+  const { cellPlace } = await load();
+  checkCellParameters(parts, cellPlace.parameters);
+  const deadline = openDeadline(options, parts.text);
+  try {
+    const { create, owner } = options;
+    return await cellPlace.open(parts, { type, element, length, create, owner, signal: deadline.signal });
+  } catch (error) {
+    throw deadline.signal.aborted ? deadline.signal.reason : error;
+  } finally {
+    deadline.stop();
+  }
 }
 
 /** What the maps of every place can do, in the registry's order. */

@@ -21,11 +21,13 @@ const LEVELS: Readonly<Record<string, number>> = {
   table: 1,
   mailbox: 2,
   // They share the mailbox's URLs, codecs, schemas and limits of waiting.
-  state: 2.2,
   sync: 2.2,
+  // Values and arrays have a lock beside them.
+  state: 2.3,
   link: 2.5,
   'kernel-queue': 2.5,
   'mapped-ring': 2.5,
+  'mapped-state': 2.6,
   'places/memory': 3,
   'places/shm': 3,
   'places/unix': 3,
@@ -105,7 +107,7 @@ describe('the layers', () => {
 
   test('the model and the pure cores touch neither disk nor network nor clock', () => {
     const forbidden = /from 'node:(fs|net|tls|dgram|http|child_process|worker_threads)(\/promises)?'/;
-    const pure = files.filter((file) => /^(ring|store|wire|mailbox|state)\//.test(file));
+    const pure = files.filter((file) => /^(ring|store|wire|mailbox|state|table)\//.test(file));
     expect(pure.filter((file) => forbidden.test(readFileSync(join(src, file), 'utf8')))).toEqual([]);
   });
 
@@ -114,7 +116,7 @@ describe('the layers', () => {
     const code = (file: string): string =>
       readFileSync(join(src, file), 'utf8').replace(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, '');
     expect(
-      files.filter((file) => /^(mailbox|store|ring|state)\//.test(file) && names.test(code(file))),
+      files.filter((file) => /^(mailbox|store|ring|state|table)\//.test(file) && names.test(code(file))),
     ).toEqual([]);
   });
 

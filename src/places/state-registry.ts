@@ -1,14 +1,23 @@
-// Which places have shared maps, by a URL's scheme. Like registry.ts it loads a place when it is first opened, never before.
+// Which places have shared maps, values and arrays, by a URL's scheme. Like registry.ts it loads a place when it is first opened, never before.
 
+import type { CellPlace } from '../state/cell-place.ts';
 import type { MapPlace } from '../state/map-place.ts';
 import type { memoryMap } from './memory/map-capabilities.ts';
+import type { shmMap } from './shm/map-capabilities.ts';
 
 /** Loads what a place has for maps, by scheme. */
 export const MAP_PLACES: Readonly<Record<string, () => Promise<{ readonly mapPlace: MapPlace }>>> = {
   memory: () => import('./memory/state.ts'),
+  shm: () => import('./shm/state.ts'),
+};
+
+/** The same for values and arrays. */
+export const CELL_PLACES: Readonly<Record<string, () => Promise<{ readonly cellPlace: CellPlace }>>> = {
+  shm: () => import('./shm/state.ts'),
 };
 
 /** The same at type level: capabilities by scheme, from which a literal URL gets its methods. */
 export interface MapPlaceTypes {
   memory: typeof memoryMap;
+  shm: typeof shmMap;
 }

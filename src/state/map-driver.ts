@@ -17,7 +17,8 @@
 
 import type { MapCapabilities } from './map-capabilities.ts';
 
-/** A value, or the promise of one: drivers whose capabilities say `sync` never return promises from get, set and delete. */
+/** A value, or the promise of one. Drivers whose capabilities say `sync` return no promise from get(), nor from set() and delete() unless they
+ * have setSync() and deleteSync(). */
 export type Maybe<T> = T | Promise<T>;
 
 /** Which state of an entry it is. Opaque: only the driver that made it knows what it means; equal ones are `===`. */
@@ -65,6 +66,10 @@ export interface MapDriver {
   set(key: string, value: Uint8Array, options: MapSetOptions): Maybe<boolean>;
   /** @returns false when there was no entry, or it has another version */
   delete(key: string, version: MapVersion | undefined): Maybe<boolean>;
+  /** Where set() may return a promise in spite of `sync` (a lock that is busy): the same, blocking the thread. @throws NARU_TIMEOUT */
+  setSync?(key: string, value: Uint8Array, options: MapSetOptions): boolean;
+  /** The same of delete(). */
+  deleteSync?(key: string, version: MapVersion | undefined): boolean;
   /** All entries in batches of bounded size. Only with `iterate`. */
   entries(): AsyncIterable<readonly MapItem[]> | Iterable<readonly MapItem[]>;
   /** Only with `iterate`. */

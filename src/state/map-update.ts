@@ -3,7 +3,7 @@
 
 import { NaruError } from '../errors/index.ts';
 import { nextTurn, timeoutError, turnIsOver, type WaitLimits } from '../mailbox/waiting.ts';
-import type { MapCondition, MapDriver, MapItem } from './map-driver.ts';
+import type { MapCondition, MapDriver, MapItem, MapSetOptions } from './map-driver.ts';
 import type { MapValues } from './map-values.ts';
 
 export type Change = (value: unknown) => unknown;
@@ -55,9 +55,13 @@ export function updateNow(
     const after = checked(change(before), key, driver);
     if (item !== undefined && after === before && ttlMs === undefined) return before;
     const body = values.encodeSync(key, after);
-    if (driver.set(key, body, { only: conditionOf(item), ttlMs }) as boolean)
-      return values.decodeSync(key, body);
+    if (setNow(driver, key, body, { only: conditionOf(item), ttlMs })) return values.decodeSync(key, body);
   }
+}
+
+/** set() of a driver that can do it at once. */
+export function setNow(driver: MapDriver, key: string, body: Uint8Array, options: MapSetOptions): boolean {
+  return (driver.setSync?.(key, body, options) ?? driver.set(key, body, options)) as boolean;
 }
 
 function conditionOf(item: MapItem | undefined): MapCondition {

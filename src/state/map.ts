@@ -7,7 +7,7 @@ import type { Frozen } from './frozen.ts';
 import { type MapCapabilities, MAP_FEATURES, type MapFeature, type MapNeeds } from './map-capabilities.ts';
 import type { MapCondition, MapDriver, MapItem, MapVersion } from './map-driver.ts';
 import { hasFeature } from './map-options.ts';
-import { type Change, updateNow, updateSoon } from './map-update.ts';
+import { type Change, setNow, updateNow, updateSoon } from './map-update.ts';
 import type { MapValues } from './map-values.ts';
 import { type ItemChange, MapWatch } from './map-watch.ts';
 
@@ -236,14 +236,17 @@ export class SharedMap<In = unknown, Out = In, Has extends MapFeature = MapFeatu
     this.#require('sync');
     const [key, value, options] = args as [string, In, SetOptions?];
     const settings = this.#setSettings(key, options);
-    return this.#open().set(key, this.#values.encodeSync(key, value), settings) as boolean;
+    return setNow(this.#open(), key, this.#values.encodeSync(key, value), settings);
   }
 
   /** delete() at once. Needs `sync`. @throws as delete() */
   deleteSync(...args: MapNeeds<'sync', Has, [key: string, options?: DeleteOptions]>): boolean {
     this.#require('sync');
     const [key, options] = args as [string, DeleteOptions?];
-    return this.#open().delete(this.#values.checkKey(key), options?.ifVersion) as boolean;
+    const driver = this.#open();
+    this.#values.checkKey(key);
+    const gone = driver.deleteSync?.(key, options?.ifVersion) ?? driver.delete(key, options?.ifVersion);
+    return gone as boolean;
   }
 
   /** update() at once, with a function that is not asynchronous. Needs `sync`. @throws as update() */

@@ -26,6 +26,8 @@ export const TABLE = {
   /** Shards that were put right after a death, and how many of them the last count of `entries` knew. */
   recoveries: 33,
   counted: 34,
+  /** 1 once an entry was made that expires. */
+  expiring: 35,
   /** 1 while somebody sleeps for changes; whoever clears it wakes all. */
   parked: 64,
   /** What they sleep on. */

@@ -56,7 +56,9 @@ describe('a table', () => {
       for (const length of [0, 1, 75, 76, 77, 87, 88, 89, 203, 204, 205, 320, 20_000]) {
         const value = Uint8Array.from({ length }, (_, i) => (i * 7 + length) & 255);
         expect(table.set(key, value, ANY, 0)).toBe(WROTE.done);
-        expect(Buffer.compare(table.get(key)?.value ?? bytes(1, 0), value), `${key.length}/${length}`).toBe(0);
+        expect(Buffer.compare(table.get(key)?.value ?? bytes(1, 0), value), `${key.length}/${length}`).toBe(
+          0,
+        );
       }
     expect(table.count()).toBe(KEYS.length);
   });

@@ -63,6 +63,7 @@ export class Table {
   #shard = 0;
   #shardAt = 0;
   #bucketAt = 0;
+  #busyShard = 0;
 
   constructor(buffer: ArrayBufferLike, geometry: TableGeometry, edges: TableEdges) {
     this.geometry = geometry;
@@ -180,6 +181,16 @@ export class Table {
     }
   }
 
+  /** The word of the lock that was busy last. */
+  get busyLockAt(): number {
+    return this.#shardWord(this.#busyShard) + SHARD.lock;
+  }
+
+  /** Whether any entry ever had a time to live. */
+  get hasExpiring(): boolean {
+    return Atomics.load(this.#words, this.geometry.headerAt + TABLE.expiring) !== 0;
+  }
+
   /** Whether a death may have left `entries` too high. */
   get isCountUnsure(): boolean {
     const at = this.geometry.headerAt;
@@ -216,6 +227,7 @@ export class Table {
     if (only !== ANY && (isThere ? only === ABSENT || this.#versionOf(old) !== only : only !== ABSENT))
       return WROTE.refused;
     if (old === 0 && !this.#reserve()) return WROTE.full;
+    if (expiresMs !== 0) Atomics.store(words, this.geometry.headerAt + TABLE.expiring, 1);
     failpoint('table:reserved');
     if (!this.#blocks.take(this.#shard, blocksFor(this.#key.length, value.length))) {
       if (old === 0) Atomics.sub(words, this.geometry.headerAt + TABLE.entries, 1);
@@ -437,7 +449,10 @@ export class Table {
 
   #lock(shard: number): boolean {
     const outcome = this.#edges.locks.tryTake(shard);
-    if (outcome === 'busy') return false;
+    if (outcome === 'busy') {
+      this.#busyShard = shard;
+      return false;
+    }
     if (outcome === 'taken') return true;
     try {
       this.#repair(shard);

@@ -1,0 +1,55 @@
+// Values, arrays and maps of shm://name: where their files are. Everything else is mapped-state/.
+
+import { join } from 'node:path';
+import { NaruError } from '../../errors/index.ts';
+import { checkName } from '../../mailbox/parse-url.ts';
+import type { PlaceUrl } from '../../mailbox/place.ts';
+import { defaultEdges } from '../../mapped-ring/edges.ts';
+import { checkedFolder, makeFolder } from '../../mapped-ring/own-folder.ts';
+import type { Site } from '../../mapped-ring/site.ts';
+import { openCells, openMappedMap, type StateTarget } from '../../mapped-state/open.ts';
+import type { CellPlace } from '../../state/cell-place.ts';
+import type { MapPlace } from '../../state/map-place.ts';
+import { addressOf, GROUP_PARAMETER } from './address.ts';
+import { shmMap } from './map-capabilities.ts';
+import { groupOf } from './options.ts';
+import { ensureRuntimeFolder, existingRuntimeFolder, siteOf } from './runtime-folder.ts';
+
+/** In the runtime folder; no mailbox can have this name. */
+export const STATE_FOLDER = '+state';
+const OBJECT_FILE = 'object';
+
+export const mapPlace: MapPlace = {
+  capabilities: shmMap,
+  parameters: [GROUP_PARAMETER],
+  open: (url, options) =>
+    openMappedMap(targetOf(url, options.create !== 'never'), options, shmMap, defaultEdges('shm://')),
+};
+
+export const cellPlace: CellPlace = {
+  parameters: [GROUP_PARAMETER],
+  open: (url, options) =>
+    openCells(targetOf(url, options.create !== 'never'), options, defaultEdges('shm://')),
+};
+
+/** The files of the object whose folder this is. */
+export function stateSiteOf(folder: string, gid: number | undefined): Site {
+  return { ...siteOf(folder, gid), ring: join(folder, OBJECT_FILE) };
+}
+
+/** @param mayMake  make the folders that objects lie in when they are missing */
+function targetOf(url: PlaceUrl, mayMake: boolean): StateTarget {
+  const name = checkName(url.host, url.text);
+  if (url.path !== '' || url.port !== undefined || url.username !== '' || name.startsWith('~'))
+    throw new NaruError('NARU_INVALID_ARGUMENT', `${url.text}: it has a name only: shm://name`, {
+      place: 'shm',
+      mailbox: url.text,
+    });
+  const gid = groupOf(url);
+  const runtime = mayMake ? ensureRuntimeFolder(gid) : existingRuntimeFolder(gid);
+  const folder = join(runtime, STATE_FOLDER);
+  const site = stateSiteOf(join(folder, name), gid);
+  if (mayMake) makeFolder(site, folder, 'making the folder of values, arrays and maps');
+  checkedFolder(site, folder, gid);
+  return { site, text: url.text, address: addressOf(name, gid), defaultOwner: 'users' };
+}
