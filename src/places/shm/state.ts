@@ -7,9 +7,12 @@ import type { PlaceUrl } from '../../mailbox/place.ts';
 import { defaultEdges } from '../../mapped-ring/edges.ts';
 import { checkedFolder, makeFolder } from '../../mapped-ring/own-folder.ts';
 import type { Site } from '../../mapped-ring/site.ts';
+import type { StateEdges } from '../../mapped-state/edges.ts';
 import { openCells, openMappedMap, type StateTarget } from '../../mapped-state/open.ts';
-import type { CellPlace } from '../../state/cell-place.ts';
-import type { MapPlace } from '../../state/map-place.ts';
+import type { CellPlace, CellPlaceOptions } from '../../state/cell-place.ts';
+import type { CellDriver } from '../../state/cells.ts';
+import type { MapDriver } from '../../state/map-driver.ts';
+import type { MapPlace, MapPlaceOptions } from '../../state/map-place.ts';
 import { addressOf, GROUP_PARAMETER } from './address.ts';
 import { shmMap } from './map-capabilities.ts';
 import { groupOf } from './options.ts';
@@ -18,19 +21,32 @@ import { ensureRuntimeFolder, existingRuntimeFolder, siteOf } from './runtime-fo
 /** In the runtime folder; no mailbox can have this name. */
 export const STATE_FOLDER = '+state';
 const OBJECT_FILE = 'object';
+const SCHEME = 'shm://';
 
 export const mapPlace: MapPlace = {
   capabilities: shmMap,
   parameters: [GROUP_PARAMETER],
-  open: (url, options) =>
-    openMappedMap(targetOf(url, options.create !== 'never'), options, shmMap, defaultEdges('shm://')),
+  open: (url, options) => openShmMap(url, options, defaultEdges(SCHEME)),
 };
 
 export const cellPlace: CellPlace = {
   parameters: [GROUP_PARAMETER],
-  open: (url, options) =>
-    openCells(targetOf(url, options.create !== 'never'), options, defaultEdges('shm://')),
+  open: (url, options) => openShmCells(url, options, defaultEdges(SCHEME)),
 };
+
+/** Opens a map. Tests give edges of their own. */
+export function openShmMap(url: PlaceUrl, options: MapPlaceOptions, edges: StateEdges): Promise<MapDriver> {
+  return openMappedMap(targetOf(url, options.create !== 'never'), options, shmMap, edges);
+}
+
+/** Opens a value or an array. Tests give edges of their own. */
+export function openShmCells(
+  url: PlaceUrl,
+  options: CellPlaceOptions,
+  edges: StateEdges,
+): Promise<CellDriver> {
+  return openCells(targetOf(url, options.create !== 'never'), options, edges);
+}
 
 /** The files of the object whose folder this is. */
 export function stateSiteOf(folder: string, gid: number | undefined): Site {
