@@ -12,6 +12,7 @@ import {
   removeMailboxFiles,
   tryLockFolder,
 } from '../mapped-ring/folder.ts';
+import { objectState, releaseObject } from '../mapped-ring/object-file.ts';
 import type { Site } from '../mapped-ring/site.ts';
 import { newHandleIdentity, ownIdentity } from '../native/identity.ts';
 import { CLOSED } from '../ring/layout.ts';
@@ -22,15 +23,7 @@ import { codeOf } from '../state/elements.ts';
 import type { StateEdges } from './edges.ts';
 import { type StateGeometry, stateGeometry, type StateShape } from './header.ts';
 import { STATE_HEADER } from './layout.ts';
-import {
-  createObject,
-  draftOf,
-  objectState,
-  openObject,
-  publish,
-  releaseObject,
-  type StateObject,
-} from './object.ts';
+import { createObject, draftOf, openObject, publish, type StateObject } from './object.ts';
 import { recoverDead, type StateRecovery, vacate } from './recovery.ts';
 import { wakeTurn } from './turn.ts';
 
@@ -107,7 +100,7 @@ export async function destroy({ object, site, edges }: StatePart): Promise<void>
   const lock = await lockFolder(site, false, AbortSignal.timeout(LOCK_WAIT_MS), edges);
   if (lock === 'absent') return;
   try {
-    if (objectState(object, site, edges) !== 'ok') return;
+    if (objectState(object, edges) !== 'ok') return;
     closeFor(object.memory, CLOSED.closed);
     wakeTurn(object, edges);
     removeMailboxFiles(site, edges.failpoint);
@@ -229,7 +222,7 @@ function leaveNow(part: StatePart): void {
 
 function leaveLocked({ object, site, slot, edges }: StatePart): void {
   // Removed and perhaps made again: nothing in this folder is ours any more.
-  if (objectState(object, site, edges) !== 'ok') return;
+  if (objectState(object, edges) !== 'ok') return;
   const { memory } = object;
   const recovery = recoveryEdges(site, object, edges);
   const self = participantAt(memory, slot);

@@ -46,7 +46,7 @@ const OWNERS: readonly RingOwner[] = ['users', 'process', 'system'];
 export function stateGeometry(shape: StateShape, createdMs: number): StateGeometry {
   const common = { owner: shape.owner, participantCount: R.PARTICIPANTS, createdMs };
   if (shape.type === 'map') {
-    const table = tableGeometry(shape.table, L.DATA_OFFSET >>> 2);
+    const table = tableGeometry(shape.table, L.TABLE_OFFSET >>> 2, L.DATA_OFFSET >>> 2);
     return {
       ...common,
       type: 'map',
@@ -94,7 +94,7 @@ export function isStateHeader(words: Int32Array): boolean {
 /**
  * Reads a header that another process wrote and checks every number in it.
  *
- * @param words      header page, participants and the first words of the data
+ * @param words      at least the header page
  * @param fileBytes  real size of the file
  * @throws NARU_CORRUPT      it is nothing of ours, or its numbers contradict each other or the file
  * @throws NARU_UNSUPPORTED  another major version, byte order, or a feature that this version does not know
@@ -141,7 +141,7 @@ function claimedGeometry(
     throw corrupt(where, `type ${at(H.type)} or owner ${at(H.owner)} is unknown`);
   if (type === 'map')
     return stateGeometry(
-      { type, owner, table: readTable(words, L.DATA_OFFSET >>> 2, where.path) },
+      { type, owner, table: readTable(words, L.TABLE_OFFSET >>> 2, L.DATA_OFFSET >>> 2, where.path) },
       createdMs,
     );
   const element = elementOf(at(H.element), at(H.elementBytes));

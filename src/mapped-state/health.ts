@@ -6,7 +6,7 @@ import { CLOSED } from '../ring/layout.ts';
 import { headerWord } from '../ring/memory.ts';
 import type { StatePart } from './attach.ts';
 import { STATE_HEADER } from './layout.ts';
-import { isWhole } from './object.ts';
+import { isWhole } from '../mapped-ring/object-file.ts';
 
 export class Health {
   /** True: go ahead. False: call look() first. */

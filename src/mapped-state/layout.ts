@@ -43,7 +43,9 @@ export const STATE_HEADER = {
 /** Values of `STATE_HEADER.type`. */
 export const STATE_TYPES = ['value', 'array', 'map'] as const;
 
-/** Where values, elements and the table begin. */
+/** Where the header of a map's table begins: in the header page, so that reading that is enough to know everything. */
+export const TABLE_OFFSET = 2048;
+/** Where values and elements begin, and the rest of a table. */
 export const DATA_OFFSET: number = PAGE_BYTES + PARTICIPANTS * PARTICIPANT_STRIDE;
 
 /**

@@ -17,7 +17,7 @@ import { SHARD, SHARD_BYTES, TABLE } from '../table/layout.ts';
 import { ABSENT, ANY, type ShardLocks, Table, WROTE, type Wrote } from '../table/table.ts';
 import { destroy, leave, type StatePart } from './attach.ts';
 import { Health } from './health.ts';
-import { isWhole } from './object.ts';
+import { isWhole } from '../mapped-ring/object-file.ts';
 import { probeLock } from './recovery.ts';
 
 /** Attempts at a busy lock without and with giving the processor away, before it sleeps. */
@@ -82,9 +82,7 @@ export class MappedMap implements MapDriver {
     const [only, expiresMs] = [conditionOf(options.only), expiryOf(options.ttlMs)];
     const attempt = (): Wrote => this.#set(key, value, only, expiresMs);
     const wrote = attempt();
-    return wrote === WROTE.busy
-      ? this.#later(attempt).then((done) => this.#answer(done, key))
-      : this.#answer(wrote, key);
+    return wrote === WROTE.busy ? this.#answerLater(attempt, key) : this.#answer(wrote, key);
   }
 
   setSync(key: string, value: Uint8Array, options: MapSetOptions): boolean {
@@ -97,9 +95,7 @@ export class MappedMap implements MapDriver {
   delete(key: string, version: MapVersion | undefined): boolean | Promise<boolean> {
     const attempt = (): Wrote => this.#delete(key, version);
     const wrote = attempt();
-    return wrote === WROTE.busy
-      ? this.#later(attempt).then((done) => this.#answer(done, key))
-      : this.#answer(wrote, key);
+    return wrote === WROTE.busy ? this.#answerLater(attempt, key) : this.#answer(wrote, key);
   }
 
   deleteSync(key: string, version: MapVersion | undefined): boolean {
@@ -209,6 +205,10 @@ export class MappedMap implements MapDriver {
         `${this.#table.countFreeBlocks()} blocks of 128 bytes free of ${blocks}; delete some, or make the map larger`,
       { place: this.#part.site.place, mailbox: text },
     );
+  }
+
+  async #answerLater(attempt: () => Wrote, key: string): Promise<boolean> {
+    return this.#answer(await this.#later(attempt), key);
   }
 
   /** Tries until the lock is to be had, blocking the thread. @throws NARU_TIMEOUT */

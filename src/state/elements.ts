@@ -23,16 +23,16 @@ export type ValueOf<C extends ValueCode> = C extends 'i64' | 'u64'
 
 /** Classes of typed arrays, by which the type of a shared array may be named. */
 export interface TypedArrays {
-  i8: Int8Array<ArrayBufferLike>;
-  u8: Uint8Array<ArrayBufferLike>;
-  i16: Int16Array<ArrayBufferLike>;
-  u16: Uint16Array<ArrayBufferLike>;
-  i32: Int32Array<ArrayBufferLike>;
-  u32: Uint32Array<ArrayBufferLike>;
-  i64: BigInt64Array<ArrayBufferLike>;
-  u64: BigUint64Array<ArrayBufferLike>;
-  f32: Float32Array<ArrayBufferLike>;
-  f64: Float64Array<ArrayBufferLike>;
+  i8: Int8Array;
+  u8: Uint8Array;
+  i16: Int16Array;
+  u16: Uint16Array;
+  i32: Int32Array;
+  u32: Uint32Array;
+  i64: BigInt64Array;
+  u64: BigUint64Array;
+  f32: Float32Array;
+  f64: Float64Array;
 }
 
 /** One type, taken apart. */

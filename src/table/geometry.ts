@@ -32,10 +32,13 @@ export function blocksFor(keyBytes: number, valueBytes: number): number {
   return bytes <= L.FIRST_BYTES ? 1 : 1 + Math.ceil((bytes - L.FIRST_BYTES) / L.MORE_BYTES);
 }
 
-/** @param headerAt  word at which the table begins; on a line of its own */
-export function tableGeometry(shape: TableShape, headerAt: number): TableGeometry {
+/**
+ * @param headerAt  word at which the table's header begins; on a line of its own
+ * @param bodyAt    word at which the rest begins; likewise
+ */
+export function tableGeometry(shape: TableShape, headerAt: number, bodyAt: number): TableGeometry {
   const buckets = Math.max(L.SHARDS, powerOfTwo(Math.min(shape.maxEntries, shape.blocks)));
-  const shardsAt = headerAt + L.TABLE_WORDS;
+  const shardsAt = bodyAt;
   const bucketsAt = shardsAt + (L.SHARDS * L.SHARD_BYTES) / 4;
   const ownersAt = bucketsAt + buckets;
   const blocksAt = Math.ceil((ownersAt + shape.blocks) / L.BLOCK_WORDS) * L.BLOCK_WORDS;
@@ -61,7 +64,7 @@ export function writeTable(words: Int32Array, geometry: TableGeometry): void {
  * @param where  the object, for the error
  * @throws NARU_CORRUPT  the numbers contradict each other
  */
-export function readTable(words: Int32Array, headerAt: number, where: string): TableGeometry {
+export function readTable(words: Int32Array, headerAt: number, bodyAt: number, where: string): TableGeometry {
   const at = (field: keyof typeof L.TABLE): number => (words[headerAt + L.TABLE[field]] ?? 0) >>> 0;
   const [blocks, maxEntries, maxKeyBytes, maxValueBytes] = [
     at('blocks'),
@@ -71,7 +74,7 @@ export function readTable(words: Int32Array, headerAt: number, where: string): T
   ];
   if (blocks < 1 || blocks > 2 ** 24 || maxEntries < 1 || maxKeyBytes < 1 || maxKeyBytes > L.KEY_BYTES_MAX)
     throw corrupt(where, `a table of ${blocks} blocks for ${maxEntries} entries is impossible`);
-  const geometry = tableGeometry({ blocks, maxEntries, maxKeyBytes, maxValueBytes }, headerAt);
+  const geometry = tableGeometry({ blocks, maxEntries, maxKeyBytes, maxValueBytes }, headerAt, bodyAt);
   for (const [field, value] of numbersOf(geometry))
     if (at(field) !== value >>> 0) throw corrupt(where, `${field} is ${at(field)}, should be ${value >>> 0}`);
   return geometry;

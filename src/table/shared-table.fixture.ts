@@ -1,7 +1,7 @@
 // Tables over one buffer for tests: each handle is a "process" of its own, which may die at a step and leaves its locks behind.
 
 import { type TableGeometry, type TableShape, tableGeometry, writeTable } from './geometry.ts';
-import { SHARD_BYTES } from './layout.ts';
+import { SHARD_BYTES, TABLE_WORDS } from './layout.ts';
 import { Table } from './table.ts';
 
 const SHAPE: TableShape = { blocks: 512, maxEntries: 400, maxKeyBytes: 1024, maxValueBytes: 20_000 };
@@ -26,7 +26,7 @@ export class SharedTable {
   #handles = 0;
 
   constructor(shape: Partial<TableShape> = {}) {
-    this.geometry = tableGeometry({ ...SHAPE, ...shape }, 32);
+    this.geometry = tableGeometry({ ...SHAPE, ...shape }, 32, 32 + TABLE_WORDS);
     this.buffer = new SharedArrayBuffer(this.geometry.endBytes);
     this.words = new Int32Array(this.buffer);
     writeTable(this.words, this.geometry);

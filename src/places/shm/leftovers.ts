@@ -73,10 +73,13 @@ export function sweepSome(folder: string, gid: Gid, keep: string, most: number, 
 
 function mailboxNames(folder: string): string[] {
   try {
-    return fs
-      .readdirSync(folder, { withFileTypes: true })
-      .filter((entry) => entry.isDirectory())
-      .map((entry) => entry.name);
+    return (
+      fs
+        .readdirSync(folder, { withFileTypes: true })
+        // What is not a name of a mailbox (the folder of values, arrays and maps) is not ours to look into.
+        .filter((entry) => entry.isDirectory() && !entry.name.startsWith('+'))
+        .map((entry) => entry.name)
+    );
   } catch {
     return [];
   }
