@@ -2,9 +2,17 @@
 
 import { BODY_BYTES } from '../harness/bodies.ts';
 import { kernelDuelId, kernelFlows, kernelWakes, posix, systemV } from '../rivals/naru-kernel.ts';
+import {
+  BRIDGE,
+  bridgeFlow,
+  POSIX_PLACE,
+  posixPlaceFlow,
+  SYSTEM_V_PLACE,
+  systemVPlaceFlow,
+} from '../rivals/naru-kernel-places.ts';
 import { nodePipePing } from '../rivals/node-pipe.ts';
 import { cDuel } from '../rivals/program.ts';
-import { atLeast, atMost } from './goals.ts';
+import { atLeast, atMost, noted } from './goals.ts';
 import { scenarioOf } from './plan.ts';
 import type { Goal, Scenario } from './scenario.ts';
 import type { Figures } from './goals.ts';
@@ -16,16 +24,27 @@ const POSIX_WAKE = 'c-kernel-posixmq-wake';
 const PIPE_WAKE = 'node-pipe-kernel-wake';
 
 const KINDS = [
-  { kind: systemV, name: 'a System V queue', flow: SYSTEM_V_FLOW, ping: SYSTEM_V_WAKE },
-  { kind: posix, name: 'a POSIX queue', flow: POSIX_FLOW, ping: POSIX_WAKE },
+  {
+    kind: systemV,
+    name: 'a System V queue',
+    flow: SYSTEM_V_FLOW,
+    ping: SYSTEM_V_WAKE,
+    place: SYSTEM_V_PLACE,
+  },
+  { kind: posix, name: 'a POSIX queue', flow: POSIX_FLOW, ping: POSIX_WAKE, place: POSIX_PLACE },
 ];
 
-function goalsOf({ kind, name, flow, ping }: (typeof KINDS)[number], figures: Figures): Goal[] {
+function goalsOf({ kind, name, flow, ping, place }: (typeof KINDS)[number], figures: Figures): Goal[] {
   const ratio = (way: Parameters<typeof kernelDuelId>[1], rival: string): number | undefined =>
     figures.ratio(kernelDuelId(kind, way), rival);
   return [
     atLeast(`${name}, blocking calls, against C`, 0.5, ratio('sync', flow), '×'),
     atLeast(`${name}, async and batched, against C`, 0.35, ratio('batches', flow), '×'),
+    noted(
+      `${name} as a mailbox, against its class`,
+      figures.ratio(place, kernelDuelId(kind, 'batches')),
+      '×',
+    ),
     atMost(`${name}, waking a thread, against C`, 1.3, ratio('thread-wake', ping), '×'),
     atMost(
       `${name}, waking an event loop, against Node's own raw pipe`,
@@ -51,8 +70,11 @@ ends of it, as all the others do.`,
       duels: [
         cDuel('system-v', { id: SYSTEM_V_FLOW, label: 'msgsnd(), msgrcv(), C', kind: 'throughput' }),
         ...kernelFlows(systemV),
+        systemVPlaceFlow,
         cDuel('posix-mq', { id: POSIX_FLOW, label: 'mq_send(), mq_receive(), C', kind: 'throughput' }),
         ...kernelFlows(posix),
+        posixPlaceFlow,
+        bridgeFlow,
       ],
     },
     {
@@ -72,5 +94,8 @@ classes looks twenty times before it sleeps: where the answer comes that soon it
       ],
     },
   ],
-  goals: (figures) => KINDS.flatMap((kind) => goalsOf(kind, figures)),
+  goals: (figures) => [
+    ...KINDS.flatMap((kind) => goalsOf(kind, figures)),
+    atLeast('naru bridge from a System V queue to shared memory', 300_000, figures.median(BRIDGE), 'msg/s'),
+  ],
 });
