@@ -131,6 +131,8 @@ record *record_next(napi_env env, size_t *at);
 // A record with room for so many bytes, or NULL when there is no room for it; does not move on.
 record *record_room(napi_env env, size_t at, size_t bytes);
 size_t record_size(size_t length);
+// How many: a small integer, which costs JavaScript no object.
+napi_value count_value(napi_env env, int64_t count);
 bool naru_init_records(napi_env env, napi_value exports);
 
 // --- system_v.c, system_v_wait.c

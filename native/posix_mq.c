@@ -121,7 +121,7 @@ static napi_value try_send(napi_env env, napi_callback_info info) {
     if (errno != EAGAIN && sent == 0) return throw_errno(env, errno, "mq_send");
     break;
   }
-  return number_of(env, (double)sent);
+  return count_value(env, sent);
 }
 
 static void fill(record *it, ssize_t length, unsigned priority) {
@@ -151,7 +151,7 @@ static napi_value try_receive(napi_env env, napi_callback_info info) {
     if (length < 0) break;
     at += record_size((size_t)length);
   }
-  return number_of(env, (double)received);
+  return count_value(env, received);
 }
 
 // --- Blocking: mq_timedsend(3), mq_timedreceive(3), whose deadlines are on the clock of the day: a slice at a time, so that

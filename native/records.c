@@ -26,6 +26,11 @@ record *record_next(napi_env env, size_t *at) {
   return NULL;
 }
 
+napi_value count_value(napi_env env, int64_t count) {
+  napi_value value;
+  return napi_create_uint32(env, (uint32_t)count, &value) == napi_ok ? value : NULL;
+}
+
 // recordMemory(buffer): the memory that all later calls of this thread use. It must never be detached.
 static napi_value record_memory(napi_env env, napi_callback_info info) {
   napi_value value;

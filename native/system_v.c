@@ -97,7 +97,7 @@ static napi_value try_send(napi_env env, napi_callback_info info) {
     if (errno != EAGAIN && sent == 0) return throw_errno(env, errno, "msgsnd");
     break;
   }
-  return number_of(env, (double)sent);
+  return count_value(env, sent);
 }
 
 static ssize_t receive_into(const receive_request *request, record *it, int flags) {
@@ -122,7 +122,7 @@ static napi_value fill_records(napi_env env, receive_request request, int64_t co
     at += record_size((size_t)length);
     if (flags & MSG_COPY) request.selector++; // it is a position then
   }
-  return number_of(env, (double)filled);
+  return count_value(env, filled);
 }
 
 // (id, selector, truncate, except, maxBytes, count): how many records were filled.

@@ -4,6 +4,7 @@
 import type { Capabilities, Feature } from '../mailbox/capabilities.ts';
 import type { SendOptions } from '../mailbox/lacks.ts';
 import type { Message } from '../mailbox/message.ts';
+import type { MessageFields } from '../wire/envelope-types.ts';
 import { formatBytes } from './output.ts';
 
 /** What `--without` may leave behind. */
@@ -36,10 +37,9 @@ export class Freight {
   readonly #carried: ReadonlySet<Field>;
   readonly #prefix: string;
   #strangers = 0;
+  #usual: { readonly fields: MessageFields; readonly options: SendOptions | undefined } | undefined;
   /** Messages whose priority the target does not have, and that got the nearest one. */
   lowered = 0;
-  /** Messages that asked for an answer; it cannot find its way back. */
-  requests = 0;
 
   /**
    * @param without  fields that stay behind although the target could carry them
@@ -76,12 +76,25 @@ export class Freight {
 
   /** The options to send a message with; undefined when its body is all that travels. */
   optionsOf(message: Message<Uint8Array>): SendOptions | undefined {
-    if (message.replyTo !== undefined) this.requests += 1;
+    // A message that is sent twice is known by its id, so one that has none gets one.
+    return this.#optionsOf(message, message.id || this.#newId());
+  }
+
+  /** The same for a message that is sent once, or not at all: the target gives those an id that have none. */
+  optionsAtOnce(message: Message<Uint8Array>): SendOptions | undefined {
+    const { id } = message;
+    const { fields } = message.delivery;
+    if (id !== '' || fields === undefined || fields.ttlMs !== undefined) return this.#optionsOf(message, id);
+    // Places without headers give all messages of a kind the same object.
+    if (fields !== this.#usual?.fields) this.#usual = { fields, options: this.#optionsOf(message, id) };
+    return this.#usual.options;
+  }
+
+  #optionsOf(message: Message<Uint8Array>, id: string): SendOptions | undefined {
     const carried = this.#carried;
     if (carried.size === 0) return undefined;
     const options: { -readonly [K in keyof SendOptions]: SendOptions[K] } = {};
-    // A message that is moved twice is known by its id, so one that has none gets one.
-    if (carried.has('id')) options.id = message.id || this.#newId();
+    if (id !== '' && carried.has('id')) options.id = id;
     const { fields } = message.delivery;
     if (fields === undefined) return options;
     if (carried.has('headers')) {

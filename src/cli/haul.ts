@@ -72,6 +72,7 @@ export class Haul {
   readonly #counts = { moved: 0, bytes: 0, dropped: 0, redelivered: 0, resent: 0, lost: 0 };
   #freight: Freight;
   #answersAtOnce = false;
+  #requests = 0;
   #taken = 0;
 
   constructor(source: Side, target: Side, options: HaulOptions, ending: Ending, onMoved: () => void) {
@@ -87,8 +88,9 @@ export class Haul {
     return this.#freight;
   }
 
+  /** Messages that asked for an answer; it cannot find its way back. */
   get requests(): number {
-    return this.#freight.requests;
+    return this.#requests;
   }
 
   get counts(): HaulCounts {
@@ -176,19 +178,18 @@ export class Haul {
       if (taken === wanted || taken === RUSH || this.#ending.stopped !== undefined) return taken;
       const message = mailbox.tryReceive();
       if (message === undefined) return taken;
-      const parcels = this.#pack([message]);
-      if (this.#sendNow(parcels) === 0) await this.#move([message], parcels);
+      if (!this.#sendAtOnce(message, this.#freight.optionsAtOnce(message))) await this.#move([message]);
     }
   }
 
   /** @throws unless every message of the batch has its receipt or was dropped; those that have theirs are settled then */
-  async #move(batch: readonly Message<Uint8Array>[], packed?: readonly Parcel[]): Promise<void> {
+  async #move(batch: readonly Message<Uint8Array>[]): Promise<void> {
     const { map } = this.#options;
-    let parcels = packed ?? [];
+    let parcels: readonly Parcel[] = [];
     const done: Message<Uint8Array>[] = [];
     try {
       if (map !== undefined) parcels = await this.#mapAll(map, batch, done);
-      else if (packed === undefined) parcels = this.#pack(batch);
+      else parcels = this.#pack(batch);
       await this.#deliver(parcels);
     } catch (error) {
       const stuck = error instanceof Undelivered ? error.parcels : parcels;
@@ -246,7 +247,7 @@ export class Haul {
     const failed: Failed[] = [];
     const sends = parcels.slice(this.#sendNow(parcels)).map((parcel) =>
       mailbox.send(parcel.body, parcel.options).then(
-        ({ reached }) => this.#count(parcel, reached),
+        ({ reached }) => this.#count(parcel.message, parcel.body, reached),
         (error: unknown) => void failed.push({ parcel, error }),
       ),
     );
@@ -263,23 +264,33 @@ export class Haul {
    * @returns how many of the first ones were taken; what became of the next one a send that waits will tell
    */
   #sendNow(parcels: readonly Parcel[]): number {
-    const { mailbox } = this.#target;
-    if (!this.#answersAtOnce) return 0;
     let taken = 0;
-    try {
-      for (; taken < parcels.length; taken += 1) {
-        const parcel = parcels[taken] as Parcel;
-        if (!mailbox.trySend(parcel.body, parcel.options)) break;
-        this.#count(parcel, 'placed');
-      }
-    } catch {
-      // Gone, or a receipt is wanted that takes time: the next attempts wait, and tell.
-      this.#answersAtOnce = false;
+    for (; taken < parcels.length; taken += 1) {
+      const { message, body, options } = parcels[taken] as Parcel;
+      if (!this.#sendAtOnce(message, options, body)) break;
     }
     return taken;
   }
 
-  #count({ body, message }: Parcel, reached: Reached): void {
+  /** @returns false when the target does not take it now: a send that waits will tell why */
+  #sendAtOnce(
+    message: Message<Uint8Array>,
+    options: SendOptions | undefined,
+    body: Uint8Array = message.body,
+  ): boolean {
+    if (!this.#answersAtOnce) return false;
+    try {
+      if (!this.#target.mailbox.trySend(body, options)) return false;
+    } catch {
+      // Gone, or a receipt is wanted that takes time: the next attempts wait, and tell.
+      this.#answersAtOnce = false;
+      return false;
+    }
+    this.#count(message, body, 'placed');
+    return true;
+  }
+
+  #count(message: Message<Uint8Array>, body: Uint8Array, reached: Reached): void {
     if (reached === 'dropped') {
       this.#counts.dropped += 1;
       return;
@@ -287,6 +298,7 @@ export class Haul {
     this.#counts.moved += 1;
     this.#counts.bytes += body.byteLength;
     if (message.redelivered) this.#counts.redelivered += 1;
+    if (message.replyTo !== undefined) this.#requests += 1;
   }
 
   /** @throws Undelivered */

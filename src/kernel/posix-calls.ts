@@ -54,8 +54,12 @@ export class PosixCalls {
   }
 
   tryReceiveMany(max: number): PosixMessage[] {
-    const count = this.#call(() => this.#addon.posixTryReceive(this.fd, this.maxMessageBytes, max));
-    return count === 0 ? [] : readRecords(count).map(messageOf);
+    return this.tryTake(max).map(messageOf);
+  }
+
+  /** The same as the kernel keeps them. */
+  tryTake(max: number): QueueRecord[] {
+    return readRecords(this.#call(() => this.#addon.posixTryReceive(this.fd, this.maxMessageBytes, max)));
   }
 
   receiveSync(timeoutMs: number): PosixMessage | 'timeout' | 'interrupted' {

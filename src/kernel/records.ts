@@ -78,6 +78,8 @@ function copyBody(length: number): Uint8Array {
 
 /** The records that a call filled; their bodies are views of one copy. */
 export function readRecords(count: number): QueueRecord[] {
+  if (count === 0) return [];
+  if (count === 1) return [readRecord()];
   let end = 0;
   for (let index = 0; index < count; index += 1) end += sizeOf(words[end >>> 2] ?? 0);
   const copy = bytes.slice(0, end);

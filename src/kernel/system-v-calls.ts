@@ -84,8 +84,12 @@ export class SystemVCalls {
   }
 
   tryReceiveMany(request: ReceiveRequest, max: number): SystemVMessage[] {
-    const count = this.#fill(request, max);
-    return count === 0 ? [] : readRecords(count).map(messageOf);
+    return this.tryTake(request, max).map(messageOf);
+  }
+
+  /** The same as the kernel keeps them. */
+  tryTake(request: ReceiveRequest, max: number): QueueRecord[] {
+    return readRecords(this.#fill(request, max));
   }
 
   /**

@@ -21,18 +21,18 @@ export interface EncoderSettings {
 }
 
 /** Feature behind each optional field of a message. */
-const FIELD_FEATURES: Readonly<Partial<Record<keyof SendOptions, Feature>>> = {
-  id: 'headers',
-  priority: 'priority',
-  ttlMs: 'ttl',
-  delayMs: 'delay',
-  key: 'orderingKey',
-  headers: 'headers',
-  type: 'type',
-  contentType: 'headers',
-  correlationId: 'headers',
-  replyTo: 'headers',
-};
+const FIELD_FEATURES: ReadonlyMap<string, Feature> = new Map<keyof SendOptions, Feature>([
+  ['id', 'headers'],
+  ['priority', 'priority'],
+  ['ttlMs', 'ttl'],
+  ['delayMs', 'delay'],
+  ['key', 'orderingKey'],
+  ['headers', 'headers'],
+  ['type', 'type'],
+  ['contentType', 'headers'],
+  ['correlationId', 'headers'],
+  ['replyTo', 'headers'],
+]);
 
 export class Encoder {
   readonly #facts: DriverFacts;
@@ -151,10 +151,14 @@ export class Encoder {
       fields['contentType'] = contentType;
       count = 1;
     }
-    for (const name in FIELD_FEATURES) {
+    // Few options are given as a rule, and this is done for every message.
+    for (const name in options) {
+      const feature = FIELD_FEATURES.get(name);
       const value = (options as Record<string, unknown>)[name];
-      if (value === undefined) continue;
-      this.require(FIELD_FEATURES[name as keyof SendOptions] as Feature, `the option ${name}`);
+      if (feature === undefined || value === undefined) continue;
+      if (!has(this.#facts.capabilities, feature, this.#settings.emulate)) {
+        this.require(feature, `the option ${name}`);
+      }
       this.#checkField(name, value);
       fields[name] = value;
       count += 1;

@@ -52,7 +52,7 @@ export class PosixKernelQueue implements KernelQueue {
 
   take(max: number): QueueItem[] {
     this.#check();
-    return this.#calls.tryReceiveMany(max).map(itemOf);
+    return this.#calls.tryTake(max);
   }
 
   waitToPut(_item: QueueItem, done: PutDone): void {

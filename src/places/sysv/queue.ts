@@ -39,7 +39,7 @@ export class SysvKernelQueue implements KernelQueue {
   }
 
   take(max: number): QueueItem[] {
-    return this.#calls.tryReceiveMany(this.#request, max).map(itemOf);
+    return this.#calls.tryTake(this.#request, max);
   }
 
   waitToPut({ tag, body }: QueueItem, done: (error: Error | undefined, isIn: boolean) => void): void {
