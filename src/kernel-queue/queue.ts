@@ -32,6 +32,8 @@ export interface KernelQueue {
   waitToPut(item: QueueItem, done: (error: Error | undefined, isIn: boolean) => void): void;
   /** Ends that wait; it will not call back. @returns whether the item has gone in all the same */
   stopPut(): boolean;
+  /** True while waitToTake() costs next to nothing and calls back at once when there is a message: then nobody looks before. */
+  readonly isWatched?: boolean;
   /** Waits for a message. Keeps the process alive until it calls back, once, with the message when that took receiving it. */
   waitToTake(done: (error: Error | undefined, item: QueueItem | undefined) => void): void;
   /** Ends that wait; it will not call back. @returns the message that it had taken by then */

@@ -123,6 +123,7 @@ export class QueueReceiver implements Receiver {
 
   #wait(): void {
     if (this.#waits || this.#isClosed || this.#kept.length > 0) return;
+    if (this.#queue.isWatched === true) return this.#sleep();
     // What is waited for often comes within a turn of the event loop: then nothing sleeps and nothing is woken.
     this.#look ??= setImmediate(() => {
       this.#look = undefined;
@@ -134,6 +135,14 @@ export class QueueReceiver implements Receiver {
     try {
       const [there] = this.#queue.take(1);
       if (there !== undefined) return this.#over(undefined, there);
+    } catch (error) {
+      return this.#fail(error);
+    }
+    this.#sleep();
+  }
+
+  #sleep(): void {
+    try {
       this.#waits = true;
       this.#queue.waitToTake((error, item) => this.#over(error, item));
     } catch (error) {

@@ -26,6 +26,8 @@ export class PosixWaits {
   #watch: NativeQueueWatch | undefined;
   #watched = 0;
   #isLooking = false;
+  /** The last that was waited for were messages. */
+  #isPrepared = false;
 
   constructor(calls: PosixCalls, maxWaiting: number) {
     this.#addon = native(calls.name);
@@ -71,8 +73,12 @@ export class PosixWaits {
     return wait.promise;
   }
 
-  /** What is waited for often comes within a turn of the event loop; only then is the descriptor watched. */
+  /**
+   * What is waited for often comes within a turn of the event loop; only then is the descriptor watched. One that was watched for
+   * messages before still is: native/posix_mq_wait.c.
+   */
   #look(): void {
+    if (this.#isPrepared && this.#sends.length === 0) return this.#update();
     if (this.#isLooking) return;
     this.#isLooking = true;
     setImmediate(() => {
@@ -89,6 +95,7 @@ export class PosixWaits {
       this.#watch ??= this.#addon.posixWatch(this.#calls.fd, () => this.#ready());
       this.#addon.posixWatchSet(this.#watch, events);
       this.#watched = events;
+      this.#isPrepared = events === READABLE || (events === 0 && this.#isPrepared);
     } catch (error) {
       this.#fail(this.#calls.error(asFailure(error)));
     }

@@ -24,6 +24,9 @@ export class PosixKernelQueue implements KernelQueue {
   #taking: TakeDone | undefined;
   #isClosed = false;
 
+  /** The last that was waited for were messages: the descriptor is still in the epoll set. native/posix_mq_wait.c */
+  isWatched = false;
+
   /** @param text  what errors call it */
   constructor(name: string, text: string, opened: OpenedPosix) {
     this.#name = name;
@@ -124,6 +127,7 @@ export class PosixKernelQueue implements KernelQueue {
       this.#watch ??= addon.posixWatch(this.#calls.fd, () => this.#ready());
       addon.posixWatchSet(this.#watch, events);
       this.#watched = events;
+      this.isWatched = events === READABLE || (events === 0 && this.isWatched);
     } catch (error) {
       this.#putting = undefined;
       this.#taking = undefined;
