@@ -71,5 +71,6 @@ NAPI_MODULE_INIT() {
   if (!naru_init_tasks(env, exports) || !naru_init_semaphores(env, exports) || !naru_init_shared_memory(env, exports) ||
       !naru_init_signals(env, exports) || !naru_init_descriptors(env, exports))
     return NULL;
+  if (!naru_init_watches(env, exports) || !naru_init_pipes(env, exports)) return NULL;
   return exports;
 }

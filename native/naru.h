@@ -14,7 +14,7 @@
 #include <sys/types.h>
 
 // Must equal INTERFACE_VERSION in src/native/index.ts.
-#define NARU_INTERFACE_VERSION 6
+#define NARU_INTERFACE_VERSION 7
 
 // Longest uninterrupted sleep. Between two slices a waiter looks whether its thread is to end.
 #define NARU_SLICE_MS 50
@@ -159,6 +159,10 @@ bool naru_init_semaphores(napi_env env, napi_value exports);
 bool naru_init_shared_memory(napi_env env, napi_value exports);
 bool naru_init_signals(napi_env env, napi_value exports);
 bool naru_init_descriptors(napi_env env, napi_value exports);
+
+// --- watch.c, pipe.c
+bool naru_init_watches(napi_env env, napi_value exports);
+bool naru_init_pipes(napi_env env, napi_value exports);
 #define NARU_METHOD(name, function) {name, NULL, function, NULL, NULL, NULL, napi_enumerable, NULL}
 // All of a table of properties.
 #define NARU_DEFINE(env, exports, table) \

@@ -1,4 +1,4 @@
-// Waiting for a POSIX queue: its descriptor is watched by the event loop (epoll), and mq_notify(3) tells when it is no longer empty.
+// Being told that a POSIX queue is no longer empty: mq_notify(3), by a call or by a signal. Watching its descriptor is watch.c's.
 #include "naru.h"
 
 #include <errno.h>
@@ -7,150 +7,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-
-// --- Watching. libuv's own handles, because the descriptor has to be in the loop's epoll set. node-api-headers has no uv.h; these are
-// the parts of libuv's stable interface that need no layout: the size of a handle is asked for.
-typedef struct uv_handle_s uv_handle_t;
-extern int uv_poll_init(struct uv_loop_s *loop, uv_handle_t *handle, int fd);
-extern int uv_poll_start(uv_handle_t *handle, int events, void (*callback)(uv_handle_t *, int status, int events));
-extern int uv_poll_stop(uv_handle_t *handle);
-extern void uv_ref(uv_handle_t *handle);
-extern void uv_unref(uv_handle_t *handle);
-extern void uv_close(uv_handle_t *handle, void (*callback)(uv_handle_t *));
-extern size_t uv_handle_size(int type);
-extern void uv_handle_set_data(uv_handle_t *handle, void *data);
-extern void *uv_handle_get_data(const uv_handle_t *handle);
-enum { UV_POLL_TYPE = 8, READABLE = 1, READABLE_OR_WRITABLE = 3 };
-
-typedef struct {
-  napi_env env;
-  uv_handle_t *handle;
-  napi_ref callback;
-  napi_async_context context;
-  napi_async_cleanup_hook_handle hook;
-  bool closing;
-  int watched; // what the event loop looks for
-  int wanted;  // what anybody waits for
-} queue_watch;
-
-static void on_closed(uv_handle_t *handle) {
-  queue_watch *it = uv_handle_get_data(handle);
-  if (it->hook != NULL) napi_remove_async_cleanup_hook(it->hook);
-  free(it->handle);
-  free(it);
-}
-
-static void watch_end(queue_watch *it) {
-  if (it->closing) return;
-  it->closing = true;
-  napi_delete_reference(it->env, it->callback);
-  napi_async_destroy(it->env, it->context);
-  uv_close(it->handle, on_closed);
-}
-
-// The environment's end: the loop must not be left with a handle of ours.
-static void watch_cleanup(napi_async_cleanup_hook_handle hook, void *data) {
-  (void)hook;
-  watch_end(data);
-}
-
-static void stop_watching(queue_watch *it) {
-  uv_poll_stop(it->handle);
-  it->watched = 0;
-}
-
-static void on_ready(uv_handle_t *handle, int status, int events) {
-  (void)status, (void)events;
-  queue_watch *it = uv_handle_get_data(handle);
-  if (it->wanted == 0) {
-    stop_watching(it);
-    return;
-  }
-  napi_env env = it->env;
-  napi_handle_scope scope;
-  if (napi_open_handle_scope(env, &scope) != napi_ok) return;
-  napi_value callback, receiver, error;
-  if (napi_get_reference_value(env, it->callback, &callback) == napi_ok && napi_get_global(env, &receiver) == napi_ok &&
-      napi_make_callback(env, it->context, receiver, callback, 0, NULL, NULL) == napi_pending_exception &&
-      napi_get_and_clear_last_exception(env, &error) == napi_ok)
-    napi_fatal_exception(env, error);
-  napi_close_handle_scope(env, scope);
-}
-
-// Frees what a watch that could not be made has got.
-static napi_value watch_failed(napi_env env, queue_watch *it, const char *syscall) {
-  if (it != NULL) {
-    if (it->callback != NULL) napi_delete_reference(env, it->callback);
-    if (it->context != NULL) napi_async_destroy(env, it->context);
-    free(it->handle);
-    free(it);
-  }
-  return throw_errno(env, ENOMEM, syscall);
-}
-
-// (fd, callback): called whenever it is ready for what was asked for.
-static napi_value watch(napi_env env, napi_callback_info info) {
-  napi_value values[2], name, external;
-  int fd;
-  struct uv_loop_s *loop;
-  napi_valuetype type;
-  struct mq_attr attributes;
-  if (!args_read(env, info, 2, values) || !arg_fd(env, values[0], &fd)) return NULL;
-  if (napi_typeof(env, values[1], &type) != napi_ok || type != napi_function) {
-    napi_throw_type_error(env, "ERR_INVALID_ARG_TYPE", "callback must be a function");
-    return NULL;
-  }
-  if (mq_getattr(fd, &attributes) != 0) return throw_errno(env, errno, "mq_getattr");
-  queue_watch *it = calloc(1, sizeof *it);
-  if (it == NULL || (it->handle = malloc(uv_handle_size(UV_POLL_TYPE))) == NULL) return watch_failed(env, it, "epoll_ctl");
-  it->env = env;
-  if (napi_get_uv_event_loop(env, &loop) != napi_ok ||
-      napi_create_string_utf8(env, "naru.posixWatch", NAPI_AUTO_LENGTH, &name) != napi_ok ||
-      napi_async_init(env, NULL, name, &it->context) != napi_ok ||
-      napi_create_reference(env, values[1], 1, &it->callback) != napi_ok || uv_poll_init(loop, it->handle, fd) != 0)
-    return watch_failed(env, it, "epoll_ctl");
-  uv_handle_set_data(it->handle, it);
-  napi_add_async_cleanup_hook(env, watch_cleanup, it, &it->hook);
-  if (napi_create_external(env, it, NULL, NULL, &external) == napi_ok) return external;
-  watch_end(it);
-  return NULL;
-}
-
-static queue_watch *arg_watch(napi_env env, napi_value value) {
-  void *data = NULL;
-  if (napi_get_value_external(env, value, &data) == napi_ok) return data;
-  napi_throw_type_error(env, "ERR_INVALID_ARG_VALUE", "watch must be one that was not closed");
-  return NULL;
-}
-
-// (watch, events): 1 readable, 2 writable, 3 both, 0 nothing. Keeps the event loop alive unless 0. Who received waits again as a rule:
-// the descriptor stays in the epoll set until it is readable and nobody waits, which saves two system calls for each wait.
-static napi_value watch_set(napi_env env, napi_callback_info info) {
-  napi_value values[2];
-  int64_t events;
-  queue_watch *it;
-  if (!args_read(env, info, 2, values) || (it = arg_watch(env, values[0])) == NULL ||
-      !arg_integer(env, values[1], "events", 0, READABLE_OR_WRITABLE, &events))
-    return NULL;
-  it->wanted = (int)events;
-  if (events == 0) {
-    uv_unref(it->handle);
-    if (it->watched != READABLE) stop_watching(it);
-    return NULL;
-  }
-  uv_ref(it->handle);
-  if (it->watched != it->wanted) uv_poll_start(it->handle, it->wanted, on_ready);
-  it->watched = it->wanted;
-  return NULL;
-}
-
-// (watch): before its descriptor is closed; it must not be used afterwards.
-static napi_value watch_close(napi_env env, napi_callback_info info) {
-  napi_value value;
-  queue_watch *it;
-  if (args_read(env, info, 1, &value) && (it = arg_watch(env, value)) != NULL) watch_end(it);
-  return NULL;
-}
 
 // --- Notification. glibc calls a function in a new thread, which may run after the registration has gone: it gets a number, and
 // looks whether there is still somebody of that number.
@@ -331,9 +187,6 @@ static napi_value notify_cancel(napi_env env, napi_callback_info info) {
 
 bool naru_init_posix_mq_wait(napi_env env, napi_value exports) {
   const napi_property_descriptor properties[] = {
-      METHOD("posixWatch", watch),
-      METHOD("posixWatchSet", watch_set),
-      METHOD("posixWatchClose", watch_close),
       METHOD("posixNotifier", notifier_create),
       METHOD("posixNotifierArm", notifier_arm),
       METHOD("posixNotifierClose", notifier_close),

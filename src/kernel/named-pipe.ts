@@ -1,12 +1,13 @@
 // FIFOs by path and pipes to a child process, as one end that reads and one that writes. fifo(7), pipe(7)
 
-import { closeSync, constants, openSync, statSync, unlinkSync } from 'node:fs';
+import { closeSync, constants, unlinkSync } from 'node:fs';
 import { native } from '../native/index.ts';
-import { type Create, closedError, errnoOf, invalid, kernelCall, openOrCreate } from './object-errors.ts';
+import { findOrMakeFifo, openFifo, waitForReader } from './fifo-file.ts';
+import { type Create, closedError, kernelCall, Tasks } from './object-errors.ts';
 import { PipeReader } from './pipe-reader.ts';
 import { PipeWriter } from './pipe-writer.ts';
 import { checkWhole, queueError } from './queue-errors.ts';
-import { checkWaitOptions, type QueueWaitOptions, timeoutError } from './queue-wait.ts';
+import { checkWaitOptions, type QueueWaitOptions } from './queue-wait.ts';
 
 /** How a FIFO is opened or made. */
 export interface NamedPipeOptions {
@@ -28,9 +29,7 @@ export interface PipeWriterOptions extends QueueWaitOptions {
   readonly nobody?: 'wait' | 'fail' | undefined;
 }
 
-const { O_RDONLY, O_WRONLY, O_RDWR, O_NONBLOCK } = constants;
-const FIRST_PAUSE_MS = 1;
-const LONGEST_PAUSE_MS = 32;
+const { O_RDONLY, O_WRONLY, O_RDWR } = constants;
 
 /**
  * A FIFO: a pipe with a name in the file system. Bytes without borders between messages; one direction; two make a duplex.
@@ -42,24 +41,21 @@ export class NamedPipe {
   /** How errors name it. */
   readonly name: string;
   readonly #ends = new Set<PipeReader | PipeWriter>();
+  readonly #tasks: Tasks;
   #isClosed = false;
 
   /**
    * Finds the FIFO, or makes it. Opens no end yet.
-   * @throws NARU_NOT_FOUND, NARU_EXISTS, NARU_DENIED, NARU_INVALID_ARGUMENT  it is no FIFO; NARU_NATIVE_MISSING
+   * @throws NARU_NOT_FOUND, NARU_EXISTS, NARU_INVALID_ARGUMENT  it is no FIFO; NARU_DENIED  also for a symbolic link, which is not
+   *   followed; NARU_NATIVE_MISSING
    */
   constructor(path: string, options: NamedPipeOptions = {}) {
     this.path = path;
     this.name = `FIFO ${path}`;
     const { create = 'if-missing', mode = 0o600 } = options;
     checkWhole(this.name, 'mode', mode, 0, 0o777);
-    const addon = native(this.name);
-    openOrCreate(
-      this.name,
-      create,
-      () => this.#checkIsFifo(),
-      () => addon.makeFifo(path, mode),
-    );
+    findOrMakeFifo(this.name, path, create, mode);
+    this.#tasks = new Tasks(this.name);
   }
 
   /**
@@ -70,41 +66,32 @@ export class NamedPipe {
     this.#check();
     // Our own end that could write keeps the kernel from telling the end: fifo(7).
     const access = options.keepOpen === true ? O_RDWR : O_RDONLY;
-    const fd = kernelCall(this.name, () => openSync(this.path, access | O_NONBLOCK));
+    const fd = openFifo(this.name, this.path, access) as number;
     return this.#add(new PipeReader(this.name, fd));
   }
 
   /**
-   * Opens the end that writes; waits until somebody reads. Nothing tells that a reader came: a waiting call looks again, from every
-   * 1 ms to every 32 ms.
+   * Opens the end that writes; waits until somebody reads, in a thread that the kernel wakes.
    * @throws NARU_PEER_GONE  nobody reads, with `nobody: 'fail'`; NARU_TIMEOUT; NARU_NOT_FOUND; NARU_DENIED; NARU_LIMIT;
    *   NARU_CLOSED; the signal's reason
    */
   async writer(options: PipeWriterOptions = {}): Promise<PipeWriter> {
     checkWaitOptions(this.name, options);
-    const { timeoutMs = Number.POSITIVE_INFINITY, nobody = 'wait' } = options;
-    const end = performance.now() + timeoutMs;
-    for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
-      const writer = this.tryWriter();
-      if (writer !== undefined) return writer;
-      if (nobody === 'fail') throw queueError('NARU_PEER_GONE', this.name, 'nobody has it open for reading');
-      const leftMs = end - performance.now();
-      if (leftMs <= 0) throw timeoutError(this.name, 'nobody opened it for reading', options.timeoutMs ?? 0);
-      await pause(Math.min(pauseMs, leftMs), options.signal);
+    const writer = this.tryWriter();
+    if (writer !== undefined) return writer;
+    if (options.nobody === 'fail') {
+      throw queueError('NARU_PEER_GONE', this.name, 'nobody has it open for reading');
     }
+    const { signal, timeoutMs } = options;
+    const fd = await waitForReader(this.name, this.path, this.#tasks, { signal, timeoutMs });
+    return this.#add(new PipeWriter(this.name, fd));
   }
 
   /** Opens the end that writes. @returns undefined when nobody reads. @throws NARU_NOT_FOUND, NARU_DENIED, NARU_LIMIT, NARU_CLOSED */
   tryWriter(): PipeWriter | undefined {
     this.#check();
-    try {
-      return this.#add(new PipeWriter(this.name, openSync(this.path, O_WRONLY | O_NONBLOCK)));
-    } catch (error) {
-      if (errnoOf(error) === 'ENXIO') return undefined;
-      return kernelCall(this.name, () => {
-        throw error;
-      });
-    }
+    const fd = openFifo(this.name, this.path, O_WRONLY);
+    return fd === undefined ? undefined : this.#add(new PipeWriter(this.name, fd));
   }
 
   /** Removes the name; who has it open goes on. unlink(2) @throws NARU_NOT_FOUND, NARU_DENIED */
@@ -115,6 +102,7 @@ export class NamedPipe {
   /** Closes the ends that were opened here. The FIFO stays. */
   async close(): Promise<void> {
     this.#isClosed = true;
+    await this.#tasks.close();
     await Promise.all(Array.from(this.#ends, (end) => end.close()));
     this.#ends.clear();
   }
@@ -130,12 +118,6 @@ export class NamedPipe {
 
   #check(): void {
     if (this.#isClosed) throw closedError(this.name);
-    kernelCall(this.name, () => this.#checkIsFifo());
-  }
-
-  /** By its name: opening an end would be seen on the other side. */
-  #checkIsFifo(): void {
-    if (!statSync(this.path).isFIFO()) throw invalid(this.name, 'it is no FIFO');
   }
 }
 
@@ -149,6 +131,12 @@ export interface ChildPipe extends AsyncDisposable {
   readonly writer: PipeWriter;
   /** After spawn(): closes the child's ends here, so that its end is seen. */
   release(): void;
+  /**
+   * Gives our two ends to somebody else, who closes them: `open('pipe://fd/<reader>/<writer>')` makes a mailbox of them. `reader` and
+   * `writer` are closed thereby.
+   * @throws NARU_CLOSED; NARU_INVALID_ARGUMENT  they are in use
+   */
+  handOver(): { readonly reader: number; readonly writer: number };
   close(): Promise<void>;
 }
 
@@ -176,19 +164,8 @@ export function pipe(): ChildPipe {
     release();
     await Promise.all([reader.close(), writer.close()]);
   };
-  return { stdio: [down[0], up[1]], reader, writer, release, close, [Symbol.asyncDispose]: close };
-}
-
-function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const onAbort = (): void => {
-      clearTimeout(timer);
-      reject(signal?.reason);
-    };
-    const timer = setTimeout(() => {
-      signal?.removeEventListener('abort', onAbort);
-      resolve();
-    }, ms);
-    signal?.addEventListener('abort', onAbort, { once: true });
-  });
+  const handOver = (): { reader: number; writer: number } => {
+    return { reader: reader.handOver(), writer: writer.handOver() };
+  };
+  return { stdio: [down[0], up[1]], reader, writer, release, handOver, close, [Symbol.asyncDispose]: close };
 }

@@ -121,6 +121,19 @@ export class PipeReader implements AsyncIterable<Buffer> {
     if (rest.length > 0) yield rest.toString('utf8');
   }
 
+  /**
+   * Gives the descriptor to somebody else, who closes it; this object is closed thereby.
+   * @throws NARU_CLOSED; NARU_INVALID_ARGUMENT  it has waited for bytes, and may have read some
+   */
+  handOver(): number {
+    if (this.#isClosed) throw closedError(this.name);
+    if (this.#socket !== undefined) {
+      throw queueError('NARU_INVALID_ARGUMENT', this.name, 'it has been read from; hand it over before that');
+    }
+    this.#isClosed = true;
+    return this.#fd;
+  }
+
   /** Ends waiting reads with NARU_CLOSED. */
   async close(): Promise<void> {
     if (this.#isClosed) return;

@@ -91,6 +91,19 @@ export class PipeWriter {
     }
   }
 
+  /**
+   * Gives the descriptor to somebody else, who closes it; this object is closed thereby.
+   * @throws NARU_CLOSED; NARU_INVALID_ARGUMENT  a write waits
+   */
+  handOver(): number {
+    if (this.#isClosed) throw closedError(this.name);
+    if (this.#waiting > 0) {
+      throw queueError('NARU_INVALID_ARGUMENT', this.name, 'a write waits; hand it over after that');
+    }
+    this.#isClosed = true;
+    return this.#fd;
+  }
+
   /** Ends waiting writes with NARU_CLOSED; the readers see the end when no other writer is left. */
   async close(): Promise<void> {
     if (this.#isClosed) return;

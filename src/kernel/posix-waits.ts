@@ -1,7 +1,7 @@
 // Receives and sends that wait for a POSIX queue. Its descriptor is in the event loop's epoll set while anybody waits; when it is ready,
 // those who wait are served in their order. Nothing is taken before somebody receives it, so an abort has nothing to give back.
 
-import { type NativeAddon, type NativeQueueWatch, native } from '../native/index.ts';
+import { type NativeAddon, type NativeWatch, native } from '../native/index.ts';
 import type { PosixCalls } from './posix-calls.ts';
 import type { PosixMessage } from './posix-types.ts';
 import { asFailure, queueError } from './queue-errors.ts';
@@ -23,7 +23,7 @@ export class PosixWaits {
   readonly #maxWaiting: number;
   readonly #receives: Wait<PosixMessage>[] = [];
   readonly #sends: WaitingSend[] = [];
-  #watch: NativeQueueWatch | undefined;
+  #watch: NativeWatch | undefined;
   #watched = 0;
   #isLooking = false;
   /** The last that was waited for were messages. */
@@ -92,8 +92,8 @@ export class PosixWaits {
     const events = (this.#receives.length > 0 ? READABLE : 0) | (this.#sends.length > 0 ? WRITABLE : 0);
     if (events === this.#watched) return;
     try {
-      this.#watch ??= this.#addon.posixWatch(this.#calls.fd, () => this.#ready());
-      this.#addon.posixWatchSet(this.#watch, events);
+      this.#watch ??= this.#addon.watch(this.#calls.fd, () => this.#ready());
+      this.#addon.watchSet(this.#watch, events, true);
       this.#watched = events;
       this.#isPrepared = events === READABLE || (events === 0 && this.#isPrepared);
     } catch (error) {
@@ -134,7 +134,7 @@ export class PosixWaits {
         'it was closed while a call waited; nothing was taken or sent',
       ),
     );
-    if (this.#watch !== undefined) this.#addon.posixWatchClose(this.#watch);
+    if (this.#watch !== undefined) this.#addon.watchClose(this.#watch);
     this.#watch = undefined;
     this.#watched = 0;
   }

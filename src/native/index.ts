@@ -4,21 +4,22 @@ import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { NaruError } from '../errors/index.ts';
 import type { NativeObjects } from './objects.ts';
+import type { NativePipes } from './pipes.ts';
 import type { NativeQueues } from './queues.ts';
 
 export type { NativeObjects, NativeSemaphore, NativeTask } from './objects.ts';
+export type { NativePipeView, NativePipes, NativeWatch } from './pipes.ts';
 export type {
   BlockingResult,
   NativeQueues,
   NativeQueueNotifier,
   NativeQueueWaiter,
-  NativeQueueWatch,
   NativeSystemVStatus,
   QueueWaitOutcome,
 } from './queues.ts';
 
 /** What the C addon exports. Offsets and sizes in bytes; errno failures throw an Error with `code` and `errno`. */
-export interface NativeAddon extends NativeQueues, NativeObjects {
+export interface NativeAddon extends NativeQueues, NativeObjects, NativePipes {
   /** Version of this interface; the loader refuses another. */
   readonly interfaceVersion: number;
   /** True when map() gives SharedArrayBuffer (Node 22.23+, 24.16+, 26.1+); else it gives ArrayBuffer. */
@@ -87,7 +88,7 @@ export interface NativeAddon extends NativeQueues, NativeObjects {
 }
 
 /** The version of `NativeAddon` this file was written for. */
-const INTERFACE_VERSION = 6;
+const INTERFACE_VERSION = 7;
 
 let loaded: NativeAddon | undefined;
 let failure: string | undefined;

@@ -8,11 +8,6 @@ export interface NativeQueueWaiter {
   readonly __naruQueueWaiter: never;
 }
 
-/** A POSIX queue's descriptor in the event loop; only the addon looks inside. */
-export interface NativeQueueWatch {
-  readonly __naruQueueWatch: never;
-}
-
 /** Receives the notifications of POSIX queues; only the addon looks inside. */
 export interface NativeQueueNotifier {
   readonly __naruQueueNotifier: never;
@@ -126,13 +121,6 @@ export interface NativeQueues {
   posixSendSync(fd: number, timeoutMs: number): BlockingResult;
   /** mq_timedreceive(3) into the first record; blocks the thread. */
   posixReceiveSync(fd: number, maxBytes: number, timeoutMs: number): BlockingResult;
-
-  /** Puts the descriptor into the event loop; `ready` is called while it is ready for what `posixWatchSet` asked for. */
-  posixWatch(fd: number, ready: () => void): NativeQueueWatch;
-  /** 1 readable, 2 writable, 3 both; 0 stops. Keeps the event loop alive unless 0. */
-  posixWatchSet(watch: NativeQueueWatch, events: number): void;
-  /** Before the descriptor is closed; the watch must not be used afterwards. */
-  posixWatchClose(watch: NativeQueueWatch): void;
 
   /** Keeps the event loop alive until it is closed. */
   posixNotifier(notified: () => void): NativeQueueNotifier;

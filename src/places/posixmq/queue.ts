@@ -6,7 +6,7 @@ import { PosixCalls, readQueueFile } from '../../kernel/posix-calls.ts';
 import type { OpenedPosix, PosixMessage } from '../../kernel/posix-types.ts';
 import { asFailure, queueError } from '../../kernel/queue-errors.ts';
 import type { Blocked, KernelQueue, QueueItem, QueueStatus } from '../../kernel-queue/queue.ts';
-import { native, type NativeQueueWatch } from '../../native/index.ts';
+import { native, type NativeWatch } from '../../native/index.ts';
 
 const READABLE = 1;
 const WRITABLE = 2;
@@ -18,7 +18,7 @@ export class PosixKernelQueue implements KernelQueue {
   readonly #name: string;
   readonly #text: string;
   readonly #calls: PosixCalls;
-  #watch: NativeQueueWatch | undefined;
+  #watch: NativeWatch | undefined;
   #watched = 0;
   #putting: PutDone | undefined;
   #taking: TakeDone | undefined;
@@ -114,7 +114,7 @@ export class PosixKernelQueue implements KernelQueue {
     this.#isClosed = true;
     this.#putting = undefined;
     this.#taking = undefined;
-    if (this.#watch !== undefined) native(this.#text).posixWatchClose(this.#watch);
+    if (this.#watch !== undefined) native(this.#text).watchClose(this.#watch);
     native(this.#text).posixClose(this.#calls.fd);
   }
 
@@ -124,8 +124,8 @@ export class PosixKernelQueue implements KernelQueue {
     if (events === this.#watched || this.#isClosed) return;
     const addon = native(this.#text);
     try {
-      this.#watch ??= addon.posixWatch(this.#calls.fd, () => this.#ready());
-      addon.posixWatchSet(this.#watch, events);
+      this.#watch ??= addon.watch(this.#calls.fd, () => this.#ready());
+      addon.watchSet(this.#watch, events, true);
       this.#watched = events;
       this.isWatched = events === READABLE || (events === 0 && this.isWatched);
     } catch (error) {
