@@ -1,14 +1,10 @@
 // From messages to what lies in the kernel's queue, and back. Raw: the body alone, as C programs send and read it. Envelope: the
-// sender's identity (a queue knows no senders), then the envelope of src/wire/. What type and priority become is the place's.
-//
-//   0   u8   length of the identity, n
-//   1   the identity, ASCII
-//   1+n the envelope: wire/envelope.ts
+// sender's identity (a queue knows no senders), then the envelope: wire/named-envelope.ts. What type and priority become is the place's.
 
 import { NaruError } from '../errors/index.ts';
 import type { Delivery } from '../mailbox/driver.ts';
 import type { Envelope, MessageFields } from '../wire/envelope-types.ts';
-import { decodeEnvelope, encodedSize, encodeEnvelope } from '../wire/envelope.ts';
+import { decodeNamed, encodeNamed, namedSize, viewOf } from '../wire/named-envelope.ts';
 import type { QueueItem } from './queue.ts';
 
 /** Bytes of the kernel's limit that an envelope keeps for identity, prefix and a few fields; more fields take from the body. */
@@ -46,20 +42,13 @@ export function envelopePacking(tags: TagField, limitBytes: number, mailbox: str
   return {
     pack(message, sender) {
       const tag = tags.tagOf(message.fields);
-      const head = 1 + sender.length;
-      const size = head + encodedSize(message);
+      const size = namedSize(message, sender);
       if (size > limitBytes) throw tooLarge(mailbox, message.body.length, size, limitBytes);
       const bytes = new Uint8Array(size);
-      bytes[0] = sender.length;
-      for (let i = 0; i < sender.length; i += 1) bytes[i + 1] = sender.charCodeAt(i) & 0x7f;
-      encodeEnvelope(message, bytes, viewOf(bytes), head);
+      encodeNamed(message, sender, bytes, viewOf(bytes), 0);
       return { tag, body: bytes };
     },
-    unpack({ body }) {
-      const head = 1 + (body[0] ?? 0);
-      const sender = String.fromCharCode(...body.subarray(1, head));
-      return decodeEnvelope(body, viewOf(body), head, body.length - head, sender);
-    },
+    unpack: ({ body }) => decodeNamed(body),
   };
 }
 
@@ -67,10 +56,6 @@ export function envelopePacking(tags: TagField, limitBytes: number, mailbox: str
 export function deliveryOf(envelope: Envelope, token: number): Delivery {
   const { body, sender, sequence, time, fields } = envelope;
   return { body, sender, sequence, time, fields, deliveries: 1, receipt: false, token };
-}
-
-function viewOf(bytes: Uint8Array): DataView {
-  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
 function tooLarge(mailbox: string, body: number, size: number, limit: number): NaruError {

@@ -156,6 +156,8 @@ export interface DriverFacts {
   /** The level every message taken by offer() has reached. */
   readonly offered: Confirm;
   readonly maxMessageBytes: number;
+  /** What sets that limit, and how to get a higher one: for the error of a body that is longer. */
+  readonly sizeLimit?: string | undefined;
   /** Prefix of `Envelope.sender` for this handle, and so of its message ids. */
   readonly identity: string;
   /** A URL that another thread or process of this user can open to reach the same mailbox. */

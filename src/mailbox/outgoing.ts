@@ -131,9 +131,14 @@ export class Encoder {
   #checkSize(bytes: number): void {
     if (bytes <= this.#sizeMax) return;
     const { mailbox } = this.#settings;
+    const { sizeLimit } = this.#facts;
+    const why =
+      sizeLimit === undefined
+        ? '; create the mailbox with a larger capacity or size'
+        : `, set by ${sizeLimit}`;
     throw new NaruError(
       'NARU_TOO_LARGE',
-      `${mailbox}: the message has ${bytes} bytes, the limit is ${this.#sizeMax}; create the mailbox with a larger capacity or size`,
+      `${mailbox}: the message has ${bytes} bytes, the limit is ${this.#sizeMax}${why}`,
       { mailbox },
     );
   }

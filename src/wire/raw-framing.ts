@@ -64,6 +64,7 @@ export class RawSplitter {
   /** An unfinished message, in the pieces that came. */
   #pieces: Buffer[] = [];
   #length = 0;
+  #cutBytes = 0;
 
   constructor(framing: RawFraming) {
     this.#framing = framing;
@@ -74,28 +75,59 @@ export class RawSplitter {
     return this.#length;
   }
 
+  /** How many bytes of what the last cut() was given belong to the messages that it found, also when it threw. */
+  get cutBytes(): number {
+    return this.#cutBytes;
+  }
+
   /**
    * Takes the next bytes, which must never change afterwards.
    * @param out  gets the messages that are complete now
    * @throws NARU_TOO_LARGE  a message is longer than allowed; `out` has those before it
    */
   push(bytes: Buffer, out: Buffer[]): void {
+    this.cut(bytes, out, Number.POSITIVE_INFINITY);
+    this.hold(bytes.subarray(this.#cutBytes));
+  }
+
+  /**
+   * Finds the messages that are complete, at most so many, and leaves the rest of the bytes to the caller, who gives them again with
+   * more, or to hold(). The bytes of messages must never change afterwards.
+   * @throws NARU_TOO_LARGE  as push(); `cutBytes` tells how far it came
+   */
+  cut(bytes: Buffer, out: Buffer[], most: number): void {
+    this.#cutBytes = 0;
     switch (this.#framing.frame) {
       case 'lines':
-        this.#pushLines(bytes, out);
+        this.#cutLines(bytes, out, most);
         break;
       case 'length':
       case 'fixed':
-        this.#pushCounted(bytes, out);
+        this.#cutCounted(bytes, out, most);
         break;
       case 'chunk':
-        for (let from = 0; from < bytes.length; from += this.#framing.maxMessageBytes) {
-          out.push(bytes.subarray(from, from + this.#framing.maxMessageBytes));
-        }
+        this.#cutChunks(bytes, out, most);
         break;
       case 'eof':
-        this.#keep(bytes);
     }
+  }
+
+  /**
+   * Keeps the beginning of a message of which more is to come.
+   * @throws NARU_TOO_LARGE  it is longer than allowed already
+   */
+  hold(bytes: Buffer): void {
+    const { frame } = this.#framing;
+    if (frame === 'lines' || frame === 'eof') this.#checkLength(this.#length + bytes.length);
+    this.#hold(bytes);
+  }
+
+  /** Forgets the unfinished message. @returns how many bytes of it were kept */
+  drop(): number {
+    const length = this.#length;
+    this.#pieces = [];
+    this.#length = 0;
+    return length;
   }
 
   /**
@@ -111,39 +143,43 @@ export class RawSplitter {
     throw invalid(`the stream ended within a message, after ${length} bytes of it (frame=${frame})`);
   }
 
-  #pushLines(bytes: Buffer, out: Buffer[]): void {
+  #cutLines(bytes: Buffer, out: Buffer[], most: number): void {
     let from = 0;
-    for (let end = bytes.indexOf(NEWLINE); end >= 0; end = bytes.indexOf(NEWLINE, from)) {
+    for (let count = 0; count < most; count += 1) {
+      const end = bytes.indexOf(NEWLINE, from);
+      if (end < 0) break;
       const line = bytes.subarray(from, end);
-      from = end + 1;
       this.#checkLength(this.#length + line.length);
-      if (this.#length === 0) out.push(line);
-      else {
-        this.#keep(line);
-        out.push(this.#join());
-      }
+      from = end + 1;
+      out.push(this.#length === 0 ? line : this.#joinWith(line));
+      this.#cutBytes = from;
     }
-    if (from < bytes.length) this.#keep(bytes.subarray(from));
   }
 
-  #pushCounted(bytes: Buffer, out: Buffer[]): void {
+  #cutCounted(bytes: Buffer, out: Buffer[], most: number): void {
     const { frame, slotBytes } = this.#framing;
     const prefix = frame === 'length' ? LENGTH_BYTES : 0;
     let from = 0;
-    for (;;) {
+    for (let count = 0; count < most; count += 1) {
       if (this.#length + bytes.length - from < Math.max(prefix, 1)) break;
       const size = prefix + (prefix === 0 ? slotBytes : this.#peekLength(bytes, from));
       this.#checkLength(size - prefix);
       if (this.#length + bytes.length - from < size) break;
       const end = from + size - this.#length;
       if (this.#length === 0) out.push(bytes.subarray(from + prefix, end));
-      else {
-        this.#hold(bytes.subarray(from, end));
-        out.push(this.#join().subarray(prefix));
-      }
+      else out.push(this.#joinWith(bytes.subarray(from, end)).subarray(prefix));
       from = end;
+      this.#cutBytes = from;
     }
-    if (from < bytes.length) this.#hold(bytes.subarray(from));
+  }
+
+  #cutChunks(bytes: Buffer, out: Buffer[], most: number): void {
+    const { maxMessageBytes } = this.#framing;
+    for (let count = 0; count < most && this.#cutBytes < bytes.length; count += 1) {
+      const end = Math.min(bytes.length, this.#cutBytes + maxMessageBytes);
+      out.push(bytes.subarray(this.#cutBytes, end));
+      this.#cutBytes = end;
+    }
   }
 
   /** The length field, which may lie across pieces. */
@@ -151,11 +187,6 @@ export class RawSplitter {
     if (this.#length === 0) return bytes.readUInt32BE(from);
     const head = Buffer.concat([...this.#pieces, bytes.subarray(from, from + LENGTH_BYTES)], LENGTH_BYTES);
     return head.readUInt32BE(0);
-  }
-
-  #keep(piece: Buffer): void {
-    this.#checkLength(this.#length + piece.length);
-    this.#hold(piece);
   }
 
   #hold(piece: Buffer): void {
@@ -166,6 +197,11 @@ export class RawSplitter {
       this.#pieces[this.#pieces.length - 1] = Buffer.concat([last, piece]);
     } else this.#pieces.push(piece);
     this.#length += piece.length;
+  }
+
+  #joinWith(piece: Buffer): Buffer {
+    this.#hold(piece);
+    return this.#join();
   }
 
   #join(): Buffer {

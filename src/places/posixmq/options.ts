@@ -1,6 +1,7 @@
 // What a posixmq:// URL and its options mean.
 
-import { refusal, readMode, refuseMeaningless } from '../../kernel-queue/options.ts';
+import { refuseMeaningless } from '../../kernel-queue/options.ts';
+import { refusal, readMode } from '../../mailbox/refusal.ts';
 import { ENVELOPE_BYTES } from '../../kernel-queue/packing.ts';
 import { isNaruError } from '../../errors/index.ts';
 import { checkPosixName } from '../../kernel/posix-types.ts';

@@ -3,7 +3,8 @@
 import { createHash } from 'node:crypto';
 import { resolve } from 'node:path';
 import { SystemVQueue, type SystemVSelection } from '../../kernel/index.ts';
-import { readMode, refusal, refuseMeaningless } from '../../kernel-queue/options.ts';
+import { refuseMeaningless } from '../../kernel-queue/options.ts';
+import { readMode, refusal } from '../../mailbox/refusal.ts';
 import { checkName } from '../../mailbox/parse-url.ts';
 import type { PlaceOptions, PlaceUrl } from '../../mailbox/place.ts';
 
