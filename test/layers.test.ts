@@ -28,6 +28,7 @@ const LEVELS: Readonly<Record<string, number>> = {
   'kernel-queue': 2.5,
   'mapped-ring': 2.5,
   'mapped-state': 2.6,
+  pipe: 2.5,
   'places/memory': 3,
   'places/shm': 3,
   'places/unix': 3,
@@ -35,6 +36,8 @@ const LEVELS: Readonly<Record<string, number>> = {
   'places/sysv': 3,
   'places/posixmq': 3,
   'places/mmap': 3,
+  'places/fifo': 3,
+  'places/pipe': 3,
   places: 3.2,
   '': 3.5,
   conformance: 3.8,
@@ -112,7 +115,7 @@ describe('the layers', () => {
   });
 
   test('the model names no place', () => {
-    const names = /['"`](memory|shm|unix|tcp|sysv|posixmq|mmap):\/\//;
+    const names = /['"`](memory|shm|unix|tcp|sysv|posixmq|mmap|fifo|pipe):\/\//;
     const code = (file: string): string =>
       readFileSync(join(src, file), 'utf8').replace(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, '');
     expect(

@@ -2,8 +2,10 @@
 // socket, no addon and no engine's client. One line a place.
 
 import type { Place } from '../mailbox/place.ts';
+import type { fifo, fifoRaw } from './fifo/capabilities.ts';
 import type { memory } from './memory/capabilities.ts';
 import type { mmap } from './mmap/capabilities.ts';
+import type { pipe, pipeRaw } from './pipe/capabilities.ts';
 import type { posixmq, posixmqRaw } from './posixmq/capabilities.ts';
 import type { shm } from './shm/capabilities.ts';
 import type { sysv, sysvRaw } from './sysv/capabilities.ts';
@@ -19,6 +21,8 @@ export const PLACES: Readonly<Record<string, () => Promise<{ readonly place: Pla
   sysv: () => import('./sysv/index.ts'),
   posixmq: () => import('./posixmq/index.ts'),
   mmap: () => import('./mmap/index.ts'),
+  fifo: () => import('./fifo/index.ts'),
+  pipe: () => import('./pipe/index.ts'),
 };
 
 /** The same at type level: capabilities by scheme and mode, from which a literal URL gets its methods. Envelope is the default mode
@@ -31,4 +35,6 @@ export interface PlaceTypes {
   sysv: { default: 'raw'; envelope: typeof sysv; raw: typeof sysvRaw };
   posixmq: { default: 'raw'; envelope: typeof posixmq; raw: typeof posixmqRaw };
   mmap: { envelope: typeof mmap; raw: typeof mmap };
+  fifo: { default: 'raw'; envelope: typeof fifo; raw: typeof fifoRaw };
+  pipe: { default: 'raw'; envelope: typeof pipe; raw: typeof pipeRaw };
 }
