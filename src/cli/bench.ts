@@ -52,11 +52,13 @@ export const bench: Command = command({
   positionalsMax: 64,
   notes: `
 Each round warms up for half a second first, which does not count. Every message is checked: exit code 1 when one is lost, doubled, out of order or changed. p50 and p99 are the time from send to
-receive; flat out that is mostly waiting in the queue. memory:// lives within one process. tcp:// may name port 0.`,
+receive; flat out that is mostly waiting in the queue. memory:// lives within one process. tcp:// may name port 0. What is
+sent is bytes: on fifo:// say frame=length or format=envelope. Of pipe:// it makes the pipe, which its processes have as descriptor 4.`,
   examples: [
     'naru bench shm://bench unix:///tmp/bench.sock tcp://127.0.0.1:0',
     'naru bench shm://bench --mode wake --json',
     'naru bench unix:///tmp/bench.sock --size 4096 --producers 4 --report bench.html',
+    "naru bench 'fifo:///tmp/bench.fifo?frame=length' 'pipe://fd/4?format=envelope'",
   ],
   run,
 });

@@ -169,6 +169,9 @@ function urlOf({ place, isRaw }: Candidate, folder: string): string {
   if (place === 'unix') return `unix://${join(folder, 'demo.sock')}`;
   if (place === 'tcp') return 'tcp://127.0.0.1:0?listen';
   if (place === 'mmap') return `mmap://${join(folder, 'demo')}`;
+  if (place === 'fifo') return `fifo://${join(folder, 'demo.fifo')}?format=envelope`;
+  // The descriptor that a team's processes inherit.
+  if (place === 'pipe') return 'pipe://fd/4?format=envelope';
   return `${place}://naru-demo-${process.pid}${isRaw ? '?format=envelope' : ''}`;
 }
 

@@ -39,11 +39,12 @@ async function run({ args, positionals, ending }: Invocation<typeof ARGS>): Prom
   const { connect, partsOf } = await import('./connect.ts');
   const { findKernelObject, holdsNoMessages } = await import('./kernel-objects.ts');
   const url = partsOf(target);
-  // Opening a FIFO would let go whoever waits for its other side.
-  if (holdsNoMessages(url) || url.scheme === 'fifo') {
+  if (holdsNoMessages(url)) {
     await printReport(args.json, objectOf(findKernelObject(url)));
     return EXIT.done;
   }
+  // What is no FIFO is not there, rather than a wrong URL.
+  if (url.scheme === 'fifo') findKernelObject(url);
   const { mailbox } = await connect(target, { create: 'never' }, ending);
   try {
     const object = objectOf(findKernelObject(parseUrl(mailbox.address).parts));

@@ -13,6 +13,8 @@ export const QUEUE_PLACES: readonly string[] = nativeProblem() === undefined ? [
 
 /** Those that are files. */
 export const FILE_PLACES: readonly string[] = nativeProblem() === undefined ? ['mmap'] : [];
+/** Those that are pipes. */
+export const PIPE_PLACES: readonly string[] = nativeProblem() === undefined ? ['fifo', 'pipe'] : [];
 
 /** A receiver, and the URL that others reach its mailbox by. */
 export interface Receiver extends Running {

@@ -7,6 +7,7 @@ import { NaruError } from '../errors/index.ts';
 import { open } from '../open.ts';
 import { pause } from './connect.ts';
 import { Histogram } from './histogram.ts';
+import { pipeFor } from './team-pipe.ts';
 import type { Answer, Order, Pace, Report } from './team-protocol.ts';
 
 /** Who passes messages through what. */
@@ -91,7 +92,12 @@ export class Team {
           ...Array.from({ length: consumers }, () => ({ producers: [] as number[], consumers: 1 })),
           ...numbers.map((number) => ({ producers: [number], consumers: 0 })),
         ];
-    const workers = parts.map((part) => new Worker(part.producers.length > 0, part.consumers > 0, signal));
+    const pipe = pipeFor(options.url);
+    const workers = parts.map((part) => {
+      const end = part.consumers > 0 ? pipe?.reader : pipe?.writer;
+      return new Worker(part.producers.length > 0, part.consumers > 0, signal, end);
+    });
+    pipe?.release();
     const team = new Team(workers);
     try {
       // The first consumer makes the mailbox, and with it the address for the others.
@@ -235,13 +241,15 @@ class Worker {
   }>();
   #failure: unknown;
 
-  constructor(produces: boolean, consumes: boolean, signal: AbortSignal) {
+  /** @param inherits  a descriptor that it has as number 4 */
+  constructor(produces: boolean, consumes: boolean, signal: AbortSignal, inherits: number | undefined) {
     this.produces = produces;
     this.consumes = consumes;
     const file = fileURLToPath(new URL('./team-worker.js', import.meta.url));
     // Standard output belongs to the results. NARU_URL stays with the command that it was given to.
     const { NARU_URL: _, ...env } = process.env;
-    this.#child = fork(file, [], { stdio: ['ignore', 'ignore', 'inherit', 'ipc'], env });
+    const more = inherits === undefined ? [] : [inherits];
+    this.#child = fork(file, [], { stdio: ['ignore', 'ignore', 'inherit', 'ipc', ...more], env });
     this.#child.on('message', (answer: Answer) => this.#onAnswer(answer));
     this.#child.on('error', (error) => this.#fail(error));
     const abort = (): void => this.#fail(signal.reason);

@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { open } from '../open.ts';
 import { Sandbox, until } from './command.fixture.ts';
-import { FILE_PLACES, QUEUE_PLACES, SHARED_PLACES } from './places.fixture.ts';
+import { FILE_PLACES, PIPE_PLACES, QUEUE_PLACES, SHARED_PLACES } from './places.fixture.ts';
 
 test('naru places --json is what the places declare, and the table names every feature', async () => {
   await using sandbox = new Sandbox();
@@ -12,7 +12,7 @@ test('naru places --json is what the places declare, and the table names every f
   const { stdout } = await sandbox.run(['places', '--json']);
   const { places } = JSON.parse(stdout.toString()) as { places: { scheme: string }[] };
   expect(new Set(places.map(({ scheme }) => scheme))).toEqual(
-    new Set(['memory', 'shm', 'unix', 'tcp', 'sysv', 'posixmq', 'mmap']),
+    new Set(['memory', 'shm', 'unix', 'tcp', 'sysv', 'posixmq', 'mmap', 'fifo', 'pipe']),
   );
   const shown = (await sandbox.run(['places'])).stdout.toString();
   for (const feature of Object.keys(FEATURES)) expect(shown).toMatch(new RegExp(`^${feature} `, 'm'));
@@ -165,6 +165,7 @@ describe('the demo', () => {
       ...SHARED_PLACES,
       ...QUEUE_PLACES,
       ...FILE_PLACES,
+      ...PIPE_PLACES,
     ]);
     for (const place of places) {
       expect(place).toMatchObject({ lost: 0, received: place['sent'] });
