@@ -87,6 +87,7 @@ export class Ending {
 const DISK_ERRORS = new Set(['ENOSPC', 'EIO', 'EROFS', 'EDQUOT']);
 const CODES: Readonly<Partial<Record<NaruErrorCode, number>>> = {
   NARU_CORRUPT: EXIT.corrupt,
+  NARU_STORAGE: EXIT.storage,
   NARU_INVALID_ARGUMENT: EXIT.usage,
 };
 

@@ -119,6 +119,11 @@ export const ERROR_CODES = {
     meaning: 'Shared or stored data is not what it must be: wrong magic, version, size or record.',
     action: 'Do not use it any more; remove it with `naru rm` and find out who wrote into it.',
   },
+  NARU_STORAGE: {
+    retryable: false,
+    meaning: 'The disk refused a write or a sync, and what is stored there has stopped. What was not confirmed may be lost.',
+    action: 'Check the disk and its room, then start again: a sync that failed cannot be repeated.',
+  },
   NARU_NO_CONSUMER: {
     retryable: true,
     meaning:
