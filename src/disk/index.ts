@@ -1,0 +1,15 @@
+// The public face of disk/: the log on a real file system.
+
+import { randomFillSync } from 'node:crypto';
+import { Log, type LogOptions } from '../log/index.ts';
+import { logClock } from './clock.ts';
+import { RealDisk } from './folder.ts';
+
+export { logClock } from './clock.ts';
+export { RealDisk } from './folder.ts';
+
+/** The log in a folder of this machine; the folder is made when it is not there. Otherwise see `Log.open()`. */
+export async function openLog(path: string, options: Omit<LogOptions, 'clock' | 'random'> = {}): Promise<Log> {
+  const random = (bytes: Uint8Array): void => void randomFillSync(bytes);
+  return Log.open(await RealDisk.open(path), { ...options, clock: logClock, random });
+}
