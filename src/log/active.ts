@@ -1,8 +1,9 @@
 // The segment that is written to: places slabs, removals, changes and marks behind one another and keeps its index up to date. Builds
 // bytes; writing them is the committer's part.
 
-import { KIND, MARK_BODY, MARK_BODY_BYTES, RECORD, RECORD_HEADER_BYTES, SECTOR_BYTES } from './format.ts';
-import { type Memory, newMemory, readWord, writeWord } from './memory.ts';
+import { KIND, RECORD, RECORD_HEADER_BYTES, SECTOR_BYTES } from './format.ts';
+import { markBytes } from './mark.ts';
+import { type Memory, newMemory, readWord } from './memory.ts';
 import type { Slab } from './pending.ts';
 import { extraStreamsAt, type LogRecord, sequenceAt, streamsAt, strideAt, strideOf, writeRecord } from './record.ts';
 import type { SyncedClaim } from './scan.ts';
@@ -123,18 +124,11 @@ export class Active {
     return true;
   }
 
-  /**
-   * The end of a group: behind everything else of it.
-   * @param isPadded  to the end of the sector, as a group must be that is synced
-   */
-  placeMark({ number, bytes }: SyncedClaim, isPadded: boolean): void {
-    const end = this.segment.usedBytes + RECORD_HEADER_BYTES + MARK_BODY_BYTES;
-    const padding = isPadded ? (SECTOR_BYTES - (end % SECTOR_BYTES)) % SECTOR_BYTES : 0;
-    const body = newMemory(MARK_BODY_BYTES + padding);
-    writeWord(body, MARK_BODY.syncedNumber, number);
-    writeWord(body, MARK_BODY.syncedBytes, bytes);
-    // The chain up to here, the mark itself not included.
-    this.#control(KIND.mark, { stream: this.#sinceMark, note: this.segment.chain, body: body.bytes });
+  /** The end of a group: behind everything else of it. `isPadded`: the group will be synced. */
+  placeMark(claim: SyncedClaim, isPadded: boolean): void {
+    const { chain, last, usedBytes } = this.segment;
+    const mark = { claim, records: this.#sinceMark, chain, sequence: last, offset: usedBytes, isPadded };
+    this.#put(markBytes(mark, this.#state.seed));
     this.#sinceMark = 0;
   }
 
@@ -145,12 +139,16 @@ export class Active {
   }
 
   #control(kind: (typeof KIND)[keyof typeof KIND], record: LogRecord): void {
+    const memory = newMemory(strideOf(record));
+    writeRecord(memory, 0, kind, this.segment.last, record, this.#state.seed);
+    this.#put(memory);
+    this.#sinceMark += 1;
+  }
+
+  #put(memory: Memory): void {
     const { segment } = this;
-    const memory: Memory = newMemory(strideOf(record));
-    const stride = writeRecord(memory, 0, kind, segment.last, record, this.#state.seed);
     segment.chain = chained(segment.chain, readWord(memory, 0) | 0);
-    segment.usedBytes += stride;
-    this.#parts.push(memory.bytes.subarray(0, stride));
-    if (kind !== KIND.mark) this.#sinceMark += 1;
+    segment.usedBytes += memory.bytes.length;
+    this.#parts.push(memory.bytes);
   }
 }

@@ -76,7 +76,7 @@ export class Committer {
     this.#writtenSequence = active.segment.last;
     this.#syncedSequence = active.segment.last;
     this.#pending = new Pending(state.seed);
-    this.#spares = new Spares(state, () => this.#kick());
+    this.#spares = new Spares(state, () => this.#unblock());
     this.#spares.prepare(active.segment.number + 1, state.settings.segmentBytes);
   }
 
@@ -122,6 +122,12 @@ export class Committer {
   retryFull(): void {
     if (!this.#isFull) return;
     this.#spares.retry();
+    this.#unblock();
+  }
+
+  /** What found no room may find some now; also when a group is being written. */
+  #unblock(): void {
+    this.#isBlocked = false;
     this.#kick();
   }
 

@@ -4,7 +4,7 @@ import { Columns } from './columns.ts';
 import type { DiskFile } from './disk.ts';
 import { type Change, decodeChange, decodeEntries } from './entries.ts';
 import type { Damage } from './failures.ts';
-import { FILE_HEADER_BYTES, KIND, RECORD } from './format.ts';
+import { FIRST_RECORD_AT, KIND, RECORD } from './format.ts';
 import { type Memory, readWord } from './memory.ts';
 import { bodyOf, extraStreamsAt, kindAt, sequenceAt, streamsAt } from './record.ts';
 import { claimAt, findMarks, type ScanEnd, scan, type SyncedClaim } from './scan.ts';
@@ -202,7 +202,7 @@ export async function readSegment(request: ScanRequest): Promise<SegmentScan> {
   const collector = new Collector(name, isDense);
   const size = await file.size();
   const limit = Math.min(size, knownEnd ?? size);
-  const result = await scan(file, seed, FILE_HEADER_BYTES, limit, {
+  const result = await scan(file, seed, FIRST_RECORD_AT, limit, {
     record: (memory, at, offset, stride) => collector.record(memory, at, offset, stride),
     damaged: (memory, at, offset) => offset < skipBodiesBefore && collector.damage(memory, at, offset),
   });
@@ -218,7 +218,7 @@ export async function readSegment(request: ScanRequest): Promise<SegmentScan> {
     removals: 0,
     changes: 0,
     damaged: 0,
-    usedBytes: FILE_HEADER_BYTES,
+    usedBytes: FIRST_RECORD_AT,
     chain: 0,
     last: collector.first - 1,
   };

@@ -34,6 +34,8 @@ export const FILE_HEADER = {
   crc: 60,
 } as const;
 export const FILE_HEADER_BYTES = 64;
+/** Where a segment's first record begins: in a sector of its own, which the header's sync is not put at risk by. */
+export const FIRST_RECORD_AT: number = SECTOR_BYTES;
 export const LOG_ID_BYTES = 16;
 
 /** Byte offsets in the header of a record. After it: `extraStreams` words, padding to a unit, the body, padding to a unit. */

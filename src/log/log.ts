@@ -8,7 +8,7 @@ import { Committer } from './committer.ts';
 import type { Disk, Level, LogClock } from './disk.ts';
 import { storageError } from './failures.ts';
 import { seedOf } from './file-header.ts';
-import { EXTRA_STREAMS_MAX, FILE_HEADER_BYTES, KIND, LOG_ID_BYTES, SEGMENT_BYTES_MAX } from './format.ts';
+import { EXTRA_STREAMS_MAX, FIRST_RECORD_AT, KIND, LOG_ID_BYTES, SEGMENT_BYTES_MAX } from './format.ts';
 import { Housekeeping } from './housekeeping.ts';
 import type { LogRecord } from './record.ts';
 import { strideOf } from './record.ts';
@@ -220,7 +220,8 @@ export class Log {
   }
 
   /**
-   * A record that is in memory already: call `fetch()` and ask again otherwise.
+   * A record that is in memory already. Otherwise call `fetch()` and ask again, more than once if need be: its segment may have
+   * been written anew in between.
    * @throws NARU_CORRUPT  it is damaged; names file and offset
    */
   peek(sequence: number): ReadRecord | undefined {
@@ -241,10 +242,13 @@ export class Log {
    * @throws NARU_CORRUPT  it is damaged; NARU_STORAGE
    */
   async read(sequence: number): Promise<ReadRecord | undefined> {
-    const known = this.peek(sequence);
-    if (known !== undefined) return known;
-    await this.fetch(sequence);
-    return this.peek(sequence);
+    for (;;) {
+      const known = this.peek(sequence);
+      if (known !== undefined) return known;
+      await this.fetch(sequence);
+      // Its segment may have been written anew meanwhile: then it is read from there.
+      if (!this.#reader.has(sequence)) return undefined;
+    }
   }
 
   /**
@@ -345,7 +349,7 @@ async function begin(state: LogState, folder: Folder): Promise<Recovered> {
   state.segments.add(segment);
   const active = new Active(state, segment, { columns: new Columns(), removals: [] }, bytes);
   active.placeEntries(KIND.manifest, new Uint8Array(), 0);
-  const synced = { number: 1, bytes: FILE_HEADER_BYTES };
+  const synced = { number: 1, bytes: FIRST_RECORD_AT };
   const nothing = { isClean: true, segments: 1, records: 0, tornRecords: 0, tornBytes: 0, scannedSegments: 0, damaged: [] };
   return { active, synced, told: synced, report: nothing, eachLive: () => undefined };
 }

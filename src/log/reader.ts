@@ -1,6 +1,7 @@
 // Reading records back: in pieces of a megabyte ahead, so that a backlog is drained with one read for thousands of records and no
 // promise for each. Every record is checked whenever it is handed out.
 
+import { NaruError } from '../errors/index.ts';
 import type { DiskFile } from './disk.ts';
 import { corrupt, type Damage, storageError } from './failures.ts';
 import { RECORD, RECORD_HEADER_BYTES } from './format.ts';
@@ -99,6 +100,11 @@ export class Reader {
     return corrupt(this.#state.disk.folder, damage);
   }
 
+  /** Whether a record is in a segment: it lives, or its room has not been freed yet. */
+  has(sequence: number): boolean {
+    return (this.#state.segments.of(sequence)?.rowOf(sequence) ?? -1) >= 0;
+  }
+
   /** Reads a record, and what follows it, into memory. Does nothing when there is no such record. */
   async fetch(sequence: number): Promise<void> {
     const segment = this.#state.segments.of(sequence);
@@ -112,9 +118,11 @@ export class Reader {
     const file = segment.use();
     try {
       const length = await this.#read(file, memory.bytes.subarray(0, bytes), start);
+      if (length < bytes) throw this.#damaged(segment, start + length, 'the end of the file', sequence, undefined);
       this.#pieces = this.#pieces.slice(-(PIECES - 1)).filter((piece) => piece.segment !== segment || piece.start !== start);
       this.#pieces.push({ segment, start, length, memory });
     } catch (error) {
+      if (error instanceof NaruError) throw error;
       throw storageError(this.#state.disk.folder, `reading ${segment.name}`, error);
     } finally {
       await segment.release();

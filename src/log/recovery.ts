@@ -11,16 +11,18 @@ import { readHeader } from './file-header.ts';
 import {
   FILE_HEADER_BYTES,
   FILE_KIND,
+  FIRST_RECORD_AT,
   type FileName,
   fileName,
   MARK_BODY_BYTES,
   parseFileName,
   RECORD_HEADER_BYTES,
 } from './format.ts';
+import { markBytes } from './mark.ts';
 import { newMemory } from './memory.ts';
 import { eachRun } from './runs.ts';
 import type { SyncedClaim } from './scan.ts';
-import { Segment, type SegmentEntry } from './segment.ts';
+import { chained, Segment, type SegmentEntry } from './segment.ts';
 import { UNFINISHED } from './spares.ts';
 import type { LogState } from './state.ts';
 
@@ -121,7 +123,7 @@ export async function isUnborn(folder: Folder, seed: number): Promise<boolean> {
   if (only === undefined || folder.found.length > 1 || only.number !== 1 || only.generation !== 0) return false;
   const { file, name } = only;
   const { manifest, claim } = await readSegment({ file, name, seed, isDense: true, skipBodiesBefore: 0 });
-  return manifest === undefined && !isFurther(claim, { number: 1, bytes: FILE_HEADER_BYTES });
+  return manifest === undefined && !isFurther(claim, { number: 1, bytes: FIRST_RECORD_AT });
 }
 
 export class Recovery {
@@ -139,16 +141,21 @@ export class Recovery {
   }
 
   async run(): Promise<Recovered> {
-    const { found, scan: newest } = await this.#findNewest();
+    const { found, scan: scanned } = await this.#findNewest();
+    let newest = scanned;
     const entries = (newest.changes.reduce(applyChange, newest.manifest ?? []) as SegmentEntry[]).filter(
       ({ number }) => number !== found.number,
     );
     const loaded: Loaded[] = [];
     for (const entry of entries) loaded.push(await this.#load(entry));
     this.#damaged.push(...newest.damaged);
-    const synced = { number: found.number, bytes: newest.usedBytes };
     const isClean = this.#isSettled(found, newest);
-    if (!isClean) await this.#settleTail(found, newest);
+    // What a mark tells already; not the mark itself, whose sector is written to next.
+    let synced = newest.claim;
+    if (!isClean) {
+      newest = await this.#settleTail(found, newest);
+      synced = { number: found.number, bytes: newest.usedBytes };
+    }
     await this.#removeStrangers([...entries, found]);
     const { active, segments } = await this.#assemble(loaded, found, newest);
     this.#applyRemovals([...loaded.map(({ contents }) => contents), newest], segments);
@@ -157,7 +164,7 @@ export class Recovery {
     return {
       active,
       synced,
-      told: isClean ? synced : newest.claim,
+      told: newest.claim,
       report: {
         isClean,
         segments: segments.length,
@@ -188,7 +195,7 @@ export class Recovery {
       return { found, scan: scanned };
     }
     const [first] = this.#folder.found;
-    throw this.#damage(first?.name ?? this.#folder.disk.folder, FILE_HEADER_BYTES, 'no segment begins with a manifest');
+    throw this.#damage(first?.name ?? this.#folder.disk.folder, FIRST_RECORD_AT, 'no segment begins with a manifest');
   }
 
   #request({ file, name, generation }: Found): Omit<ScanRequest, 'skipBodiesBefore'> {
@@ -227,7 +234,7 @@ export class Recovery {
     const scanned = await readSegment({ ...this.#request(found), knownEnd: entry.usedBytes, skipBodiesBefore });
     if (scanned.end !== entry.usedBytes) throw this.#damage(name, scanned.end, WHY[scanned.why]);
     const isSame = scanned.chain === entry.chain && (entry.generation > 0 || scanned.first === entry.first);
-    if (!isSame) throw this.#damage(name, FILE_HEADER_BYTES, 'it is not the segment that the log was closed with: an older one?');
+    if (!isSame) throw this.#damage(name, FIRST_RECORD_AT, 'it is not the segment that the log was closed with: an older one?');
     this.#damaged.push(...scanned.damaged);
     return { found, entry, contents: scanned };
   }
@@ -242,8 +249,9 @@ export class Recovery {
    * After a kill the newest records may be in the system's memory alone, and after a failed sync the system may take them for
    * written: they are written again, what is torn is cut off, and all of it is synced before anybody sees it.
    */
-  async #settleTail({ file, number }: Found, { claim, usedBytes }: SegmentScan): Promise<void> {
-    const from = claim.number === number ? Math.min(claim.bytes, usedBytes) : FILE_HEADER_BYTES;
+  async #settleTail({ file, number }: Found, scanned: SegmentScan): Promise<SegmentScan> {
+    const { claim, usedBytes } = scanned;
+    const from = claim.number === number ? Math.min(claim.bytes, usedBytes) : FIRST_RECORD_AT;
     const size = await file.size();
     const chunk = newMemory(1 << 20).bytes;
     for (let at = from; at < usedBytes; at += chunk.length) {
@@ -258,7 +266,13 @@ export class Recovery {
       // A full disk: the log opens, and waits for room.
       if (!isFull(error)) throw error;
     }
+    const mark = markBytes(
+      { claim, records: 0, chain: scanned.chain, sequence: scanned.last, offset: usedBytes, isPadded: true },
+      this.#state.seed,
+    );
+    await file.write([mark.bytes], usedBytes);
     await file.sync();
+    return { ...scanned, usedBytes: usedBytes + mark.bytes.length, chain: chained(scanned.chain, mark.words[0] as number) };
   }
 
   /** Files that belong to no segment of the log: unfinished ones, spares, what was dropped or replaced. */
@@ -316,7 +330,7 @@ export class Recovery {
             this.#applyRemoval(owner, stream, sequence);
           }
         });
-        if (!isGood) throw this.#damage(owner.name, FILE_HEADER_BYTES, 'a removal is not well formed');
+        if (!isGood) throw this.#damage(owner.name, FIRST_RECORD_AT, 'a removal is not well formed');
       }
     });
   }

@@ -4,7 +4,7 @@
 import { Columns } from './columns.ts';
 import type { Disk, DiskFile } from './disk.ts';
 import { writeHeader } from './file-header.ts';
-import { FILE_HEADER_BYTES, FILE_KIND, fileName, KIND, RECORD } from './format.ts';
+import { FILE_HEADER_BYTES, FILE_KIND, fileName, FIRST_RECORD_AT, KIND, RECORD } from './format.ts';
 import { type Memory, newMemory, readWord } from './memory.ts';
 import { bodyOf, extraStreamsAt, kindAt, sequenceAt, strideOf, streamsAt, writeRecord } from './record.ts';
 import { eachRun, Runs } from './runs.ts';
@@ -67,7 +67,7 @@ class Output {
   readonly contents: Contents = { columns: new Columns(), removals: [] };
   readonly removesFrom: Set<number> = new Set();
   readonly parts: Uint8Array[] = [];
-  usedBytes: number = FILE_HEADER_BYTES;
+  usedBytes: number = FIRST_RECORD_AT;
   chain = 0;
   readonly #state: LogState;
   readonly #sources: ReadonlySet<Segment>;
@@ -131,7 +131,7 @@ class Output {
 export async function rewrite(state: LogState, sources: readonly Segment[]): Promise<Rewritten> {
   const output = new Output(state, sources);
   for (const source of sources) {
-    const { end, why } = await scan(source.file, state.seed, FILE_HEADER_BYTES, source.usedBytes, {
+    const { end, why } = await scan(source.file, state.seed, FIRST_RECORD_AT, source.usedBytes, {
       record(memory, at, _offset, stride) {
         const kind = kindAt(memory, at);
         if (kind === KIND.removal) output.keepRemovals(memory, at);
@@ -171,7 +171,8 @@ async function writeSegment(
     const header = newMemory(FILE_HEADER_BYTES);
     writeHeader(header, { kind: FILE_KIND.segment, number, generation, bodyBytes: 0, bodyCrc: 0, logId });
     await file.allocate(entry.usedBytes);
-    await file.write([header.bytes, ...parts], 0);
+    await file.write([header.bytes], 0);
+    await file.write(parts, FIRST_RECORD_AT);
     await file.sync();
     await disk.rename(name + UNFINISHED, name);
     await disk.syncFolder();

@@ -2,7 +2,7 @@
 
 import type { Columns } from './columns.ts';
 import type { DiskFile } from './disk.ts';
-import { FILE_HEADER_BYTES, fileName, UNIT_BYTES } from './format.ts';
+import { fileName, FIRST_RECORD_AT, UNIT_BYTES } from './format.ts';
 
 /** What a manifest says of a segment. */
 export interface SegmentEntry {
@@ -28,9 +28,9 @@ export class Segment {
   readonly file: DiskFile;
   readonly first: number;
   last: number;
-  usedBytes: number = FILE_HEADER_BYTES;
+  usedBytes: number = FIRST_RECORD_AT;
   /** Offset behind the last byte that the file has for sure: less than `usedBytes` while a group is being written. */
-  writtenBytes: number = FILE_HEADER_BYTES;
+  writtenBytes: number = FIRST_RECORD_AT;
   chain = 0;
   /** Records that at least one stream has not removed. */
   live = 0;

@@ -82,7 +82,7 @@ function cutSector(disk: Uint8Array, now: Uint8Array, random: () => number): voi
   const whole = now.subarray(0, disk.length);
   if (fate < 0.75) disk.set(whole);
   else if (fate < 0.9) disk.set(whole.subarray(0, Math.floor(random() * whole.length)));
-  else for (let at = 0; at < disk.length; at += 1) disk[at] = Math.floor(random() * 256);
+  else for (let at = 0; at < disk.length; at += 16) disk.fill(Math.floor(random() * 256), at, at + 16);
 }
 
 type FolderChange =
