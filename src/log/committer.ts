@@ -90,6 +90,11 @@ export class Committer {
     return this.#syncedSequence;
   }
 
+  /** Everything before it is on the disk. */
+  get syncedEnd(): SyncedClaim {
+    return this.#synced;
+  }
+
   /** Bytes that were appended and are not being written yet. */
   get pendingBytes(): number {
     return this.#pending.bytes;
@@ -194,7 +199,7 @@ export class Committer {
     this.#showFull();
     let level = slabs.reduce<Level>((safest, slab) => safer(safest, slab.level), 'memory');
     if (isComplete) level = this.#waiters.reduce((safest, waiter) => safer(safest, waiter.level), level);
-    const isSynced = (level === 'disk' || spare !== undefined) && !this.#isAllSynced(active);
+    const isSynced = spare !== undefined || (level === 'disk' && !this.#isAllSynced(active));
     if (active.hasParts || isSynced) {
       active.placeMark(this.#synced, isSynced);
       this.#told = this.#synced;

@@ -15,7 +15,7 @@ import { strideOf } from './record.ts';
 import { type ReadRecord, Reader } from './reader.ts';
 import { Folder, isUnborn, type Recovered, Recovery, type RecoveryReport } from './recovery.ts';
 import { Segment } from './segment.ts';
-import { readSnapshot, SNAPSHOT_BYTES_MAX, writeSnapshot } from './snapshot.ts';
+import { readSnapshot, SNAPSHOT_BYTES_MAX, writeEnd, writeSnapshot } from './snapshot.ts';
 import { makeSegment } from './spares.ts';
 import { type LogHooks, type LogSettings, LogState } from './state.ts';
 
@@ -324,6 +324,8 @@ export class Log {
       await this.#housekeeping.close();
       await this.#committer.close();
       await this.#snapshots;
+      const { disk, logId } = this.#state;
+      await writeEnd(disk, logId, this.#committer.syncedEnd);
     } finally {
       for (const segment of this.#state.segments.all) await segment.retire().catch(() => undefined);
       await this.#unlock();

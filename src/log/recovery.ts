@@ -23,6 +23,7 @@ import { newMemory } from './memory.ts';
 import { eachRun } from './runs.ts';
 import type { SyncedClaim } from './scan.ts';
 import { chained, Segment, type SegmentEntry } from './segment.ts';
+import { readEnd } from './snapshot.ts';
 import { UNFINISHED } from './spares.ts';
 import type { LogState } from './state.ts';
 
@@ -181,7 +182,7 @@ export class Recovery {
   /** The last segment that anything was committed to. Later ones are spares, or torn before their first commit. */
   async #findNewest(): Promise<{ found: Found; scan: SegmentScan }> {
     const originals = this.#folder.found.filter(({ generation }) => generation === 0);
-    let claim: SyncedClaim = { number: 0, bytes: 0 };
+    let claim = await readEnd(this.#state.disk, this.#state.logId);
     for (let at = originals.length - 1; at >= 0; at -= 1) {
       const found = originals[at] as Found;
       const scanned = await this.#scanTail(found, claim);

@@ -1,16 +1,20 @@
 // A small file that is replaced as a whole: definitions, cursors. After a crash it is the old one or the new one, and damage to it is
 // known.
 
-import type { Disk } from './disk.ts';
+import { type Disk, isFull } from './disk.ts';
 import { corrupt } from './failures.ts';
 import { readWhole, wholeFile } from './file-header.ts';
-import { FILE_KIND } from './format.ts';
+import { FILE_KIND, MARK_BODY, MARK_BODY_BYTES } from './format.ts';
+import { newMemory, writeWord } from './memory.ts';
+import type { SyncedClaim } from './scan.ts';
 import { UNFINISHED } from './spares.ts';
 
 /** Read into memory at once. */
 export const SNAPSHOT_BYTES_MAX: number = 256 << 20;
 
 const ENDING = '.snap';
+/** No name that an owner can give. */
+const END_NAME = '_end';
 
 /** Replaces a snapshot; it is on the disk when this resolves. One call at a time for each name. */
 export async function writeSnapshot(
@@ -57,4 +61,25 @@ export async function readSnapshot(
   } finally {
     await file.close();
   }
+}
+
+/** Notes how far the log was synced when it was closed: what it once had cannot get lost unseen, the newest segment included. */
+export async function writeEnd(disk: Disk, logId: Uint8Array, { number, bytes }: SyncedClaim): Promise<void> {
+  const body = newMemory(MARK_BODY_BYTES);
+  writeWord(body, MARK_BODY.syncedNumber, number);
+  writeWord(body, MARK_BODY.syncedBytes, bytes);
+  try {
+    await writeSnapshot(disk, logId, END_NAME, body.bytes);
+  } catch (error) {
+    // An older note is as true, and tells of less.
+    if (!isFull(error)) throw error;
+  }
+}
+
+/** What the last close noted; nothing when that cannot be read: the marks of the log tell almost as much. */
+export async function readEnd(disk: Disk, logId: Uint8Array): Promise<SyncedClaim> {
+  const bytes = await readSnapshot(disk, logId, END_NAME).catch(() => undefined);
+  if (bytes === undefined || bytes.length !== MARK_BODY_BYTES) return { number: 0, bytes: 0 };
+  const view = new DataView(bytes.buffer, bytes.byteOffset);
+  return { number: view.getUint32(MARK_BODY.syncedNumber, true), bytes: view.getUint32(MARK_BODY.syncedBytes, true) };
 }
