@@ -25,6 +25,8 @@ interface Waiter {
 interface PendingChange {
   readonly change: Change;
   readonly apply: () => void;
+  readonly resolve: () => void;
+  readonly reject: (error: unknown) => void;
 }
 
 export class Committer {
@@ -39,7 +41,13 @@ export class Committer {
   #told: SyncedClaim;
   #writtenSequence: number;
   #syncedSequence: number;
-  readonly #changes: PendingChange[] = [];
+  #changes: PendingChange[] = [];
+  /** Placed, and not on the disk yet. */
+  #placedChanges: PendingChange[] = [];
+  /** Something but marks was written and not synced. */
+  #isDirty = false;
+  #toldWritten: number;
+  #toldSynced: number;
   #waiters: Waiter[] = [];
   /** Number of the last group that was begun. */
   #group = 0;
@@ -75,6 +83,8 @@ export class Committer {
     this.#sealed = sealed;
     this.#writtenSequence = active.segment.last;
     this.#syncedSequence = active.segment.last;
+    this.#toldWritten = active.segment.last;
+    this.#toldSynced = active.segment.last;
     this.#pending = new Pending(state.seed);
     this.#spares = new Spares(state, () => this.#unblock());
     this.#spares.prepare(active.segment.number + 1, state.settings.segmentBytes);
@@ -119,8 +129,10 @@ export class Committer {
 
   /** Resolves when a change of the segments is on the disk. */
   change(change: Change, apply: () => void): Promise<void> {
-    this.#changes.push({ change, apply });
-    return this.commit('disk');
+    return new Promise((resolve, reject) => {
+      this.#changes.push({ change, apply, resolve, reject });
+      this.#kick();
+    });
   }
 
   /** There may be room on the disk now. */
@@ -166,8 +178,10 @@ export class Committer {
     this.#cancelIdle?.();
     this.#cancelIdle = undefined;
     try {
-      do await this.#commitGroup();
-      while (this.#state.failure === undefined && this.#canGoOn);
+      while (this.#state.failure === undefined) {
+        await this.#commitGroup();
+        if (!this.#canGoOn) break;
+      }
     } catch (error) {
       this.#state.fail(storageError(this.#state.disk.folder, 'a write', error));
     }
@@ -199,29 +213,36 @@ export class Committer {
     this.#showFull();
     let level = slabs.reduce<Level>((safest, slab) => safer(safest, slab.level), 'memory');
     if (isComplete) level = this.#waiters.reduce((safest, waiter) => safer(safest, waiter.level), level);
-    const isSynced = spare !== undefined || (level === 'disk' && !this.#isAllSynced(active));
+    if (this.#placedChanges.length > 0) level = 'disk';
+    const isSynced = spare !== undefined || (level === 'disk' && (active.hasParts || this.#isDirty));
     if (active.hasParts || isSynced) {
       active.placeMark(this.#synced, isSynced);
       this.#told = this.#synced;
       if (spare !== undefined) active.placeSeal(spare.number);
       await this.#write(active);
+      this.#isDirty = true;
       for (const slab of slabs) this.#pending.giveBack(slab);
     }
     const { last, number } = active.segment;
     this.#writtenSequence = last;
     if (isSynced) {
-      this.#state.hooks.progress?.();
+      this.#tellProgress();
       await this.#sync(active);
+      this.#isDirty = false;
       this.#synced = { number, bytes: active.segment.writtenBytes };
       this.#syncedSequence = last;
+      for (const { resolve } of this.#placedChanges.splice(0)) resolve();
     }
     if (spare !== undefined) this.#goOnIn(spare);
-    this.#state.hooks.progress?.();
+    this.#tellProgress();
     if (isComplete) this.#resolve(group, level);
   }
 
-  #isAllSynced({ segment, hasParts }: Active): boolean {
-    return !hasParts && this.#synced.number === segment.number && this.#synced.bytes === segment.usedBytes;
+  #tellProgress(): void {
+    if (this.#toldWritten === this.#writtenSequence && this.#toldSynced === this.#syncedSequence) return;
+    this.#toldWritten = this.#writtenSequence;
+    this.#toldSynced = this.#syncedSequence;
+    this.#state.hooks.progress?.(this.#toldWritten, this.#toldSynced);
   }
 
   #placeSlabs(active: Active): Slab[] {
@@ -241,6 +262,7 @@ export class Committer {
       const { change, apply } = next;
       if (!active.placeEntries(KIND.change, encodeChange(change), change.gone.length)) return false;
       this.#changes.shift();
+      this.#placedChanges.push(next);
       apply();
     }
     return active.placeRemovals();
@@ -319,9 +341,11 @@ export class Committer {
   }
 
   #rejectAll(error: unknown): void {
-    const waiters = this.#waiters;
+    const all = [...this.#waiters, ...this.#placedChanges, ...this.#changes];
     this.#waiters = [];
-    for (const { reject } of waiters) reject(error);
+    this.#placedChanges = [];
+    this.#changes = [];
+    for (const { reject } of all) reject(error);
   }
 
   /** The last group's mark could not tell that it was synced itself: a later one does, so that damage to it is known as damage. */

@@ -82,7 +82,8 @@ export const SEQUENCE_MAX: number = Number.MAX_SAFE_INTEGER;
 
 /** Rounds up to a unit. */
 export function toUnit(bytes: number): number {
-  return (bytes + UNIT_BYTES - 1) & -UNIT_BYTES;
+  // Not by bits: a hostile length has all 32 of them.
+  return Math.ceil(bytes / UNIT_BYTES) * UNIT_BYTES;
 }
 
 /** Bytes of a record before its body. */

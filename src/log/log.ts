@@ -8,7 +8,7 @@ import { Committer } from './committer.ts';
 import type { Disk, Level, LogClock } from './disk.ts';
 import { storageError } from './failures.ts';
 import { seedOf } from './file-header.ts';
-import { EXTRA_STREAMS_MAX, FIRST_RECORD_AT, KIND, LOG_ID_BYTES, SEGMENT_BYTES_MAX } from './format.ts';
+import { EXTRA_STREAMS_MAX, FIRST_RECORD_AT, KIND, LOG_ID_BYTES } from './format.ts';
 import { Housekeeping } from './housekeeping.ts';
 import type { LogRecord } from './record.ts';
 import { strideOf } from './record.ts';
@@ -61,7 +61,7 @@ const DEFAULTS = { segmentBytes: 32 << 20, lazyMs: 20, idleMarkMs: 100, fullRetr
 const SEGMENT_BYTES_MIN = 64 << 10;
 const PENDING_BYTES_MAX = 256 << 20;
 /** A batch and what surrounds it must fit into one segment. */
-const BATCH_BYTES_MAX = SEGMENT_BYTES_MAX - (4 << 20);
+const BATCH_BYTES_MAX = 1 << 30;
 
 export class Log {
   readonly #state: LogState;
@@ -105,7 +105,7 @@ export class Log {
     const { clock, random, live, damage = 'refuse', pendingBytesMax = PENDING_BYTES_MAX } = options;
     const settings = settingsOf(disk, options);
     const startMs = clock.now();
-    const unlock = await disk.lock();
+    const unlock = await lockOf(disk);
     const folder = new Folder(disk);
     try {
       await folder.read();
@@ -311,7 +311,7 @@ export class Log {
 
   /**
    * Syncs everything, notes that it was, and lets go of the folder. A second call waits for the first.
-   * @throws NARU_STORAGE  the disk failed, or is full and something waits for room
+   * @throws NARU_STORAGE  the log has stopped before, or the disk is full and something waits for room
    */
   close(): Promise<void> {
     this.#closing ??= this.#close();
@@ -324,12 +324,22 @@ export class Log {
       await this.#housekeeping.close();
       await this.#committer.close();
       await this.#snapshots;
+      if (this.#state.failure !== undefined) throw this.#state.failure;
       const { disk, logId } = this.#state;
       await writeEnd(disk, logId, this.#committer.syncedEnd);
     } finally {
       for (const segment of this.#state.segments.all) await segment.retire().catch(() => undefined);
       await this.#unlock();
     }
+  }
+}
+
+async function lockOf(disk: Disk): Promise<() => Promise<void>> {
+  try {
+    return await disk.lock();
+  } catch (error) {
+    if (error instanceof NaruError) throw error;
+    throw storageError(disk.folder, 'locking it', error);
   }
 }
 

@@ -50,7 +50,9 @@ export class Model {
         for (let at = 0; at < bytes.length; at += 1) bytes[at] = Math.floor(random() * 256);
       },
       segmentBytes: 1 << 16,
-      progress: () => this.#look(disk),
+      progress: (_written, synced) => {
+        if (!disk.isOff) this.synced = Math.max(this.synced, synced);
+      },
       failed: (error) => this.failures.push(error),
     };
   }
@@ -137,6 +139,7 @@ export class Model {
     const wrong: string[] = [];
     const found = new Map<string, number>();
     this.clock = new SimClock();
+    this.log = undefined;
     let log: Log;
     try {
       log = await Log.open(disk, {

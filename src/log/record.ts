@@ -91,12 +91,7 @@ export function bodyAt(memory: Memory, at: number): number {
 
 /** The stride that a head tells; believe it only when `isHeadValid`. */
 export function strideAt(memory: Memory, at: number): number {
-  return headBytes(extraStreamsAt(memory, at)) + toUnitWide(readWord(memory, at + RECORD.bodyBytes));
-}
-
-/** A hostile length has 32 bits: the sum must not wrap. */
-function toUnitWide(bytes: number): number {
-  return Math.ceil(bytes / 8) * 8;
+  return headBytes(extraStreamsAt(memory, at)) + toUnit(readWord(memory, at + RECORD.bodyBytes));
 }
 
 /** Whether the head at `at` is what was written. `roomBytes` of the memory from there on may be looked at. */

@@ -1,6 +1,7 @@
 // A disk in memory that forgets what was not synced: for the tests of the log and of whoever uses it. At a power cut every sector
 // that was written and not synced is kept, lost, torn in two or trashed; names that the folder was not synced for come and go.
 
+import { NaruError } from '../errors/index.ts';
 import type { Disk, DiskFile } from './disk.ts';
 import { SECTOR_BYTES } from './format.ts';
 
@@ -234,7 +235,7 @@ export class SimDisk implements Disk {
 
   lock(): Promise<() => Promise<void>> {
     return this.#do('lock', '', () => {
-      if (this.#isLocked) throw new SimError('EEXIST', 'locked');
+      if (this.#isLocked) throw new NaruError('NARU_EXISTS', 'another log has this folder');
       this.#isLocked = true;
       return () => {
         this.#isLocked = false;

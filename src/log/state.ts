@@ -10,8 +10,8 @@ import { type Segment, Segments } from './segment.ts';
 
 /** What the owner of a log is told. None of them may throw. */
 export interface LogHooks {
-  /** `written` or `synced` have moved. */
-  progress?(): void;
+  /** One of the two has moved: sequences of the last record that is written, and that is on the disk. */
+  progress?(written: number, synced: number): void;
   /** The disk is full: what is appended waits. And later: it goes on by itself. */
   full?(isFull: boolean): void;
   /** A record that is not deleted cannot be read any more. The log goes on without it. */
