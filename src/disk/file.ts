@@ -1,14 +1,6 @@
 // An open file of a real file system, as the log wants it: whole writes, errors with their errno. One call of libuv each.
 
-import {
-  type BigIntStats,
-  close,
-  fdatasync,
-  fstat,
-  ftruncate,
-  read,
-  writev,
-} from 'node:fs';
+import { type BigIntStats, close, fdatasync, fstat, ftruncate, read, writev } from 'node:fs';
 import type { DiskFile } from '../log/index.ts';
 import { tryNative } from '../native/index.ts';
 

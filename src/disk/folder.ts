@@ -1,6 +1,5 @@
 // A folder of a real file system, as the log wants it. Errors of calls keep their errno; what opening meets is explained here.
 
-
 import { mkdir, open, readdir, rename, stat, unlink } from 'node:fs/promises';
 import { open as openCallback, type PathLike } from 'node:fs';
 import { join, resolve } from 'node:path';
@@ -95,5 +94,7 @@ function folderError(folder: string, cause: unknown): NaruError {
   if (code === 'ENOTDIR' || code === 'EEXIST') {
     return new NaruError('NARU_INVALID_ARGUMENT', `${folder} is not a folder: name another path`, { cause });
   }
-  return new NaruError('NARU_STORAGE', `the folder ${folder} cannot be opened (${code ?? String(cause)})`, { cause });
+  return new NaruError('NARU_STORAGE', `the folder ${folder} cannot be opened (${code ?? String(cause)})`, {
+    cause,
+  });
 }

@@ -9,7 +9,10 @@ export { logClock } from './clock.ts';
 export { RealDisk } from './folder.ts';
 
 /** The log in a folder of this machine; the folder is made when it is not there. Otherwise see `Log.open()`. */
-export async function openLog(path: string, options: Omit<LogOptions, 'clock' | 'random'> = {}): Promise<Log> {
+export async function openLog(
+  path: string,
+  options: Omit<LogOptions, 'clock' | 'random'> = {},
+): Promise<Log> {
   const random = (bytes: Uint8Array): void => void randomFillSync(bytes);
   return Log.open(await RealDisk.open(path), { ...options, clock: logClock, random });
 }

@@ -26,8 +26,8 @@ export async function lockFolder(folder: string): Promise<() => Promise<void>> {
         `another process writes in ${folder} (process ${holder}): only one can. Stop it, or use another folder`,
       );
     }
-    const release = await takeOver(folder, newest + 1);
-    if (release !== undefined) return release;
+    const letGo = await takeOver(folder, newest + 1);
+    if (letGo !== undefined) return letGo;
   }
 }
 

@@ -5,7 +5,15 @@ import { KIND, RECORD, RECORD_HEADER_BYTES, SECTOR_BYTES } from './format.ts';
 import { markBytes } from './mark.ts';
 import { type Memory, newMemory, readWord } from './memory.ts';
 import type { Slab } from './pending.ts';
-import { extraStreamsAt, type LogRecord, sequenceAt, streamsAt, strideAt, strideOf, writeRecord } from './record.ts';
+import {
+  extraStreamsAt,
+  type LogRecord,
+  sequenceAt,
+  streamsAt,
+  strideAt,
+  strideOf,
+  writeRecord,
+} from './record.ts';
 import type { SyncedClaim } from './scan.ts';
 import { chained, type Segment } from './segment.ts';
 import type { Contents, Removal } from './segment-index.ts';
@@ -111,7 +119,8 @@ export class Active {
       }
       if (runs.isEmpty) removals.delete(stream);
     }
-    for (const number of removesFrom) if (number !== this.segment.number) this.segment.removesFrom.add(number);
+    for (const number of removesFrom)
+      if (number !== this.segment.number) this.segment.removesFrom.add(number);
     if (isAll) removesFrom.clear();
     return isAll;
   }

@@ -1,5 +1,6 @@
 // A clock for the tests of the log: time stands still until a test moves it.
 
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { LogClock } from './disk.ts';
 
 export class SimClock implements LogClock {
@@ -30,7 +31,5 @@ export class SimClock implements LogClock {
 /** Lets everything run that waits for no timer. */
 export async function settled(turns = 200): Promise<void> {
   for (let turn = 0; turn < turns; turn += 1) await Promise.resolve();
-  await new Promise<void>((resolve) => {
-    setImmediate(resolve);
-  });
+  await nextTurn();
 }

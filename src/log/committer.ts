@@ -299,7 +299,9 @@ export class Committer {
         break;
       } catch (error) {
         if (!isFull(error)) {
-          throw this.#state.fail(storageError(this.#state.disk.folder, `writing ${active.segment.name}`, error));
+          throw this.#state.fail(
+            storageError(this.#state.disk.folder, `writing ${active.segment.name}`, error),
+          );
         }
         this.#isWriteFull = true;
         this.#showFull();
@@ -319,14 +321,18 @@ export class Committer {
     try {
       await active.segment.file.sync();
     } catch (error) {
-      throw this.#state.fail(storageError(this.#state.disk.folder, `the sync of ${active.segment.name}`, error));
+      throw this.#state.fail(
+        storageError(this.#state.disk.folder, `the sync of ${active.segment.name}`, error),
+      );
     }
   }
 
   #showFull(): void {
     const isNowFull = this.#isWriteFull || this.#spares.isFull;
     if (isNowFull && this.#isClosing && (this.#isBlocked || this.#isWriteFull)) {
-      this.#state.fail(storageError(this.#state.disk.folder, 'closing', new Error('ENOSPC: what waits has no room')));
+      this.#state.fail(
+        storageError(this.#state.disk.folder, 'closing', new Error('ENOSPC: what waits has no room')),
+      );
     }
     if (isNowFull === this.#isFull) return;
     this.#isFull = isNowFull;

@@ -116,7 +116,8 @@ class Collector {
   /** Sequences go up, in a segment that was not written anew by one; what has none of its own repeats the last. */
   #follows(kind: number, sequence: number): boolean {
     if (this.sealedFor !== undefined) return false;
-    if (this.#isDense) return this.manifest !== undefined && sequence === (kind === KIND.data ? this.#last + 1 : this.#last);
+    if (this.#isDense)
+      return this.manifest !== undefined && sequence === (kind === KIND.data ? this.#last + 1 : this.#last);
     return kind === KIND.data ? sequence > this.#last : kind === KIND.removal;
   }
 
@@ -223,7 +224,8 @@ export async function readSegment(request: ScanRequest): Promise<SegmentScan> {
     last: collector.first - 1,
   };
   const { chain, last } = collector;
-  const point = knownEnd === undefined ? (collector.point ?? start) : { ...start, usedBytes: end, chain, last };
+  const point =
+    knownEnd === undefined ? (collector.point ?? start) : { ...start, usedBytes: end, chain, last };
   const tornRecords = knownEnd === undefined ? collector.records : 0;
   if (knownEnd === undefined) collector.cut(point);
   const { columns, removals, changes, damaged, manifest, first, claim, sealedFor } = collector;

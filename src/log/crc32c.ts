@@ -1,5 +1,5 @@
 // CRC-32C (Castagnoli, reflected, RFC 3720 B.4): the checksum of everything the log writes. In TypeScript, 16 bytes a step
-// (slicing by 16); docs/decisions/0017-segment-log.md says why not zlib.crc32, and what it costs.
+// (slicing by 16); docs/decisions/0020-segment-log.md says why not zlib.crc32, and what it costs.
 
 const POLYNOMIAL = 0x82f63b78;
 const SLICES = 16;

@@ -56,8 +56,13 @@ export interface HeaderProblem {
 }
 
 /** @returns the header, or what is wrong with it */
-export function readHeader(memory: Memory, length: number, kind: FileHeader['kind']): FileHeader | HeaderProblem {
-  if (length < FILE_HEADER_BYTES) return { problem: `${length} bytes, a header has ${FILE_HEADER_BYTES}`, offset: 0 };
+export function readHeader(
+  memory: Memory,
+  length: number,
+  kind: FileHeader['kind'],
+): FileHeader | HeaderProblem {
+  if (length < FILE_HEADER_BYTES)
+    return { problem: `${length} bytes, a header has ${FILE_HEADER_BYTES}`, offset: 0 };
   const word = (at: number): number => readWord(memory, at);
   if (word(FILE_HEADER.magic) !== MAGIC || word(FILE_HEADER.kind) !== kind) {
     return { problem: 'not a file of a Naru log, or not of this kind', offset: FILE_HEADER.magic };

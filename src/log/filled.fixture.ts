@@ -39,7 +39,15 @@ export async function filled(count: number, bytes: number): Promise<Filled> {
   for (let index = 0; index < count; index += 1) {
     const sequence = log.next;
     const extraStreams = sequence % 5 === 0 ? [9] : [];
-    log.append([{ stream: sequence % 4, extraStreams, note: sequence, stamp: sequence / 2, body: bodyOf(sequence, bytes) }]);
+    log.append([
+      {
+        stream: sequence % 4,
+        extraStreams,
+        note: sequence,
+        stamp: sequence / 2,
+        body: bodyOf(sequence, bytes),
+      },
+    ]);
     for (const stream of [sequence % 4, ...extraStreams]) live.set(`${stream}/${sequence}`, bytes);
     if (index % 10 === 9) await log.commit('disk');
   }
@@ -54,7 +62,10 @@ export async function filled(count: number, bytes: number): Promise<Filled> {
 }
 
 /** Opens a disk and reads everything that lives. @returns what was found, bodies checked */
-export async function readAll(disk: SimDisk, options: Partial<LogOptions> = {}): Promise<Map<string, number>> {
+export async function readAll(
+  disk: SimDisk,
+  options: Partial<LogOptions> = {},
+): Promise<Map<string, number>> {
   const found = new Map<string, number>();
   const notes: [number, number, number][] = [];
   const log = await Log.open(disk, {
@@ -69,7 +80,12 @@ export async function readAll(disk: SimDisk, options: Partial<LogOptions> = {}):
     for (const [sequence, note, bodyBytes] of notes) {
       const record = await log.read(sequence);
       const expected = bodyOf(sequence, bodyBytes);
-      if (record === undefined || Buffer.compare(record.body, expected) !== 0 || note !== sequence || record.note !== sequence) {
+      if (
+        record === undefined ||
+        Buffer.compare(record.body, expected) !== 0 ||
+        note !== sequence ||
+        record.note !== sequence
+      ) {
         throw new Error(`record ${sequence} is wrong, and nobody noticed`);
       }
     }

@@ -78,7 +78,6 @@ export const INDEX_ROW_BYTES = 32;
 /** Limits, checked before anything is allocated. */
 export const EXTRA_STREAMS_MAX = 0xffff;
 export const SEGMENT_BYTES_MAX: number = 2 ** 31 - 4096;
-export const SEQUENCE_MAX: number = Number.MAX_SAFE_INTEGER;
 
 /** Rounds up to a unit. */
 export function toUnit(bytes: number): number {
@@ -102,6 +101,9 @@ export function fileName({ number, generation }: FileName, ending: 'seg' | 'idx'
 export function parseFileName(name: string, ending: 'seg' | 'idx'): FileName | undefined {
   const match = /^([0-9a-f]{8})\.([0-9a-f]{1,8})\.(seg|idx)$/.exec(name);
   if (match === null || match[3] !== ending) return undefined;
-  const parsed = { number: Number.parseInt(match[1] ?? '', 16), generation: Number.parseInt(match[2] ?? '', 16) };
+  const parsed = {
+    number: Number.parseInt(match[1] ?? '', 16),
+    generation: Number.parseInt(match[2] ?? '', 16),
+  };
   return fileName(parsed, ending) === name ? parsed : undefined;
 }

@@ -60,7 +60,8 @@ export class Housekeeping {
       }
     } catch (error) {
       // A log that has stopped told why; a damaged source stays.
-      if (this.#state.failure === undefined) this.#state.fail(storageError(disk.folder, 'housekeeping', error));
+      if (this.#state.failure === undefined)
+        this.#state.fail(storageError(disk.folder, 'housekeeping', error));
     }
   }
 
@@ -89,10 +90,13 @@ export class Housekeeping {
       remaining.delete(segment.number);
     }
     if (gone.length === 0) return false;
-    await this.#committer().change({ gone: gone.map(({ number, generation }) => ({ number, generation })), come: [] }, () => {
-      for (const segment of gone) segments.replace([segment], []);
-      this.#forget(gone.map(({ number }) => number));
-    });
+    await this.#committer().change(
+      { gone: gone.map(({ number, generation }) => ({ number, generation })), come: [] },
+      () => {
+        for (const segment of gone) segments.replace([segment], []);
+        this.#forget(gone.map(({ number }) => number));
+      },
+    );
     await this.#remove(gone);
     await disk.syncFolder();
     this.#committer().retryFull();
@@ -130,8 +134,12 @@ export class Housekeeping {
         segments.replace(sources, [next]);
         // Removals made meanwhile, and those of records with other streams left, belong to the new one.
         const keepsDead = next.live < next.count || contents.columns.shared.size > 0;
-        this.#forget(gone.map(({ number }) => number), keepsDead ? next.number : undefined);
-        for (const { number } of gone) if (this.#state.removesFrom.delete(number)) this.#state.removesFrom.add(next.number);
+        this.#forget(
+          gone.map(({ number }) => number),
+          keepsDead ? next.number : undefined,
+        );
+        for (const { number } of gone)
+          if (this.#state.removesFrom.delete(number)) this.#state.removesFrom.add(next.number);
       });
       this.rewrites += 1;
       this.rewrittenBytes += entry.usedBytes;

@@ -23,7 +23,9 @@ async function opened(options: Partial<LogOptions> = {}, disk = new SimDisk()): 
   return { log, disk, clock, again };
 }
 
-const one = (stream: number, bytes = 100): Parameters<Log['append']>[0] => [{ stream, body: new Uint8Array(bytes) }];
+const one = (stream: number, bytes = 100): Parameters<Log['append']>[0] => [
+  { stream, body: new Uint8Array(bytes) },
+];
 
 /** Counts calls of an operation on a disk. */
 function counted(disk: SimDisk, wanted: string): () => number {
@@ -59,7 +61,11 @@ describe('appending', () => {
     log.append(one(1), 'disk');
     await settled();
     expect([log.written, log.synced, syncs()]).toEqual([2, 2, 1]);
-    expect(seen).toEqual([[1, 0], [2, 0], [2, 2]]);
+    expect(seen).toEqual([
+      [1, 0],
+      [2, 0],
+      [2, 2],
+    ]);
   });
 
   test('what is of level memory is written when its time has come, and never synced', async () => {
@@ -93,10 +99,12 @@ describe('appending', () => {
     const huge = new Uint8Array(1 << 20);
     const tooLarge = [{ stream: 1, body: Array.from({ length: 2048 }, () => huge) }];
     expect(() => log.append(tooLarge)).toThrow(expect.objectContaining({ code: 'NARU_TOO_LARGE' }));
-    const manyStreams = [{ stream: 1, extraStreams: new Array<number>(65_536).fill(1), body: huge }];
+    const manyStreams = [{ stream: 1, extraStreams: Array.from({ length: 65_536 }, () => 1), body: huge }];
     expect(() => log.append(manyStreams)).toThrow(expect.objectContaining({ code: 'NARU_INVALID_ARGUMENT' }));
     log.append(one(1, 900_000));
-    expect(() => log.append(one(1, 900_000))).toThrow(expect.objectContaining({ code: 'NARU_FULL', retryable: true }));
+    expect(() => log.append(one(1, 900_000))).toThrow(
+      expect.objectContaining({ code: 'NARU_FULL', retryable: true }),
+    );
     expect(log.next).toBe(2);
     await log.commit();
     expect(log.append(one(1, 900_000))).toBe(2);
@@ -111,7 +119,9 @@ describe('appending', () => {
     log.append(one(1, 10));
     await log.close();
     const next = await again();
-    expect(Buffer.from((await next.read(2))?.body ?? []).equals(Buffer.from(bodyOf(2, 1_000_000)))).toBe(true);
+    expect(Buffer.from((await next.read(2))?.body ?? []).equals(Buffer.from(bodyOf(2, 1_000_000)))).toBe(
+      true,
+    );
     await next.close();
   });
 });
@@ -310,7 +320,10 @@ describe('a disk that fails', () => {
       throw new SimError('EIO', name);
     };
     log.append(one(1));
-    await expect(log.commit()).rejects.toMatchObject({ code: 'NARU_STORAGE', message: expect.stringContaining('EIO') });
+    await expect(log.commit()).rejects.toMatchObject({
+      code: 'NARU_STORAGE',
+      message: expect.stringContaining('EIO'),
+    });
     expect(failed).toHaveLength(1);
     expect(log.synced).toBe(1);
     expect(() => log.append(one(1))).toThrow(expect.objectContaining({ code: 'NARU_STORAGE' }));
@@ -321,7 +334,10 @@ describe('a disk that fails', () => {
     const next = await again();
     expect(next.report).toMatchObject({ isClean: false, records: 2 });
     expect(next.synced).toBe(2);
-    const afterwards = await Log.open(disk.cut(() => 0.1), optionsFor(new SimClock()));
+    const afterwards = await Log.open(
+      disk.cut(() => 0.1),
+      optionsFor(new SimClock()),
+    );
     expect(afterwards.report.records).toBe(2);
     await afterwards.close();
   });

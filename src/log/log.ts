@@ -89,7 +89,9 @@ export class Log {
     this.#unlock = unlock;
     this.#pendingBytesMax = pendingBytesMax;
     this.#housekeeping = new Housekeeping(state, () => this.#committer);
-    this.#committer = new Committer(state, active, synced, told, (sealed) => this.#housekeeping.finished(sealed));
+    this.#committer = new Committer(state, active, synced, told, (sealed) =>
+      this.#housekeeping.finished(sealed),
+    );
     this.#reader = new Reader(state);
     this.#next = active.segment.last + 1;
     this.report = { ...report, elapsedMs };
@@ -362,7 +364,15 @@ async function begin(state: LogState, folder: Folder): Promise<Recovered> {
   const active = new Active(state, segment, { columns: new Columns(), removals: [] }, bytes);
   active.placeEntries(KIND.manifest, new Uint8Array(), 0);
   const synced = { number: 1, bytes: FIRST_RECORD_AT };
-  const nothing = { isClean: true, segments: 1, records: 0, tornRecords: 0, tornBytes: 0, scannedSegments: 0, damaged: [] };
+  const nothing = {
+    isClean: true,
+    segments: 1,
+    records: 0,
+    tornRecords: 0,
+    tornBytes: 0,
+    scannedSegments: 0,
+    damaged: [],
+  };
   return { active, synced, told: synced, report: nothing, eachLive: () => undefined };
 }
 
@@ -382,6 +392,8 @@ function settingsOf({ folder }: Disk, options: LogOptions): LogSettings {
 function checkSnapshotName(name: string): void {
   if (/^[a-z0-9-]{1,64}$/.test(name)) return;
   const shown = name.slice(0, 80);
-  throw new NaruError('NARU_INVALID_ARGUMENT', `a snapshot's name is 1 to 64 of a-z, 0-9 and -, got ${shown}`);
+  throw new NaruError(
+    'NARU_INVALID_ARGUMENT',
+    `a snapshot's name is 1 to 64 of a-z, 0-9 and -, got ${shown}`,
+  );
 }
-

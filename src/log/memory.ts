@@ -26,7 +26,7 @@ export function readWide({ words }: Words, at: number): number {
 }
 
 export function writeWide({ words }: Words, at: number, value: number): void {
-  words[at >>> 2] = value % TWO_32 | 0;
+  words[at >>> 2] = (value % TWO_32) | 0;
   words[(at >>> 2) + 1] = Math.floor(value / TWO_32);
 }
 

@@ -8,7 +8,13 @@ import { Log, type LogOptions, type LogRecord } from './index.ts';
 
 /** One step of a script. */
 export type Step =
-  | { readonly do: 'append'; readonly count: number; readonly bytes: number; readonly level: Level; readonly streams: number }
+  | {
+      readonly do: 'append';
+      readonly count: number;
+      readonly bytes: number;
+      readonly level: Level;
+      readonly streams: number;
+    }
   | { readonly do: 'remove'; readonly part: number; readonly newest: boolean }
   | { readonly do: 'commit'; readonly level: 'os' | 'disk' }
   | { readonly do: 'pass'; readonly ms: number }
@@ -102,7 +108,13 @@ export class Model {
     }
     const batch = log.append(records, level);
     records.forEach(({ stream, extraStreams = [], body, note = 0 }, index) => {
-      const known = { streams: [stream, ...extraStreams], body: body as Uint8Array, note, batch, removedBy: new Set<number>() };
+      const known = {
+        streams: [stream, ...extraStreams],
+        body: body as Uint8Array,
+        note,
+        batch,
+        removedBy: new Set<number>(),
+      };
       this.known.set(batch + index, known);
     });
   }
@@ -153,12 +165,14 @@ export class Model {
       return [`it does not open: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`];
     }
     this.log = log;
-    if (log.next <= this.synced) wrong.push(`up to ${this.synced} was confirmed, the log goes on at ${log.next}`);
+    if (log.next <= this.synced)
+      wrong.push(`up to ${this.synced} was confirmed, the log goes on at ${log.next}`);
     this.#judge(log, found, wrong);
     await this.#judgeBodies(log, found, wrong);
     const bytes = await log.readSnapshot('state');
     const text = bytes === undefined ? undefined : new TextDecoder().decode(bytes);
-    if (text !== this.snapshot && text !== this.snapshotBegun) wrong.push(`snapshot: ${text}, not ${this.snapshot}`);
+    if (text !== this.snapshot && text !== this.snapshotBegun)
+      wrong.push(`snapshot: ${text}, not ${this.snapshot}`);
     this.snapshot = text;
     this.#adopt(log, found);
     return wrong;
@@ -173,14 +187,17 @@ export class Model {
       for (const stream of streams) {
         const key = `${stream}/${sequence}`;
         const isThere = found.has(key);
-        if (!isThere && !removedBy.has(stream)) wrong.push(`${key} is lost (confirmed: ${sequence <= this.synced})`);
+        if (!isThere && !removedBy.has(stream))
+          wrong.push(`${key} is lost (confirmed: ${sequence <= this.synced})`);
         if (isThere && this.settled.has(key)) wrong.push(`${key} is back, its removal was confirmed`);
-        if (isThere && found.get(key) !== note) wrong.push(`${key} has the note ${found.get(key)}, not ${note}`);
+        if (isThere && found.get(key) !== note)
+          wrong.push(`${key} has the note ${found.get(key)}, not ${note}`);
       }
     }
     for (const key of found.keys()) {
       const [stream, sequence] = key.split('/').map(Number) as [number, number];
-      if (this.known.get(sequence)?.streams.includes(stream) !== true) wrong.push(`${key} comes from nowhere`);
+      if (this.known.get(sequence)?.streams.includes(stream) !== true)
+        wrong.push(`${key} comes from nowhere`);
     }
   }
 
@@ -189,7 +206,8 @@ export class Model {
       const record = await log.read(sequence);
       const known = this.known.get(sequence);
       if (record === undefined) wrong.push(`${sequence} cannot be read`);
-      else if (known !== undefined && Buffer.compare(record.body, known.body) !== 0) wrong.push(`${sequence} has another body`);
+      else if (known !== undefined && Buffer.compare(record.body, known.body) !== 0)
+        wrong.push(`${sequence} has another body`);
     }
   }
 
@@ -198,7 +216,7 @@ export class Model {
     this.synced = log.next - 1;
     this.#removed = [];
     this.settled.clear();
-    for (const [sequence, known] of [...this.known]) {
+    for (const [sequence, known] of this.known) {
       const left = known.streams.filter((stream) => found.has(`${stream}/${sequence}`));
       if (sequence >= log.next || left.length === 0) {
         this.known.delete(sequence);

@@ -1,14 +1,19 @@
 // A loss of power, or a kill, at any moment: what was confirmed is there, nothing comes from nowhere, no hole, no torn batch. On a
 // simulated disk that drops, keeps, tears and trashes what was not synced. And the proof that this harness notices a missing sync.
 
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { settled } from './clock.fixture.ts';
 import { longScript, Model, type Step } from './model.fixture.ts';
 import { seeded, SimDisk } from './sim-disk.fixture.ts';
 
 /** Runs a script until the power goes off at the n-th operation; `undefined` when it ends before. */
-async function runUntil(disk: SimDisk, model: Model, steps: readonly Step[], operation: number): Promise<boolean> {
+async function runUntil(
+  disk: SimDisk,
+  model: Model,
+  steps: readonly Step[],
+  operation: number,
+): Promise<boolean> {
   const isCut = new Promise<boolean>((resolve) => {
     disk.faults.after = () => {
       if (disk.operations < operation) return;
@@ -30,7 +35,11 @@ interface Crash {
 }
 
 /** One crash at one operation. @returns what is wrong, and whether the script got that far */
-async function crashAt(steps: readonly Step[], operation: number, crash: Crash): Promise<[string[], boolean]> {
+async function crashAt(
+  steps: readonly Step[],
+  operation: number,
+  crash: Crash,
+): Promise<[string[], boolean]> {
   const disk = new SimDisk();
   crash.prepare?.(disk);
   const model = new Model(crash.seed);
@@ -48,29 +57,49 @@ async function crashAt(steps: readonly Step[], operation: number, crash: Crash):
 }
 
 describe('at every operation of a script', () => {
-  test.each(['power', 'kill'] as const)('a loss by %s loses nothing that was confirmed', async (how) => {
-    for (let seed = 1; seed <= 3; seed += 1) {
-      const steps = longScript(seed, 30);
-      for (let operation = 1; ; operation += 1) {
-        const [wrong, isCut] = await crashAt(steps, operation, { how, seed });
-        expect(wrong).toEqual([]);
-        if (!isCut) break;
+  test.each(['power', 'kill'] as const)(
+    'a loss by %s loses nothing that was confirmed',
+    async (how) => {
+      for (let seed = 1; seed <= 3; seed += 1) {
+        const steps = longScript(seed, 30);
+        for (let operation = 1; ; operation += 1) {
+          const [wrong, isCut] = await crashAt(steps, operation, { how, seed });
+          expect(wrong).toEqual([]);
+          if (!isCut) break;
+        }
       }
-    }
-  }, 120_000);
+    },
+    120_000,
+  );
 });
 
 describe('at random operations of random scripts', () => {
   const step: fc.Arbitrary<Step> = fc.oneof(
-    { weight: 6, arbitrary: fc.record({
-      do: fc.constant('append' as const),
-      count: fc.integer({ min: 1, max: 20 }),
-      bytes: fc.constantFrom(1, 300, 3000, 80_000),
-      level: fc.constantFrom('memory' as const, 'os' as const, 'disk' as const),
-      streams: fc.integer({ min: 1, max: 3 }),
-    }) },
-    { weight: 3, arbitrary: fc.record({ do: fc.constant('remove' as const), part: fc.double({ min: 0, max: 1, noNaN: true }), newest: fc.boolean() }) },
-    { weight: 3, arbitrary: fc.record({ do: fc.constant('commit' as const), level: fc.constantFrom('os' as const, 'disk' as const) }) },
+    {
+      weight: 6,
+      arbitrary: fc.record({
+        do: fc.constant('append' as const),
+        count: fc.integer({ min: 1, max: 20 }),
+        bytes: fc.constantFrom(1, 300, 3000, 80_000),
+        level: fc.constantFrom('memory' as const, 'os' as const, 'disk' as const),
+        streams: fc.integer({ min: 1, max: 3 }),
+      }),
+    },
+    {
+      weight: 3,
+      arbitrary: fc.record({
+        do: fc.constant('remove' as const),
+        part: fc.double({ min: 0, max: 1, noNaN: true }),
+        newest: fc.boolean(),
+      }),
+    },
+    {
+      weight: 3,
+      arbitrary: fc.record({
+        do: fc.constant('commit' as const),
+        level: fc.constantFrom('os' as const, 'disk' as const),
+      }),
+    },
     { weight: 1, arbitrary: fc.record({ do: fc.constant('pass' as const), ms: fc.constantFrom(30, 150) }) },
     { weight: 1, arbitrary: fc.record({ do: fc.constantFrom('snapshot' as const, 'restart' as const) }) },
   );
@@ -92,7 +121,10 @@ describe('at random operations of random scripts', () => {
         await model.log?.close();
       },
     );
-    await fc.assert(property, { seed: Number(process.env['NARU_SEED'] ?? 20261129), numRuns: Number(process.env['NARU_RUNS'] ?? 200) });
+    await fc.assert(property, {
+      seed: Number(process.env['NARU_SEED'] ?? 20261129),
+      numRuns: Number(process.env['NARU_RUNS'] ?? 200),
+    });
   }, 300_000);
 });
 
@@ -102,14 +134,18 @@ describe('the harness', () => {
     ['folders are not synced', (disk) => Object.assign(disk, { ignoresFolderSync: true })],
   ];
 
-  test.each(mistakes)('it notices when %s', async (_what, prepare) => {
-    const found: string[] = [];
-    for (let seed = 1; seed <= 3 && found.length === 0; seed += 1) {
-      for (let operation = 20; operation < 300 && found.length === 0; operation += 1) {
-        const [wrong] = await crashAt(longScript(seed, 40), operation, { how: 'power', seed, prepare });
-        found.push(...wrong);
+  test.each(mistakes)(
+    'it notices when %s',
+    async (_what, prepare) => {
+      const found: string[] = [];
+      for (let seed = 1; seed <= 3 && found.length === 0; seed += 1) {
+        for (let operation = 20; operation < 300 && found.length === 0; operation += 1) {
+          const [wrong] = await crashAt(longScript(seed, 40), operation, { how: 'power', seed, prepare });
+          found.push(...wrong);
+        }
       }
-    }
-    expect(found.length).toBeGreaterThan(0);
-  }, 60_000);
+      expect(found.length).toBeGreaterThan(0);
+    },
+    60_000,
+  );
 });

@@ -67,7 +67,8 @@ export class Reader {
     const isHead = isHeadValid(memory, at, length - at, seed) && kindAt(memory, at) === 1;
     if (!isHead || sequenceAt(memory, at) !== sequence) {
       // A head of extra streams may be cut off by the end of the piece.
-      if (length - at < RECORD_HEADER_BYTES + 4 * 0xffff && length < segment.writtenBytes - start) return undefined;
+      if (length - at < RECORD_HEADER_BYTES + 4 * 0xffff && length < segment.writtenBytes - start)
+        return undefined;
       throw this.#damaged(segment, start + at, 'the head of a record', sequence, undefined);
     }
     if (at + strideAt(memory, at) > length) return undefined;
@@ -118,8 +119,11 @@ export class Reader {
     const file = segment.use();
     try {
       const length = await this.#read(file, memory.bytes.subarray(0, bytes), start);
-      if (length < bytes) throw this.#damaged(segment, start + length, 'the end of the file', sequence, undefined);
-      this.#pieces = this.#pieces.slice(-(PIECES - 1)).filter((piece) => piece.segment !== segment || piece.start !== start);
+      if (length < bytes)
+        throw this.#damaged(segment, start + length, 'the end of the file', sequence, undefined);
+      this.#pieces = this.#pieces
+        .slice(-(PIECES - 1))
+        .filter((piece) => piece.segment !== segment || piece.start !== start);
       this.#pieces.push({ segment, start, length, memory });
     } catch (error) {
       if (error instanceof NaruError) throw error;

@@ -43,10 +43,10 @@ export function writeRecord(
 ): number {
   const { bytes, words, floats } = memory;
   const { body, extraStreams = NO_STREAMS } = record;
-  const bodyAt = at + headBytes(extraStreams.length);
-  let end = bodyAt;
+  const start = at + headBytes(extraStreams.length);
+  let end = start;
   if (body instanceof Uint8Array) {
-    bytes.set(body, bodyAt);
+    bytes.set(body, start);
     end += body.length;
   } else {
     for (const part of body) {
@@ -54,24 +54,24 @@ export function writeRecord(
       end += part.length;
     }
   }
-  const next = bodyAt + toUnit(end - bodyAt);
+  const next = start + toUnit(end - start);
   bytes.fill(0, end, next);
   const word = at >>> 2;
   words[word + RECORD.kind / 4] = kind | (extraStreams.length << 16);
   writeWide(memory, at + RECORD.sequence, sequence);
   floats[(at + RECORD.stamp) >>> 3] = record.stamp ?? 0;
-  words[word + RECORD.bodyBytes / 4] = end - bodyAt;
-  words[word + RECORD.bodyCrc / 4] = crc32c(memory, bodyAt, end, seed);
+  words[word + RECORD.bodyBytes / 4] = end - start;
+  words[word + RECORD.bodyCrc / 4] = crc32c(memory, start, end, seed);
   words[word + RECORD.stream / 4] = record.stream;
   words[word + RECORD.note / 4] = record.note ?? 0;
-  if (extraStreams.length > 0) writeExtraStreams(memory, at, bodyAt, extraStreams);
-  words[word] = crc32c(memory, at + RECORD.kind, bodyAt, seed);
+  if (extraStreams.length > 0) writeExtraStreams(memory, at, start, extraStreams);
+  words[word] = crc32c(memory, at + RECORD.kind, start, seed);
   return next - at;
 }
 
-function writeExtraStreams(memory: Memory, at: number, bodyAt: number, streams: readonly number[]): void {
+function writeExtraStreams(memory: Memory, at: number, start: number, streams: readonly number[]): void {
   // The last word may be padding.
-  writeWord(memory, bodyAt - 4, 0);
+  writeWord(memory, start - 4, 0);
   streams.forEach((stream, index) => writeWord(memory, at + RECORD_HEADER_BYTES + index * 4, stream));
 }
 

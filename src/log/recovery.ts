@@ -101,7 +101,8 @@ export class Folder {
     const memory = newMemory(FILE_HEADER_BYTES);
     const length = await file.read(memory.bytes, 0);
     const header = readHeader(memory, length, FILE_KIND.segment);
-    const damage = (offset: number, what: string): Error => corrupt(this.disk.folder, { file: name, offset, what });
+    const damage = (offset: number, what: string): Error =>
+      corrupt(this.disk.folder, { file: name, offset, what });
     if ('problem' in header) throw damage(header.offset, header.problem);
     if (header.number !== parsed.number || header.generation !== parsed.generation) {
       throw damage(48, `the header is of segment ${fileName(header, 'seg')}`);
@@ -121,7 +122,8 @@ export class Folder {
 /** Whether the only segment is one to which nothing was ever committed: the maker of the log was killed. */
 export async function isUnborn(folder: Folder, seed: number): Promise<boolean> {
   const [only] = folder.found;
-  if (only === undefined || folder.found.length > 1 || only.number !== 1 || only.generation !== 0) return false;
+  if (only === undefined || folder.found.length > 1 || only.number !== 1 || only.generation !== 0)
+    return false;
   const { file, name } = only;
   const { manifest, claim } = await readSegment({ file, name, seed, isDense: true, skipBodiesBefore: 0 });
   return manifest === undefined && !isFurther(claim, { number: 1, bytes: FIRST_RECORD_AT });
@@ -191,12 +193,20 @@ export class Recovery {
       if (found.number <= claim.number) this.#checkSettled(found, scanned, claim);
       if (scanned.manifest === undefined) continue;
       if (scanned.sealedFor !== undefined && originals[at + 1]?.number !== scanned.sealedFor) {
-        throw this.#damage(found.name, scanned.usedBytes, `segment ${scanned.sealedFor}, which follows it, is missing`);
+        throw this.#damage(
+          found.name,
+          scanned.usedBytes,
+          `segment ${scanned.sealedFor}, which follows it, is missing`,
+        );
       }
       return { found, scan: scanned };
     }
     const [first] = this.#folder.found;
-    throw this.#damage(first?.name ?? this.#folder.disk.folder, FIRST_RECORD_AT, 'no segment begins with a manifest');
+    throw this.#damage(
+      first?.name ?? this.#folder.disk.folder,
+      FIRST_RECORD_AT,
+      'no segment begins with a manifest',
+    );
   }
 
   #request({ file, name, generation }: Found): Omit<ScanRequest, 'skipBodiesBefore'> {
@@ -206,7 +216,8 @@ export class Recovery {
   async #scanTail(found: Found, claim: SyncedClaim): Promise<SegmentScan> {
     const scanned = await readSegment({ ...this.#request(found), skipBodiesBefore: 0 });
     const known = isFurther(scanned.claim, claim) ? scanned.claim : claim;
-    const settledBytes = known.number > found.number ? Infinity : known.number === found.number ? known.bytes : 0;
+    const settledBytes =
+      known.number > found.number ? Infinity : known.number === found.number ? known.bytes : 0;
     if (!this.#tolerant || scanned.why !== 'body' || scanned.end >= settledBytes) return scanned;
     return readSegment({ ...this.#request(found), skipBodiesBefore: settledBytes });
   }
@@ -227,15 +238,25 @@ export class Recovery {
     const found = this.#folder.found.find((each) => each.name === name);
     if (found === undefined) throw this.#damage(name, 0, 'the segment is missing');
     const size = await found.file.size();
-    if (size < entry.usedBytes) throw this.#damage(name, size, `it ends here, and should have ${entry.usedBytes} bytes`);
+    if (size < entry.usedBytes)
+      throw this.#damage(name, size, `it ends here, and should have ${entry.usedBytes} bytes`);
     const indexed = await readIndex(disk, logId, entry);
     if (indexed !== undefined) return { found, entry, contents: indexed };
     this.#scanned += 1;
     const skipBodiesBefore = this.#tolerant ? Infinity : 0;
-    const scanned = await readSegment({ ...this.#request(found), knownEnd: entry.usedBytes, skipBodiesBefore });
+    const scanned = await readSegment({
+      ...this.#request(found),
+      knownEnd: entry.usedBytes,
+      skipBodiesBefore,
+    });
     if (scanned.end !== entry.usedBytes) throw this.#damage(name, scanned.end, WHY[scanned.why]);
     const isSame = scanned.chain === entry.chain && (entry.generation > 0 || scanned.first === entry.first);
-    if (!isSame) throw this.#damage(name, FIRST_RECORD_AT, 'it is not the segment that the log was closed with: an older one?');
+    if (!isSame)
+      throw this.#damage(
+        name,
+        FIRST_RECORD_AT,
+        'it is not the segment that the log was closed with: an older one?',
+      );
     this.#damaged.push(...scanned.damaged);
     return { found, entry, contents: scanned };
   }
@@ -273,7 +294,11 @@ export class Recovery {
     );
     await file.write([mark.bytes], usedBytes);
     await file.sync();
-    return { ...scanned, usedBytes: usedBytes + mark.bytes.length, chain: chained(scanned.chain, mark.words[0] as number) };
+    return {
+      ...scanned,
+      usedBytes: usedBytes + mark.bytes.length,
+      chain: chained(scanned.chain, mark.words[0] as number),
+    };
   }
 
   /** Files that belong to no segment of the log: unfinished ones, spares, what was dropped or replaced. */
@@ -297,7 +322,11 @@ export class Recovery {
     newest: SegmentScan,
   ): Promise<{ active: Active; segments: Segment[] }> {
     const { segments } = this.#state;
-    for (const { found: { file }, entry, contents } of loaded) {
+    for (const {
+      found: { file },
+      entry,
+      contents,
+    } of loaded) {
       const segment = new Segment(file, entry, entry.first);
       segment.usedBytes = entry.usedBytes;
       segment.writtenBytes = entry.usedBytes;
@@ -323,10 +352,11 @@ export class Recovery {
   }
 
   #applyRemovals(contents: readonly Contents[], segments: readonly Segment[]): void {
+    const { last } = segments.at(-1) as Segment;
     contents.forEach(({ removals }, index) => {
       const owner = segments[index] as Segment;
       for (const { stream, runs } of removals) {
-        const isGood = eachRun(runs, (first, length) => {
+        const isGood = eachRun(runs, last, (first, length) => {
           for (let sequence = first; sequence < first + length; sequence += 1) {
             this.#applyRemoval(owner, stream, sequence);
           }

@@ -35,7 +35,10 @@ export class DamagedSource extends Error {
 }
 
 /** The next segments worth writing anew, or none: neighbours, so that few files remain. The newest is never among them. */
-export function chooseSources({ segments, settings }: LogState, isSpared: (segment: Segment) => boolean): Segment[] {
+export function chooseSources(
+  { segments, settings }: LogState,
+  isSpared: (segment: Segment) => boolean,
+): Segment[] {
   const sealed = segments.all.slice(0, -1);
   const isSmall = (segment: Segment): boolean => segment.usedBytes * 4 < settings.segmentBytes;
   const victim = sealed.findIndex((segment) => isWasteful(segment) && !isSpared(segment));
@@ -95,7 +98,7 @@ class Output {
   keepRemovals(memory: Memory, at: number): void {
     const stream = readWord(memory, at + RECORD.stream);
     const runs = new Runs();
-    eachRun(bodyOf(memory, at), (first, length) => {
+    eachRun(bodyOf(memory, at), this.#state.segments.newest.last, (first, length) => {
       for (let sequence = first; sequence < first + length; sequence += 1) {
         const target = this.#targetOf(sequence);
         if (target === undefined) continue;

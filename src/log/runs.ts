@@ -59,15 +59,21 @@ function writeVarint(bytes: Uint8Array, at: number, value: number): number {
 
 /**
  * Tells every run of a removal record's body.
+ *
+ * @param last  no sequence is greater: a hostile run must not be followed for ever
  * @returns whether the body is well formed
  */
-export function eachRun(bytes: Uint8Array, tell: (first: number, length: number) => void): boolean {
+export function eachRun(
+  bytes: Uint8Array,
+  last: number,
+  tell: (first: number, length: number) => void,
+): boolean {
   let at = 0;
-  let isGood = true;
+  /** @returns NaN when it is cut off or too long */
   const next = (): number => {
     let value = 0;
     let scale = 1;
-    for (let index = 0; index < VARINT_BYTES_MAX + 1; index += 1) {
+    for (let index = 0; index <= VARINT_BYTES_MAX; index += 1) {
       const byte = bytes[at];
       if (byte === undefined) break;
       at += 1;
@@ -75,16 +81,16 @@ export function eachRun(bytes: Uint8Array, tell: (first: number, length: number)
       if (byte < 128) return value;
       scale *= 128;
     }
-    isGood = false;
-    return 0;
+    return Number.NaN;
   };
   let before = 0;
-  while (at < bytes.length && isGood) {
+  while (at < bytes.length) {
     const zigzag = next();
     const length = next();
     before += zigzag % 2 === 1 ? -(zigzag + 1) / 2 : zigzag / 2;
-    if (!isGood || before < 0 || length < 1 || before + length > Number.MAX_SAFE_INTEGER) return false;
+    const isGood = before >= 0 && length >= 1 && before + length - 1 <= last;
+    if (!isGood) return false;
     tell(before, length);
   }
-  return isGood;
+  return true;
 }

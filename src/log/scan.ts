@@ -63,7 +63,8 @@ export async function scan(
   let needs = RECORD_HEADER_BYTES;
   for (;;) {
     // Less than a head is left, or the file is shorter than it was said to be.
-    if (limit - offset < needs || (await window.show(offset, needs)) < needs) return { end: offset, why: 'limit' };
+    if (limit - offset < needs || (await window.show(offset, needs)) < needs)
+      return { end: offset, why: 'limit' };
     const { memory, start, length } = window;
     const outcome = scanMemory(memory, offset - start, length, seed, start, limit, visitor);
     offset = start + outcome.at;

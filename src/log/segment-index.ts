@@ -5,7 +5,14 @@ import { Columns } from './columns.ts';
 import type { Disk } from './disk.ts';
 import { readEntry, isSameEntry, writeEntry } from './entries.ts';
 import { readWhole, wholeFile } from './file-header.ts';
-import { FILE_KIND, fileName, INDEX_ROW_BYTES, SEGMENT_BYTES_MAX, SEGMENT_ENTRY_BYTES, toUnit } from './format.ts';
+import {
+  FILE_KIND,
+  fileName,
+  INDEX_ROW_BYTES,
+  SEGMENT_BYTES_MAX,
+  SEGMENT_ENTRY_BYTES,
+  toUnit,
+} from './format.ts';
 import { type Memory, newMemory, readWord, writeWord } from './memory.ts';
 import type { SegmentEntry } from './segment.ts';
 
@@ -36,7 +43,8 @@ export function encodeIndex(entry: SegmentEntry, { columns, removals }: Contents
     writeWord(memory, index * 4, count),
   );
   writeEntry(memory, COUNTS_BYTES, entry);
-  for (let row = 0; row < columns.count; row += 1) columns.writeRow(memory, ROWS_AT + row * INDEX_ROW_BYTES, row);
+  for (let row = 0; row < columns.count; row += 1)
+    columns.writeRow(memory, ROWS_AT + row * INDEX_ROW_BYTES, row);
   let at = sharedAt;
   for (const [row, streams] of columns.shared) {
     for (const word of [row, streams.length, ...streams]) {
@@ -58,7 +66,9 @@ export function encodeIndex(entry: SegmentEntry, { columns, removals }: Contents
 export function decodeIndex(memory: Memory, entry: SegmentEntry): Contents | undefined {
   const { length } = memory.bytes;
   if (length < ROWS_AT || !isSameEntry(readEntry(memory, COUNTS_BYTES), entry)) return undefined;
-  const [rows = 0, sharedRows = 0, sharedWords = 0, removalCount = 0] = [0, 4, 8, 12].map((at) => readWord(memory, at));
+  const [rows = 0, sharedRows = 0, sharedWords = 0, removalCount = 0] = [0, 4, 8, 12].map((at) =>
+    readWord(memory, at),
+  );
   const sharedAt = ROWS_AT + rows * INDEX_ROW_BYTES;
   const removalsAt = sharedAt + Math.ceil(sharedWords / 2) * 8;
   if (removalsAt > length || removalCount > length / 8) return undefined;

@@ -103,7 +103,8 @@ export class Segment {
     const room = dense ? Math.max(64, 2 ** Math.ceil(Math.log2(count + 1))) : count;
     this.#offsets = new Uint32Array(room);
     this.#bits = new Uint32Array((room + 31) >>> 5);
-    for (let row = 0; row < count; row += 1) this.#offsets[row] = (columns.offsets[row] as number) / UNIT_BYTES;
+    for (let row = 0; row < count; row += 1)
+      this.#offsets[row] = (columns.offsets[row] as number) / UNIT_BYTES;
     for (let row = 0; row < count; row += 1) {
       this.#bits[row >>> 5] = (this.#bits[row >>> 5] as number) | (1 << (row & 31));
     }

@@ -36,7 +36,11 @@ class Inode {
   resize(bytes: number): void {
     const next = new Uint8Array(bytes);
     next.set(this.now.subarray(0, bytes));
-    for (let at = Math.min(bytes, this.now.length); at < Math.max(bytes, this.now.length); at += SECTOR_BYTES) {
+    for (
+      let at = Math.min(bytes, this.now.length);
+      at < Math.max(bytes, this.now.length);
+      at += SECTOR_BYTES
+    ) {
       this.dirty.add(Math.floor(at / SECTOR_BYTES));
     }
     this.now = next;
@@ -45,7 +49,8 @@ class Inode {
   write(part: Uint8Array, offset: number): void {
     if (offset + part.length > this.now.length) this.resize(offset + part.length);
     this.now.set(part, offset);
-    for (let at = Math.floor(offset / SECTOR_BYTES); at * SECTOR_BYTES < offset + part.length; at += 1) this.dirty.add(at);
+    for (let at = Math.floor(offset / SECTOR_BYTES); at * SECTOR_BYTES < offset + part.length; at += 1)
+      this.dirty.add(at);
   }
 
   sync(): void {
@@ -68,7 +73,12 @@ class Inode {
     bytes.set(this.disk.subarray(0, size));
     for (const sector of this.dirty) {
       const from = sector * SECTOR_BYTES;
-      if (from < size) cutSector(bytes.subarray(from, from + SECTOR_BYTES), this.now.subarray(from, from + SECTOR_BYTES), random);
+      if (from < size)
+        cutSector(
+          bytes.subarray(from, from + SECTOR_BYTES),
+          this.now.subarray(from, from + SECTOR_BYTES),
+          random,
+        );
     }
     after.now = bytes;
     after.disk = bytes.slice();
@@ -251,7 +261,8 @@ export class SimDisk implements Disk {
 
   #file(name: string, inode: Inode): DiskFile {
     const grow = (bytes: number): void => {
-      const more = Math.max(bytes, inode.allocated, inode.now.length) - Math.max(inode.allocated, inode.now.length);
+      const more =
+        Math.max(bytes, inode.allocated, inode.now.length) - Math.max(inode.allocated, inode.now.length);
       if (this.usedBytes + more > this.capacityBytes) throw new SimError('ENOSPC', name);
     };
     return {

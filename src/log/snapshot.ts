@@ -81,5 +81,8 @@ export async function readEnd(disk: Disk, logId: Uint8Array): Promise<SyncedClai
   const bytes = await readSnapshot(disk, logId, END_NAME).catch(() => undefined);
   if (bytes === undefined || bytes.length !== MARK_BODY_BYTES) return { number: 0, bytes: 0 };
   const view = new DataView(bytes.buffer, bytes.byteOffset);
-  return { number: view.getUint32(MARK_BODY.syncedNumber, true), bytes: view.getUint32(MARK_BODY.syncedBytes, true) };
+  return {
+    number: view.getUint32(MARK_BODY.syncedNumber, true),
+    bytes: view.getUint32(MARK_BODY.syncedBytes, true),
+  };
 }
