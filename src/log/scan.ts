@@ -28,7 +28,7 @@ export interface ScanResult {
 class Window {
   readonly #file: DiskFile;
   readonly #limit: number;
-  memory: Memory = newMemory(CHUNK_BYTES);
+  memory: Memory;
   /** Offset in the file of the first byte of the memory, and how many bytes of it are there. */
   start = 0;
   length = 0;
@@ -36,6 +36,7 @@ class Window {
   constructor(file: DiskFile, limit: number) {
     this.#file = file;
     this.#limit = limit;
+    this.memory = newMemory(Math.min(CHUNK_BYTES, limit));
   }
 
   /** Makes `bytes` from `offset` on be there, as far as the file goes. @returns how many are there from `offset` on */
