@@ -121,7 +121,8 @@ export const ERROR_CODES = {
   },
   NARU_STORAGE: {
     retryable: false,
-    meaning: 'The disk refused a write or a sync, and what is stored there has stopped. What was not confirmed may be lost.',
+    meaning:
+      'The disk refused a write or a sync, and what is stored there has stopped. What was not confirmed may be lost.',
     action: 'Check the disk and its room, then start again: a sync that failed cannot be repeated.',
   },
   NARU_NO_CONSUMER: {
