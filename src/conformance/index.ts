@@ -13,6 +13,15 @@ export type {
 } from './options.ts';
 export type { DriverRule } from './rule.ts';
 export { listRules, type RuleInfo } from './rules.ts';
+export type { MapConformanceOptions } from './map-trial.ts';
+export {
+  listMapRules,
+  type MapConformanceCase,
+  type MapConformanceReport,
+  type MapConformanceSuite,
+  mapConformanceSuite,
+  runMapConformance,
+} from './map-suite.ts';
 export { conformanceSuite, type ConformanceCase, type ConformanceSuite } from './suite.ts';
 
 /**
