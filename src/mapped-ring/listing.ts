@@ -5,7 +5,7 @@ import { existsSync } from 'node:fs';
 import { NaruError } from '../errors/index.ts';
 import { takeCensus } from '../ring/census.ts';
 import { CLOSED, HEADER } from '../ring/layout.ts';
-import { headerWord, type RingMemory } from '../ring/memory.ts';
+import { headerWord } from '../ring/memory.ts';
 import {
   consumerSeatsOf,
   identityOf,
@@ -13,13 +13,14 @@ import {
   listParticipants,
   type Participant,
   seatMark,
+  type SeatTable,
 } from '../ring/participants.ts';
-import { closeFor } from '../ring/recovery.ts';
+import { closeFor, type OwnedTable } from '../ring/recovery.ts';
 import type { RingEdges } from './edges.ts';
 import { isDead } from './fifo.ts';
 import { lockFolder, removeEmptyFolder, removeMailboxFiles } from './folder.ts';
 import { openObject, type RingObject } from './object.ts';
-import { releaseObject } from './object-file.ts';
+import { type MappedObject, releaseObject } from './object-file.ts';
 import { isClosed } from './participation.ts';
 import { ringEverybody } from './seat.ts';
 import type { Site } from './site.ts';
@@ -53,13 +54,27 @@ export interface ListedRing {
   readonly participants: readonly ListedParticipant[];
 }
 
+/** Maps an object of some kind. */
+export type ObjectOpener = (
+  site: Site,
+  edges: RingEdges,
+) =>
+  | MappedObject<SeatTable & { readonly geometry: { readonly fileBytes: number } }>
+  | 'absent'
+  | 'unfinished';
+
 /**
- * Removes a mailbox, whatever state it is in: also one too damaged to be opened. Those who use it get NARU_CLOSED.
+ * Removes a mailbox, or what else is there, whatever state it is in: also one too damaged to be opened. Those who use it get NARU_CLOSED.
  *
+ * @param open  maps it, so that its users can be told
  * @returns false when there is none
  * @throws NARU_DENIED, NARU_TIMEOUT (its lock is held by a stopped process)
  */
-export async function removeRing(site: Site, edges: RingEdges): Promise<boolean> {
+export async function removeObject(
+  site: Site,
+  edges: RingEdges,
+  open: ObjectOpener = openObject,
+): Promise<boolean> {
   const mayMakeFolder = site.isBeside && existsSync(site.ring);
   const late = new NaruError('NARU_TIMEOUT', `${site.ring}: a stopped process holds its lock`, {
     place: site.place,
@@ -72,7 +87,7 @@ export async function removeRing(site: Site, edges: RingEdges): Promise<boolean>
   );
   if (lock === 'absent') return removeEmptyFolder(site);
   try {
-    tellClosed(site, edges);
+    tellClosed(site, edges, open);
     removeMailboxFiles(site, edges.failpoint);
     return true;
   } finally {
@@ -80,10 +95,10 @@ export async function removeRing(site: Site, edges: RingEdges): Promise<boolean>
   }
 }
 
-function tellClosed(site: Site, edges: RingEdges): void {
-  let object: ReturnType<typeof openObject>;
+function tellClosed(site: Site, edges: RingEdges, open: ObjectOpener): void {
+  let object: ReturnType<ObjectOpener>;
   try {
-    object = openObject(site, edges);
+    object = open(site, edges);
   } catch {
     // Too damaged to be told through it: its users see that the file is gone.
     return;
@@ -95,7 +110,7 @@ function tellClosed(site: Site, edges: RingEdges): void {
 }
 
 /** Whether nobody who could use it lives any more. */
-export function isDeadRing(site: Site, memory: RingMemory, edges: RingEdges): boolean {
+export function isDeadObject(site: Site, memory: OwnedTable, edges: RingEdges): boolean {
   const { owner } = memory.geometry;
   const living = listParticipants(memory).filter((one) => !isDead(site.folder, one, edges));
   if (isClosed(memory)) return living.length === 0;
@@ -131,7 +146,7 @@ export function describeRing(site: Site, edges: RingEdges): ListedRing {
     const { depth, depthBytes, unsettled } = takeCensus(memory);
     return {
       ...nothing,
-      state: isDeadRing(site, memory, edges) ? 'leftover' : 'live',
+      state: isDeadObject(site, memory, edges) ? 'leftover' : 'live',
       owner: geometry.owner,
       relation: geometry.relation,
       createdMs: geometry.createdMs,

@@ -3,7 +3,7 @@
 
 import * as fs from 'node:fs';
 import { NaruError } from '../errors/index.ts';
-import { PAGE_BYTES } from '../ring/layout.ts';
+import { MAGIC, PAGE_BYTES } from '../ring/layout.ts';
 import type { RingEdges } from './edges.ts';
 import { attempt, errnoOf, ioError } from './io-error.ts';
 import { fileMode, fileObjection, type Site, type Where } from './site.ts';
@@ -135,6 +135,25 @@ function readFirstPage(site: Site, fd: number): Int32Array {
   const page = new Uint8Array(PAGE_BYTES);
   attempt(site, 'reading', site.ring, () => fs.readSync(fd, page, 0, PAGE_BYTES, 0));
   return new Int32Array(page.buffer);
+}
+
+/** What kind of thing the file says it is; undefined when it is no file of ours, or not there. For choosing how to open it. */
+export function objectKind({ ring }: Pick<Site, 'ring'>): number | undefined {
+  let fd: number;
+  try {
+    fd = fs.openSync(ring, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+  } catch {
+    return undefined;
+  }
+  try {
+    const head = new Int32Array(2);
+    const length = fs.readSync(fd, head, 0, 8, 0);
+    return length === 8 && head[0] === MAGIC ? head[1] : undefined;
+  } catch {
+    return undefined;
+  } finally {
+    fs.closeSync(fd);
+  }
 }
 
 /** False when somebody has truncated the file: what is in the mapping means nothing any more. Costs one short system call. */

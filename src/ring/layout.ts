@@ -11,7 +11,10 @@ export const PAGE_BYTES = 4096;
 export const MAGIC = 0x5552414e;
 export const KIND = 0x474e4952;
 /** What else of Naru's a file of this form can be, by its kind. */
-export const OTHER_KINDS: ReadonlyMap<number, string> = new Map([[0x434e5953, 'a lock, semaphore or event']]);
+export const OTHER_KINDS: ReadonlyMap<number, string> = new Map([
+  [0x434e5953, 'a lock, semaphore or event'],
+  [0x54415453, 'a value, array or map'],
+]);
 /** Reads as another number on a machine of the other byte order. */
 export const BYTE_ORDER = 0x01020304;
 /** A reader of another major version must refuse; a greater minor version only added what may be ignored. */

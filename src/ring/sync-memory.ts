@@ -88,7 +88,7 @@ export function writeSyncHeader({ words, geometry }: SyncMemory): void {
  * @param fileBytes  real size of the file
  * @param where      the file, for the error
  * @returns the geometry; undefined when the creator has not finished (no ready mark)
- * @throws NARU_EXISTS       it is a mailbox
+ * @throws NARU_EXISTS       it is something else of Naru's
  * @throws NARU_CORRUPT      it is nothing of ours, or its numbers contradict each other or the file
  * @throws NARU_UNSUPPORTED  another major version, byte order, or a feature that this version does not know
  */
@@ -99,8 +99,12 @@ export function readSyncHeader(
 ): SyncGeometry | undefined {
   const at = (offset: number): number => (words[headerWord(offset)] ?? 0) >>> 0;
   if (at(S.SYNC_HEADER.magic) === 0 && at(S.SYNC_HEADER.ready) === 0) return undefined;
-  if (at(S.SYNC_HEADER.magic) === L.MAGIC && at(S.SYNC_HEADER.kind) === L.KIND)
-    throw new NaruError('NARU_EXISTS', `${where} is a mailbox: choose another name`, { place: 'shm' });
+  if (at(S.SYNC_HEADER.magic) === L.MAGIC && at(S.SYNC_HEADER.kind) !== S.SYNC_KIND) {
+    const kind = at(S.SYNC_HEADER.kind);
+    const what = kind === L.KIND ? 'a mailbox' : L.OTHER_KINDS.get(kind);
+    if (what !== undefined)
+      throw new NaruError('NARU_EXISTS', `${where} is ${what}: choose another name`, { place: 'shm' });
+  }
   if (at(S.SYNC_HEADER.magic) !== L.MAGIC || at(S.SYNC_HEADER.kind) !== S.SYNC_KIND)
     throw corrupt(where, 'it does not start with "NARUSYNC"');
   if (at(S.SYNC_HEADER.byteOrder) !== L.BYTE_ORDER)

@@ -3,7 +3,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import type { PlaceUrl } from '../../mailbox/place.ts';
 import { defaultEdges } from '../../mapped-ring/edges.ts';
-import { describeRing, type ListedRing, removeRing } from '../../mapped-ring/listing.ts';
+import { describeRing, type ListedRing, removeObject } from '../../mapped-ring/listing.ts';
 import { checkRemovable, isRing, siteOf } from './file.ts';
 import { addressOf, pathOf } from './options.ts';
 
@@ -37,7 +37,7 @@ export async function removeMapped(url: PlaceUrl): Promise<boolean> {
   const edges = defaultEdges('mmap://');
   const site = siteOf(pathOf(url));
   checkRemovable(site, url.text);
-  return removeRing(site, edges);
+  return removeObject(site, edges);
 }
 
 /** Files mapped as shared memory by processes that may be looked at. */

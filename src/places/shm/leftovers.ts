@@ -10,9 +10,13 @@ import {
   removeMailboxFiles,
   tryLockFolder,
 } from '../../mapped-ring/folder.ts';
-import { describeRing, isDeadRing, type ListedRing, removeRing } from '../../mapped-ring/listing.ts';
+import { describeRing, isDeadObject, type ListedRing, removeObject } from '../../mapped-ring/listing.ts';
+import { objectKind } from '../../mapped-ring/object-file.ts';
 import { readTables } from '../../mapped-ring/object.ts';
 import type { Gid, Site } from '../../mapped-ring/site.ts';
+import { openSync } from '../../mapped-sync/attach.ts';
+import { describeSync, type ListedSync, readSync } from '../../mapped-sync/listing.ts';
+import { SYNC_KIND } from '../../ring/sync-layout.ts';
 import { groupOfFolder, runtimeFolder, siteOf } from './runtime-folder.ts';
 
 export type { ListedParticipant } from '../../mapped-ring/listing.ts';
@@ -24,18 +28,37 @@ export interface ListedMailbox extends ListedRing {
   readonly path: string;
 }
 
+/** A lock, semaphore or event in shared memory as a listing shows it. */
+export interface ListedSharedSync extends ListedSync {
+  readonly name: string;
+  /** Its folder. */
+  readonly path: string;
+}
+
 /** Every mailbox of this user, or of `folder`: another, or a group's. Reads only. @throws NARU_NATIVE_MISSING, NARU_DENIED */
 export function listMailboxes(folder: string = runtimeFolder()): ListedMailbox[] {
   const edges = defaultEdges('shm://');
   const gid = groupOfFolder(folder);
-  return mailboxNames(folder).map((name) => {
+  return objectNames(folder).flatMap((name) => {
     const path = join(folder, name);
-    return { name, path, ...describeRing(siteOf(path, gid), edges) };
+    const site = siteOf(path, gid);
+    return isSync(site) ? [] : [{ name, path, ...describeRing(site, edges) }];
+  });
+}
+
+/** Every lock, semaphore and event of this user, or of `folder`. Reads only. @throws NARU_NATIVE_MISSING, NARU_DENIED */
+export function listSyncs(folder: string = runtimeFolder()): ListedSharedSync[] {
+  const edges = defaultEdges('shm://');
+  const gid = groupOfFolder(folder);
+  return objectNames(folder).flatMap((name) => {
+    const path = join(folder, name);
+    const site = siteOf(path, gid);
+    return isSync(site) ? [{ name, path, ...describeSync(site, edges) }] : [];
   });
 }
 
 /**
- * Removes what nobody can use any more: half-made mailboxes, and those of dead users or a dead owner. Never a mailbox with
+ * Removes what nobody can use any more: half-made mailboxes, locks, semaphores and events, and those of dead users or a dead owner. Never one with
  * owner `system`, a damaged one, or one that somebody alive takes part in.
  *
  * @returns the names of what was removed
@@ -43,23 +66,24 @@ export function listMailboxes(folder: string = runtimeFolder()): ListedMailbox[]
 export function cleanLeftovers(folder: string = runtimeFolder()): string[] {
   const edges = defaultEdges('shm://');
   const gid = groupOfFolder(folder);
-  return mailboxNames(folder).filter((name) => removeIfDead(siteOf(join(folder, name), gid), edges));
+  return objectNames(folder).filter((name) => removeIfDead(siteOf(join(folder, name), gid), edges));
 }
 
 /**
- * Removes a mailbox by name, whatever state it is in: also one too damaged to be opened. Those who use it get NARU_CLOSED.
+ * Removes a mailbox, lock, semaphore or event by name, whatever state it is in: also one too damaged to be opened. Those who use it get NARU_CLOSED.
  *
  * @returns false when there is none
  * @throws NARU_DENIED, NARU_TIMEOUT (its lock is held by a stopped process)
  */
 export async function removeMailbox(name: string, folder: string = runtimeFolder()): Promise<boolean> {
   const path = join(folder, checkName(name, `shm://${name}`));
-  return removeRing(siteOf(path, groupOfFolder(folder)), defaultEdges('shm://'));
+  const site = siteOf(path, groupOfFolder(folder));
+  return removeObject(site, defaultEdges('shm://'), isSync(site) ? openSync : undefined);
 }
 
 /** The same for a few mailboxes, chosen by chance: what every creation does on its way. */
 export function sweepSome(folder: string, gid: Gid, keep: string, most: number, edges: RingEdges): void {
-  const names = mailboxNames(folder).filter((name) => name !== keep);
+  const names = objectNames(folder).filter((name) => name !== keep);
   const start = Math.floor(Math.random() * names.length);
   for (let i = 0; i < Math.min(most, names.length); i += 1) {
     const name = names[(start + i) % names.length] as string;
@@ -71,7 +95,11 @@ export function sweepSome(folder: string, gid: Gid, keep: string, most: number, 
   }
 }
 
-function mailboxNames(folder: string): string[] {
+function isSync(site: Site): boolean {
+  return objectKind(site) === SYNC_KIND;
+}
+
+function objectNames(folder: string): string[] {
   try {
     return (
       fs
@@ -97,8 +125,8 @@ function removeIfDead(site: Site, edges: RingEdges): boolean {
   if (lock === 'absent') return removeEmptyFolder(site);
   if (lock === 'busy') return false;
   try {
-    const tables = readTables(site);
-    if (typeof tables === 'object' && !isDeadRing(site, tables, edges)) return false;
+    const tables = isSync(site) ? readSync(site) : readTables(site);
+    if (typeof tables === 'object' && !isDeadObject(site, tables, edges)) return false;
     removeMailboxFiles(site, edges.failpoint);
     return true;
   } catch {
