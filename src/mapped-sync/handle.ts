@@ -83,7 +83,8 @@ export abstract class MappedSync implements SyncDriver {
   /** @throws why it cannot be used any more; nothing of it may be touched then */
   protected check(): void {
     if (this.#error !== undefined) throw this.#error;
-    if (Atomics.load(this.#words, CLOSED_WORD) !== 0) throw closedError(this.part) as Error;
+    // A plain load: it is on the way of every call, and to see it a little later does no harm.
+    if (this.#words[CLOSED_WORD] !== 0) throw closedError(this.part) as Error;
   }
 
   /** Rings one of those who wait, after something was given back. */
@@ -148,7 +149,7 @@ export abstract class MappedSync implements SyncDriver {
     const { part } = this;
     clearInterval(this.#timer);
     clearInterval(this.#probes);
-    if (this.#error === undefined) {
+    if (this.#checkObject()) {
       if (this.#count > 0) this.want(0);
       this.letGo();
       await leave(part);

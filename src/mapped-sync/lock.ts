@@ -11,10 +11,12 @@ import { MappedSync } from './handle.ts';
 
 export class MappedLock extends MappedSync implements LockDriver {
   readonly #word: LockWord;
+  readonly #failpoint: (name: string) => void;
 
   constructor(part: SyncPart, address: string, hooks: SyncHooks) {
     super(part, address, hooks);
-    this.#word = new LockWord(part.memory.words, SYNC_WORDS.value, part.mark, part.edges.failpoint);
+    this.#failpoint = part.edges.failpoint;
+    this.#word = new LockWord(part.memory.words, SYNC_WORDS.value, part.mark, this.#failpoint);
   }
 
   tryTake(): Taken {
@@ -28,7 +30,7 @@ export class MappedLock extends MappedSync implements LockDriver {
     if (!this.#word.unlock())
       throw partError(this.part, 'NARU_NOT_HELD', 'this handle does not have the lock, so it cannot let go');
     this.ringOne();
-    this.part.edges.failpoint('lock:rung');
+    this.#failpoint('lock:rung');
   }
 
   holder(): SyncHolder | undefined {

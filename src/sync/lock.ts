@@ -56,7 +56,7 @@ export class Lock {
   readonly #driver: LockDriver;
   readonly #reentrant: boolean;
   readonly #queue: WaitQueue<LockGuard>;
-  readonly #tasks: WaitQueue<true>;
+  readonly #tasks: WaitQueue<boolean>;
   readonly #attempt: () => LockGuard | undefined;
   #hasTask = false;
   /** How often this handle took it and has not let go yet. */
@@ -167,8 +167,7 @@ export class Lock {
     if (isInside) return this.#run(work, inner, limits);
     const budget = signalFor(limits, this.#driver.facts.text);
     try {
-      if (this.#hasTask) await this.#tasks.add(budget.limits, () => (this.#hasTask ? undefined : true));
-      this.#hasTask = true;
+      if (!this.#takeTurn()) await this.#tasks.add(budget.limits, () => this.#takeTurn() || undefined);
       try {
         return await this.#run(work, inner, budget.limits, budget.stop);
       } finally {
@@ -207,6 +206,13 @@ export class Lock {
     this.#error ??= error;
     this.#queue.rejectAll(error);
     this.#tasks.rejectAll(error);
+  }
+
+  /** Of the tasks of this handle. */
+  #takeTurn(): boolean {
+    if (this.#hasTask) return false;
+    this.#hasTask = true;
+    return true;
   }
 
   async #run<T>(
