@@ -32,6 +32,7 @@ const LEVELS: Readonly<Record<string, number>> = {
   pipe: 2.5,
   // Has the seats and files of mapped-ring/.
   'mapped-sync': 2.7,
+  client: 2.6,
   'places/memory': 3,
   'places/shm': 3,
   'places/unix': 3,
@@ -41,6 +42,10 @@ const LEVELS: Readonly<Record<string, number>> = {
   'places/mmap': 3,
   'places/fifo': 3,
   'places/pipe': 3,
+  'places/sqlite': 3,
+  'places/postgres': 3,
+  'places/redis': 3,
+  'places/memcached': 3,
   places: 3.2,
   '': 3.5,
   conformance: 3.8,
