@@ -4,6 +4,7 @@ import type { CellPlace } from '../state/cell-place.ts';
 import type { MapPlace } from '../state/map-place.ts';
 import type { memoryMap } from './memory/map-capabilities.ts';
 import type { shmMap } from './shm/map-capabilities.ts';
+import type { redisMap } from './redis/map-capabilities.ts';
 import type { sqliteMap } from './sqlite/map-capabilities.ts';
 
 /** Loads what a place has for maps, by scheme. */
@@ -16,6 +17,7 @@ export const MAP_PLACES: Readonly<Record<string, () => Promise<{ readonly mapPla
 export const CELL_PLACES: Readonly<Record<string, () => Promise<{ readonly cellPlace: CellPlace }>>> = {
   shm: () => import('./shm/state.ts'),
   sqlite: () => import('./sqlite/state.ts'),
+  redis: () => import('./redis/state.ts'),
 };
 
 /** The same at type level: capabilities by scheme, from which a literal URL gets its methods. */
@@ -23,4 +25,5 @@ export interface MapPlaceTypes {
   memory: typeof memoryMap;
   shm: typeof shmMap;
   sqlite: typeof sqliteMap;
+  redis: typeof redisMap;
 }

@@ -1,0 +1,172 @@
+// A connection to an engine that comes back by itself. Who calls while it is away waits for it, but not for ever. It knows
+// nothing of any protocol: a place gives it a function that connects, and hears when a connection is lost.
+
+import { isNaruError, NaruError } from '../errors/index.ts';
+import { Backoff } from '../link/backoff.ts';
+
+/** How long a call waits for a connection that was lost, in milliseconds. */
+const PATIENCE_MS = 5_000;
+
+/** One connection, alive until it calls `lost`. */
+export interface Connected {
+  /** Keeps the process alive, or lets it end, whatever else is going on. */
+  ref(): void;
+  unref(): void;
+  /** Ends it; never throws. */
+  destroy(): void;
+}
+
+/**
+ * Makes one connection, ready for use.
+ * @param lost  to be called once when it breaks
+ * @throws NARU_DISCONNECTED when trying again may help; anything else is for ever
+ */
+export type Connect<C> = (lost: () => void, signal: AbortSignal) => Promise<C>;
+
+export interface ReconnectingSettings {
+  readonly place: string;
+  readonly text: string;
+}
+
+interface Waiter<C> {
+  readonly resolve: (connection: C) => void;
+  readonly reject: (error: unknown) => void;
+  readonly timer: NodeJS.Timeout;
+}
+
+export class Reconnecting<C extends Connected> {
+  readonly #connect: Connect<C>;
+  readonly #settings: ReconnectingSettings;
+  readonly #ending = new AbortController();
+  readonly #waiters = new Set<Waiter<C>>();
+  readonly #listeners = new Set<() => void>();
+  #current: C | undefined;
+  #pending = 0;
+  /** Why there will never be a connection again. */
+  #end: unknown;
+
+  private constructor(connect: Connect<C>, settings: ReconnectingSettings) {
+    this.#connect = connect;
+    this.#settings = settings;
+  }
+
+  /** Makes the first connection. @throws what `connect` throws, at once */
+  static async open<C extends Connected>(
+    connect: Connect<C>,
+    settings: ReconnectingSettings,
+    signal: AbortSignal,
+  ): Promise<Reconnecting<C>> {
+    const self = new Reconnecting(connect, settings);
+    try {
+      await self.#attempt(signal);
+    } catch (error) {
+      self.close();
+      throw error;
+    }
+    return self;
+  }
+
+  /** The connection there is now. */
+  get current(): C | undefined {
+    return this.#current;
+  }
+
+  /** Calls back each time when a lost connection is there again. @returns a function that ends it */
+  onBack(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /**
+   * Uses the connection. The process stays alive until `use` has come back.
+   * @throws NARU_CLOSED, NARU_DISCONNECTED (it did not come back in time), what ended it for ever, what `use` throws
+   */
+  async run<T>(use: (connection: C) => Promise<T>): Promise<T> {
+    this.#pending += 1;
+    if (this.#pending === 1) this.#current?.ref();
+    try {
+      return await use(this.#current ?? (await this.#wait()));
+    } finally {
+      this.#pending -= 1;
+      if (this.#pending === 0) this.#current?.unref();
+    }
+  }
+
+  /** Ends it: everybody who waits, and whoever calls later, gets `error`. */
+  close(error: unknown = this.#closed()): void {
+    if (this.#end !== undefined) return;
+    this.#end = error;
+    this.#ending.abort();
+    this.#current?.destroy();
+    this.#current = undefined;
+    for (const waiter of this.#waiters) this.#settle(waiter, () => waiter.reject(error));
+  }
+
+  async #attempt(signal: AbortSignal): Promise<void> {
+    let connection: C | undefined;
+    let isLost = false;
+    const lost = (): void => {
+      isLost = true;
+      if (connection !== undefined && this.#current === connection) this.#lose(connection);
+    };
+    connection = await this.#connect(lost, signal);
+    if (this.#end !== undefined || signal.aborted || isLost) {
+      connection.destroy();
+      throw (
+        this.#end ?? (signal.aborted ? signal.reason : this.#disconnected('the connection was lost again'))
+      );
+    }
+    this.#current = connection;
+    if (this.#pending === 0) connection.unref();
+    for (const waiter of this.#waiters) this.#settle(waiter, () => waiter.resolve(connection));
+  }
+
+  #lose(connection: C): void {
+    this.#current = undefined;
+    connection.destroy();
+    void this.#comeBack();
+  }
+
+  async #comeBack(): Promise<void> {
+    const backoff = new Backoff();
+    const { signal } = this.#ending;
+    while (this.#end === undefined) {
+      try {
+        await this.#attempt(signal);
+        for (const listener of this.#listeners) listener();
+        return;
+      } catch (error) {
+        if (!isNaruError(error, 'NARU_DISCONNECTED')) this.close(error);
+        else await backoff.wait(signal, false);
+      }
+    }
+  }
+
+  #wait(): Promise<C> {
+    if (this.#end !== undefined) return Promise.reject(this.#end as Error);
+    return new Promise<C>((resolve, reject) => {
+      const timer = setTimeout(() => {
+        this.#waiters.delete(waiter);
+        reject(this.#disconnected(`no connection for ${PATIENCE_MS} ms; is the server running?`));
+      }, PATIENCE_MS);
+      const waiter: Waiter<C> = { resolve, reject, timer };
+      this.#waiters.add(waiter);
+    });
+  }
+
+  #settle(waiter: Waiter<C>, act: () => void): void {
+    this.#waiters.delete(waiter);
+    clearTimeout(waiter.timer);
+    act();
+  }
+
+  #closed(): NaruError {
+    const { place, text } = this.#settings;
+    return new NaruError('NARU_CLOSED', `${text}: this handle was closed`, { place, mailbox: text });
+  }
+
+  #disconnected(what: string): NaruError {
+    const { place, text } = this.#settings;
+    return new NaruError('NARU_DISCONNECTED', `${text}: ${what}`, { place, mailbox: text });
+  }
+}

@@ -1,0 +1,198 @@
+// One connection to a Redis or Valkey server through the package @redis/client, as a place needs it: raw commands, bytes as
+// bytes, what the server pushes, and errors that say what to do. Reconnecting is not its business.
+
+import { importPackage } from '../../client/optional-package.ts';
+import type { Connected } from '../../client/reconnecting.ts';
+import { NaruError, type NaruErrorCode } from '../../errors/index.ts';
+import type { PlaceUrl } from '../../mailbox/place.ts';
+
+/** What is used of the package. */
+interface Client {
+  connect(): Promise<unknown>;
+  sendCommand(args: readonly (string | Uint8Array)[], options?: object): Promise<unknown>;
+  on(event: string, listener: (value: unknown) => void): unknown;
+  ref(): void;
+  unref(): void;
+  destroy(): void;
+}
+
+interface RedisPackage {
+  createClient(options: object): Client;
+}
+
+/** Bulk strings, which hold any bytes, come as Buffers and not as text. */
+const BYTES = { typeMapping: { [36]: Buffer } };
+const CONNECT_TIMEOUT_MS = 5_000;
+
+export interface RedisTarget {
+  readonly text: string;
+  readonly options: object;
+}
+
+/**
+ * Reads host, port, user, password and number of the database out of a URL.
+ * @throws NARU_INVALID_ARGUMENT
+ */
+export function redisTarget(url: PlaceUrl): RedisTarget {
+  const database = /^(?:\/(\d{1,5})?)?$/.exec(url.path);
+  if (database === null)
+    throw new NaruError(
+      'NARU_INVALID_ARGUMENT',
+      `${url.text}: the path of a Redis URL is the number of a database: redis://host:6379/0`,
+      { place: url.scheme, mailbox: url.text },
+    );
+  const host = url.host.replace(/^\[|\]$/g, '');
+  return {
+    text: url.text,
+    options: {
+      RESP: 3,
+      disableOfflineQueue: true,
+      emitInvalidate: true,
+      ...(url.username === '' ? {} : { username: url.username }),
+      ...(url.password === '' ? {} : { password: url.password }),
+      database: Number(database[1] ?? 0),
+      socket: {
+        host: host === '' ? '127.0.0.1' : host,
+        port: url.port ?? 6379,
+        connectTimeout: CONNECT_TIMEOUT_MS,
+        reconnectStrategy: false,
+        ...(url.scheme === 'rediss' ? { tls: true } : {}),
+      },
+    },
+  };
+}
+
+export class RedisConnection implements Connected {
+  readonly #client: Client;
+  readonly #text: string;
+
+  private constructor(client: Client, text: string) {
+    this.#client = client;
+    this.#text = text;
+  }
+
+  /**
+   * @param lost         called once when the connection breaks
+   * @param invalidated  called with the name of a key that the server says has changed; undefined: any may have
+   * @throws NARU_PACKAGE_MISSING, NARU_DISCONNECTED (nobody listens), NARU_DENIED, NARU_UNSUPPORTED (too old)
+   */
+  static async connect(
+    { text, options }: RedisTarget,
+    lost: () => void,
+    invalidated: (key: Buffer | undefined) => void,
+  ): Promise<RedisConnection> {
+    const loaded = await importPackage('@redis/client', '@redis/client@^6.3.1', 'redis');
+    const client = (loaded as RedisPackage).createClient(options);
+    client.on('error', lost);
+    client.on('end', lost);
+    client.on('invalidate', (key) => invalidated((key as Buffer | null) ?? undefined));
+    try {
+      await client.connect();
+      return new RedisConnection(client, text);
+    } catch (error) {
+      destroy(client);
+      throw translate(error, text, false);
+    }
+  }
+
+  /** A command that changes nothing. @throws NARU_DISCONNECTED when the connection breaks meanwhile */
+  read(...command: readonly (string | Uint8Array)[]): Promise<unknown> {
+    return this.#client.sendCommand(command, BYTES).catch((error: unknown) => {
+      throw translate(error, this.#text, false);
+    });
+  }
+
+  /** A command that changes something. @throws NARU_OUTCOME_UNKNOWN when the connection breaks meanwhile */
+  write(...command: readonly (string | Uint8Array)[]): Promise<unknown> {
+    return this.#client.sendCommand(command, BYTES).catch((error: unknown) => {
+      throw translate(error, this.#text, true);
+    });
+  }
+
+  /** A script that changes something: by its hash, and in full where the server does not know it yet. */
+  async script(
+    { text, hash }: Script,
+    key: string,
+    ...args: readonly (string | Uint8Array)[]
+  ): Promise<unknown> {
+    try {
+      return await this.#client.sendCommand(['EVALSHA', hash, '1', key, ...args], BYTES);
+    } catch (error) {
+      if (!(error as Error).message.startsWith('NOSCRIPT')) throw translate(error, this.#text, true);
+      return this.write('EVAL', text, '1', key, ...args);
+    }
+  }
+
+  ref(): void {
+    this.#client.ref();
+  }
+
+  unref(): void {
+    this.#client.unref();
+  }
+
+  destroy(): void {
+    destroy(this.#client);
+  }
+}
+
+/** A script of the server, and the name it goes by. */
+export interface Script {
+  readonly text: string;
+  readonly hash: string;
+}
+
+function destroy(client: Client): void {
+  try {
+    client.destroy();
+  } catch {
+    // It was not connected.
+  }
+}
+
+/** By the first word of the server's answer. */
+const ANSWERS: Readonly<Record<string, readonly [NaruErrorCode, string]>> = {
+  WRONGPASS: ['NARU_DENIED', 'the server refuses user or password'],
+  NOAUTH: ['NARU_DENIED', 'the server wants a password: redis://:password@host'],
+  NOPERM: ['NARU_DENIED', 'this user may not do that on the server'],
+  READONLY: ['NARU_DENIED', 'the server is a read-only replica; connect to its primary'],
+  OOM: ['NARU_FULL', 'the server has no memory left (maxmemory)'],
+  NOPROTO: ['NARU_UNSUPPORTED', 'the server is too old: Redis 6 or newer, or Valkey'],
+  MISCONF: ['NARU_LIMIT', 'the server takes no writes because it cannot save to its disk'],
+  WRONGTYPE: ['NARU_CORRUPT', 'the key holds something that Naru did not write'],
+  LOADING: ['NARU_DISCONNECTED', 'the server is still loading its data'],
+  BUSY: ['NARU_DISCONNECTED', 'the server runs a script that does not end'],
+};
+
+function translate(error: unknown, text: string, mayHaveHappened: boolean): NaruError {
+  const { message, code } = error as NodeJS.ErrnoException;
+  const context = { place: 'redis', mailbox: text, cause: error };
+  const word = /^([A-Z]+) /.exec(message)?.[1] ?? '';
+  const [name, advice] = ANSWERS[word] ?? meaningOf(word, message, code, mayHaveHappened);
+  return new NaruError(
+    name,
+    `${text}: ${advice} (${message === '' ? (code ?? 'no reason given') : message})`,
+    context,
+  );
+}
+
+function meaningOf(
+  word: string,
+  message: string,
+  code: string | undefined,
+  mayHaveHappened: boolean,
+): readonly [NaruErrorCode, string] {
+  if (/unknown command .?.?HELLO/i.test(message)) return ANSWERS['NOPROTO'] as [NaruErrorCode, string];
+  if (/DB index is out of range|invalid DB index/i.test(message))
+    return ['NARU_INVALID_ARGUMENT', 'the server has no database of this number'];
+  if (/invalid (username-password|password)|AUTH .*without any password/i.test(message))
+    return ['NARU_DENIED', 'the server refuses user or password'];
+  if (word !== '') return ['NARU_LIMIT', 'the server refused it'];
+  const wasSent = code === undefined && !/client is (closed|offline)/i.test(message);
+  return mayHaveHappened && wasSent
+    ? [
+        'NARU_OUTCOME_UNKNOWN',
+        'the connection broke before the server had answered: it may or may not have been stored',
+      ]
+    : ['NARU_DISCONNECTED', 'there is no connection to the server; is it running, are host and port right?'];
+}
