@@ -4,6 +4,7 @@ import type { CellPlace } from '../state/cell-place.ts';
 import type { MapPlace } from '../state/map-place.ts';
 import type { memoryMap } from './memory/map-capabilities.ts';
 import type { shmMap } from './shm/map-capabilities.ts';
+import type { postgresMap } from './postgres/map-capabilities.ts';
 import type { redisMap } from './redis/map-capabilities.ts';
 import type { sqliteMap } from './sqlite/map-capabilities.ts';
 
@@ -17,6 +18,7 @@ export const MAP_PLACES: Readonly<Record<string, () => Promise<{ readonly mapPla
 export const CELL_PLACES: Readonly<Record<string, () => Promise<{ readonly cellPlace: CellPlace }>>> = {
   shm: () => import('./shm/state.ts'),
   sqlite: () => import('./sqlite/state.ts'),
+  postgres: () => import('./postgres/state.ts'),
   redis: () => import('./redis/state.ts'),
 };
 
@@ -25,5 +27,6 @@ export interface MapPlaceTypes {
   memory: typeof memoryMap;
   shm: typeof shmMap;
   sqlite: typeof sqliteMap;
+  postgres: typeof postgresMap;
   redis: typeof redisMap;
 }
