@@ -2,6 +2,7 @@
 
 import type { CellPlace } from '../state/cell-place.ts';
 import type { MapPlace } from '../state/map-place.ts';
+import type { memcachedMap } from './memcached/map-capabilities.ts';
 import type { memoryMap } from './memory/map-capabilities.ts';
 import type { shmMap } from './shm/map-capabilities.ts';
 import type { postgresMap } from './postgres/map-capabilities.ts';
@@ -20,6 +21,7 @@ export const CELL_PLACES: Readonly<Record<string, () => Promise<{ readonly cellP
   sqlite: () => import('./sqlite/state.ts'),
   postgres: () => import('./postgres/state.ts'),
   redis: () => import('./redis/state.ts'),
+  memcached: () => import('./memcached/state.ts'),
 };
 
 /** The same at type level: capabilities by scheme, from which a literal URL gets its methods. */
@@ -29,4 +31,5 @@ export interface MapPlaceTypes {
   sqlite: typeof sqliteMap;
   postgres: typeof postgresMap;
   redis: typeof redisMap;
+  memcached: typeof memcachedMap;
 }
