@@ -17,6 +17,7 @@ import {
   type OpenMapOptions,
   readMapRequest,
 } from './state/map-options.ts';
+import type { MapDriver } from './state/map-driver.ts';
 import type { MapPlace } from './state/map-place.ts';
 import { MapValues } from './state/map-values.ts';
 import { SharedValue } from './state/value.ts';
@@ -208,6 +209,7 @@ async function openAny(request: MapRequest): Promise<SharedMap> {
       maxValueBytes: options.maxValueBytes,
       signal: deadline.signal,
     });
+    await checkAgain(request, place, driver);
     return new SharedMap({
       driver,
       values: new MapValues(driver.facts, codec, options.schema),
@@ -218,6 +220,18 @@ async function openAny(request: MapRequest): Promise<SharedMap> {
     throw deadline.signal.aborted ? deadline.signal.reason : error;
   } finally {
     deadline.stop();
+  }
+}
+
+/** A server may be set up to do less than its kind can. @throws NARU_UNSUPPORTED */
+async function checkAgain(request: MapRequest, place: MapPlace, driver: MapDriver): Promise<void> {
+  const { capabilities } = driver.facts;
+  if (capabilities === place.capabilities) return;
+  try {
+    await checkMapRequest(request, capabilities, place.parameters, allMapCapabilities);
+  } catch (error) {
+    await driver.close();
+    throw error;
   }
 }
 

@@ -1,6 +1,8 @@
 // One connection to a file of SQLite, through node:sqlite where Node has it and through the package libsql where it has not.
 // Only what maps and mailboxes need: rows of a query, a transaction that writes, and what went wrong as a number.
 
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { importPackage } from '../../client/optional-package.ts';
 
 export type SqlValue = string | number | Uint8Array | null;
@@ -135,6 +137,7 @@ export class Database {
 
   close(): void {
     this.#raw.close();
+    if (this.#takesList) noteClosed();
   }
 
   #rollBack(): void {
@@ -144,6 +147,17 @@ export class Database {
       // SQLite has done so itself.
     }
   }
+}
+
+/** libsql keeps a closed file's descriptors until its statements are collected. After so many it is made to. */
+const CLOSED_MAX = 16;
+let closed = 0;
+
+function noteClosed(): void {
+  closed += 1;
+  if (closed % CLOSED_MAX !== 0) return;
+  setFlagsFromString('--expose-gc');
+  (runInNewContext('gc') as () => void)();
 }
 
 /** libsql gives an ArrayBuffer where others give bytes. */
