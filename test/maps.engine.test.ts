@@ -13,14 +13,14 @@ import { MapWorker, together } from './map-workers.ts';
 
 const closers: (() => unknown)[] = [];
 afterEach(async () => {
-  for (const close of closers.splice(0).reverse()) await close();
+  for (const close of closers.splice(0).toReversed()) await close();
 });
 
 let count = 0;
 const fresh = (): string => `t${process.pid}-${(count += 1)}`;
 
 async function open(url: string, options: Parameters<typeof openMap>[1] = {}): Promise<SharedMap> {
-  const map = (await openMap(url, options)) as unknown as SharedMap;
+  const map = await openMap(url, options);
   closers.push(() => map.close());
   return map;
 }
@@ -182,7 +182,7 @@ for (const { engine, scheme, durable, features } of KINDS) {
       const watch = reader.watch();
       const reading = (async () => {
         for await (const { key, entry } of watch) {
-          seen.push(`${key}=${String(entry?.value ?? 'gone')}`);
+          seen.push(`${key}=${entry === undefined ? 'gone' : JSON.stringify(entry.value)}`);
           if (key === 'end') return;
         }
       })();
@@ -296,10 +296,10 @@ for (const { engine, scheme, durable, features } of KINDS) {
       const running = await start(engine, ...(durable ?? []));
       const at = `${running.url}?map=x`;
       const map = await open(at);
-      let isOver = false;
+      const over = new AbortController();
       let [confirmed, unknown, failed] = [0, 0, 0];
       const writing = (async () => {
-        for (let i = 1; !isOver; i += 1) {
+        for (let i = 1; !over.signal.aborted; i += 1) {
           try {
             await map.set('n', i);
             confirmed = i;
@@ -322,7 +322,7 @@ for (const { engine, scheme, durable, features } of KINDS) {
         const stored = (await map.get('n')) as number;
         expect(stored).toBeGreaterThanOrEqual(before);
       }
-      isOver = true;
+      over.abort();
       await writing;
       expect(unknown + failed).toBeGreaterThan(0);
       expect(await map.get('n')).toBe(confirmed);

@@ -2,10 +2,12 @@
 // between two marks; scripts/generate.mjs replaces what is between, and a test fails when a page is stale.
 
 import { ERROR_CODES } from '../errors/index.ts';
-import { FEATURES, type Capabilities, type Feature } from '../mailbox/capabilities.ts';
+import { FEATURES, type Capabilities, type Feature, type Level } from '../mailbox/capabilities.ts';
 import { DEFAULTS } from '../mailbox/defaults.ts';
 import { PARAMETERS } from '../mailbox/parameters.ts';
 import { allCapabilities } from '../open.ts';
+import { allMapCapabilities } from '../open-state.ts';
+import { MAP_FEATURES, type MapCapabilities, type MapFeature } from '../state/map-capabilities.ts';
 
 /** A page with generated parts. */
 export interface GeneratedDoc {
@@ -18,10 +20,12 @@ export interface GeneratedDoc {
 /** Every page with generated parts. */
 export async function generatedDocs(): Promise<GeneratedDoc[]> {
   const places = await allCapabilities();
+  const maps = await allMapCapabilities();
   const parts: Readonly<Record<string, string>> = {
     errors: errorTable(),
     features: featureTable(places),
     places: placeTable(places),
+    maps: mapTable(maps),
     defaults: defaultsTable(),
     parameters: parameterTable(),
   };
@@ -61,7 +65,9 @@ function featureTable(places: readonly Capabilities[]): string {
   const names = places.map((place) => `\`${nameOf(place, places)}\``);
   const notes: string[] = [];
   const rows = Object.keys(FEATURES).map((feature) => {
-    const cells = places.map((place) => cell(place, feature as Feature, notes));
+    const cells = places.map(({ features, notes: all }) =>
+      cell(features[feature as Feature], all[feature as Feature], notes),
+    );
     return `| ${feature} | ${FEATURES[feature as Feature]} | ${cells.join(' | ')} |`;
   });
   return [
@@ -73,9 +79,35 @@ function featureTable(places: readonly Capabilities[]): string {
   ].join('\n');
 }
 
-function cell(place: Capabilities, feature: Feature, notes: string[]): string {
-  const word = { native: 'yes', emulated: 'on request', none: 'no' }[place.features[feature]];
-  const note = place.notes[feature];
+/** What maps can do, by place. */
+function mapTable(places: readonly MapCapabilities[]): string {
+  const notes: string[] = [];
+  const rows = Object.keys(MAP_FEATURES).map((feature) => {
+    const cells = places.map(({ features, notes: all }) =>
+      cell(features[feature as MapFeature], all[feature as MapFeature], notes),
+    );
+    return `| ${feature} | ${MAP_FEATURES[feature as MapFeature]} | ${cells.join(' | ')} |`;
+  });
+  const line = (name: string, means: string, give: (place: MapCapabilities) => string): string =>
+    `| ${name} | ${means} | ${places.map((place) => give(place)).join(' | ')} |`;
+  return [
+    `| | means | ${places.map(({ scheme }) => `\`${scheme}://\``).join(' | ')} |`,
+    `|---|---|${places.map(() => '---').join('|')}|`,
+    ...rows,
+    line('longest key', 'bytes of UTF-8', ({ limits }) => sizeOf(limits.maxKeyBytes)),
+    line('largest value', 'unless `maxValueBytes` says otherwise', ({ limits }) =>
+      sizeOf(limits.maxValueBytes),
+    ),
+    line('needs', 'what must be installed', ({ needs }) =>
+      needs.length === 0 ? 'nothing' : needs.join(', '),
+    ),
+    '',
+    ...notes.map((note, index) => `${superscript(index + 1)} ${note}`),
+  ].join('\n');
+}
+
+function cell(level: Level, note: string | undefined, notes: string[]): string {
+  const word = { native: 'yes', emulated: 'on request', none: 'no' }[level];
   if (note === undefined) return word;
   if (!notes.includes(note)) notes.push(note);
   return `${word} ${superscript(notes.indexOf(note) + 1)}`;
@@ -130,7 +162,9 @@ function many(count: number): string {
 }
 
 function sizeOf(bytes: number): string {
-  return bytes >= 1024 ** 2 ? `${bytes / 1024 ** 2} MiB` : `${Math.round((bytes / 1024) * 100) / 100} KiB`;
+  return bytes >= 1024 ** 2
+    ? `${Math.round((bytes / 1024 ** 2) * 100) / 100} MiB`
+    : `${Math.round((bytes / 1024) * 100) / 100} KiB`;
 }
 
 function superscript(number: number): string {

@@ -143,7 +143,7 @@ export class Reconnecting<C extends Connected> {
   }
 
   #wait(): Promise<C> {
-    if (this.#end !== undefined) return Promise.reject(this.#end as Error);
+    if (this.#end !== undefined) return Promise.reject(this.#end);
     return new Promise<C>((resolve, reject) => {
       const timer = setTimeout(() => {
         this.#waiters.delete(waiter);

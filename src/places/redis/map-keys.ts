@@ -33,7 +33,7 @@ export function entryPrefix(name: string, generation: string): string {
 export function readMark(bytes: unknown, text: string): MapMark | undefined {
   if (bytes === null || bytes === undefined) return undefined;
   try {
-    const mark = JSON.parse(String(bytes)) as MapMark;
+    const mark = JSON.parse((bytes as Buffer).toString()) as MapMark;
     if (mark.format === FORMAT && /^[0-9a-f]{16}$/.test(mark.generation)) return mark;
   } catch {
     // Not ours.

@@ -81,7 +81,7 @@ export class MapLink {
     use: (connection: RedisConnection) => Promise<T>,
     undo?: (connection: RedisConnection) => Promise<unknown>,
   ): Promise<T> {
-    if (this.#removed !== undefined) return Promise.reject(this.#removed as Error);
+    if (this.#removed !== undefined) return Promise.reject(this.#removed);
     return (this.#link as Reconnecting<Attached>).run(async (attached) => {
       const answer = await use(attached.connection);
       if (attached.check === undefined) return answer;

@@ -87,11 +87,10 @@ export class Connection {
       }
     }
     const mine = (this.#last ?? Promise.resolve()).then(() => this.#retry(act));
-    const settled = mine
-      .catch(() => undefined)
-      .then(() => {
-        if (this.#last === settled) this.#last = undefined;
-      });
+    const forget = (): void => {
+      if (this.#last === settled) this.#last = undefined;
+    };
+    const settled = mine.then(forget, forget);
     this.#last = settled;
     return mine;
   }

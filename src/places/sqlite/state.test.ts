@@ -17,14 +17,14 @@ beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'naru-sqlite-'));
 });
 afterEach(async () => {
-  for (const close of closers.splice(0).reverse()) await close();
+  for (const close of closers.splice(0).toReversed()) await close();
   rmSync(folder, { recursive: true });
 });
 
 const url = (more = ''): string => `sqlite://${folder}/a.db?map=m${more}`;
 
 async function open(at = url(), options: Parameters<typeof openMap>[1] = {}): Promise<SharedMap> {
-  const map = (await openMap(at, options)) as unknown as SharedMap;
+  const map = await openMap(at, options);
   closers.push(() => map.close());
   return map;
 }
@@ -91,7 +91,7 @@ test('updates of several handles are all counted', async () => {
   const maps = [await open(), await open(), await open()];
   await Promise.all(
     Array.from({ length: 300 }, (_, i) =>
-      maps[i % 3]?.update('n', (n) => ((n as number | undefined) ?? 0) + 1),
+      (maps[i % 3] as SharedMap).update('n', (n) => ((n as number | undefined) ?? 0) + 1),
     ),
   );
   expect(await maps[0]?.get('n')).toBe(300);
@@ -102,9 +102,9 @@ test('a change reaches those who watch in another handle, without polling', asyn
   const watch = reader.watch('k');
   const first = watch.next();
   // The watch has started when it has seen something.
-  let isSeen = false;
-  void first.then(() => (isSeen = true));
-  for (let i = 0; !isSeen; i += 1) {
+  const seen: unknown[] = [];
+  void first.then((change) => seen.push(change));
+  for (let i = 0; seen.length === 0; i += 1) {
     await writer.set('k', i);
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
