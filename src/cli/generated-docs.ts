@@ -94,7 +94,7 @@ function mapTable(places: readonly MapCapabilities[]): string {
     `| | means | ${places.map(({ scheme }) => `\`${scheme}://\``).join(' | ')} |`,
     `|---|---|${places.map(() => '---').join('|')}|`,
     ...rows,
-    line('longest key', 'bytes of UTF-8', ({ limits }) => sizeOf(limits.maxKeyBytes)),
+    line('longest key', 'bytes of UTF-8', ({ limits }) => String(limits.maxKeyBytes)),
     line('largest value', 'unless `maxValueBytes` says otherwise', ({ limits }) =>
       sizeOf(limits.maxValueBytes),
     ),

@@ -13,15 +13,15 @@ import type { sqliteMap } from './sqlite/map-capabilities.ts';
 export const MAP_PLACES: Readonly<Record<string, () => Promise<{ readonly mapPlace: MapPlace }>>> = {
   memory: () => import('./memory/state.ts'),
   shm: () => import('./shm/state.ts'),
+  sqlite: () => import('./sqlite/state.ts'),
+  postgres: () => import('./postgres/state.ts'),
+  redis: () => import('./redis/state.ts'),
+  memcached: () => import('./memcached/state.ts'),
 };
 
 /** The same for values and arrays. */
 export const CELL_PLACES: Readonly<Record<string, () => Promise<{ readonly cellPlace: CellPlace }>>> = {
   shm: () => import('./shm/state.ts'),
-  sqlite: () => import('./sqlite/state.ts'),
-  postgres: () => import('./postgres/state.ts'),
-  redis: () => import('./redis/state.ts'),
-  memcached: () => import('./memcached/state.ts'),
 };
 
 /** The same at type level: capabilities by scheme, from which a literal URL gets its methods. */
