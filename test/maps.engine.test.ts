@@ -8,6 +8,7 @@ import { type Engine, type Running, startEngine } from '#naru/engines/engine.fix
 import { memcached } from '#naru/engines/memcached.fixture';
 import { onlyWith } from '#naru/engines/only-with.fixture';
 import { postgres } from '#naru/engines/postgres.fixture';
+import { ask } from '#naru/engines/probe.fixture';
 import { redis } from '#naru/engines/redis.fixture';
 import { MapWorker, together } from './map-workers.ts';
 
@@ -388,17 +389,17 @@ onlyWith(redis, 'redis:// and what its server is set up to do', (shared) => {
   });
 
   test('what others wrote under its keys is NARU_CORRUPT, not a value', async () => {
-    const { createClient } = await import('@redis/client');
-    const client = createClient({ url: shared });
-    await client.connect();
-    closers.push(() => client.destroy());
+    const { port, password } = new URL(shared);
+    const say = (command: string): Promise<string> => ask(Number(port), `AUTH ${password}\r\n${command}\r\n`);
     const name = fresh();
     const map = await open(`${shared}?map=${name}`);
     await map.set('a', 1);
-    const keys = await client.keys(`naru:map:{${name}}:*`);
-    await client.set(keys[0] as string, 'x');
+    const generation = /"generation":"([0-9a-f]{16})"/.exec(
+      await say(`GET naru:map:{${name}}`),
+    )?.[1] as string;
+    await say(`SET naru:map:{${name}}:${generation}:a x`);
     expect((await refusal(() => map.get('a'))).code).toBe('NARU_CORRUPT');
-    await client.set(`naru:map:{${name}}`, 'x');
+    await say(`SET naru:map:{${name}} x`);
     expect((await refusal(() => open(`${shared}?map=${name}`))).code).toBe('NARU_CORRUPT');
   });
 });
