@@ -1,6 +1,7 @@
 // The parts of the docs that are made from code: the table of errors, the capability matrix, the defaults. A page holds them
 // between two marks; scripts/generate.mjs replaces what is between, and a test fails when a page is stale.
 
+import { LIMITS } from '../broker/limits.ts';
 import { ERROR_CODES } from '../errors/index.ts';
 import { FEATURES, type Capabilities, type Feature, type Level } from '../mailbox/capabilities.ts';
 import { DEFAULTS } from '../mailbox/defaults.ts';
@@ -23,6 +24,7 @@ export async function generatedDocs(): Promise<GeneratedDoc[]> {
   const maps = await allMapCapabilities();
   const parts: Readonly<Record<string, string>> = {
     errors: errorTable(),
+    'broker-limits': limitTable(),
     features: featureTable(places),
     places: placeTable(places),
     maps: mapTable(maps),
@@ -35,6 +37,7 @@ export async function generatedDocs(): Promise<GeneratedDoc[]> {
     'README.md',
     'docs/guide/model.md',
     'docs/reference/errors.md',
+    'docs/reference/broker-limits.md',
     'docs/reference/capabilities.md',
     'docs/reference/options.md',
   ].map((file) => ({ file, replace }));
@@ -56,6 +59,18 @@ function errorTable(): string {
   return [
     '| code | meaning | what to do | can the same call succeed later? |',
     '|---|---|---|---|',
+    ...rows,
+  ].join('\n');
+}
+
+/** The limits of the broker. */
+function limitTable(): string {
+  const rows = Object.entries(LIMITS).map(
+    ([name, limit]) => `| \`${name}\` | ${limit.default} | ${limit.max} | ${limit.reply} | ${limit.reason} |`,
+  );
+  return [
+    '| limit | default | at most | the peer is told | why it is there |',
+    '|---|---|---|---|---|',
     ...rows,
   ].join('\n');
 }

@@ -1,0 +1,149 @@
+// One channel: its consumers, what it holds unsettled, its mode (plain, confirm, transaction), and giving all of it back when it
+// ends. What each method does is in methods/.
+
+import { writeBasicCancel } from '../../wire/amqp091/index.ts';
+import type { ReplyTarget } from '../core.ts';
+import type { Queue } from '../queue/queue.ts';
+import type { Entry } from '../queue/ring.ts';
+import type { Connection } from './connection.ts';
+import type { Confirms } from './confirms.ts';
+import { EXPECT, Incoming, type Publication } from './publication.ts';
+import type { Holder, Subscription, SubscriptionHost } from './subscription.ts';
+import { Unacked } from './unacked.ts';
+
+/** What a transaction does when it is committed. */
+export interface Transaction {
+  publications: Publication[];
+  /** Settles, in order; each returns nothing and cannot fail: it was checked when it came. */
+  settles: (() => void)[];
+  /** Tags settled in this transaction: they cannot be settled again. */
+  readonly tags: Set<number>;
+}
+
+export class Channel implements SubscriptionHost {
+  readonly connection: Connection;
+  readonly number: number;
+  readonly subscriptions: Map<string, Subscription> = new Map<string, Subscription>();
+  readonly unacked: Unacked = new Unacked();
+  readonly incoming: Incoming = new Incoming();
+  confirms: Confirms | undefined;
+  transaction: Transaction | undefined;
+  /** What `queue=''` means: declared last on this channel. */
+  lastQueue = '';
+  /** For consumers to come; 0: any number. */
+  prefetch = 0;
+  /** For all consumers of the channel together; 0: any number. */
+  globalPrefetch = 0;
+  /** The consumer of amq.rabbitmq.reply-to. */
+  reply: (ReplyTarget & { readonly key: string; readonly tag: string }) | undefined;
+  /** Frames are ignored until the client confirms the close. */
+  isClosing = false;
+  #tag = 0;
+  #isFinishing = false;
+  readonly #parked = new Set<Subscription>();
+
+  constructor(connection: Connection, number: number) {
+    this.connection = connection;
+    this.number = number;
+    connection.core.counters.channels += 1;
+  }
+
+  get hasCredit(): boolean {
+    return this.globalPrefetch === 0 || this.unacked.count < this.globalPrefetch;
+  }
+
+  nextTag(): number {
+    this.#tag += 1;
+    return this.#tag;
+  }
+
+  hold(
+    tag: number,
+    queue: Queue,
+    holder: Holder | undefined,
+    slot: number,
+    position: number,
+    expiresAt: number,
+    returns: number,
+  ): void {
+    this.unacked.push(tag, queue, holder, slot, position, expiresAt, returns);
+  }
+
+  park(subscription: Subscription): void {
+    this.#parked.add(subscription);
+  }
+
+  /** Something was settled, or the socket has room: consumers that waited for it go on. */
+  wake(): void {
+    if (this.#parked.size === 0) return;
+    const parked = [...this.#parked];
+    this.#parked.clear();
+    for (const subscription of parked) subscription.queue.wake(subscription);
+  }
+
+  ended(subscription: Subscription): void {
+    this.subscriptions.delete(subscription.tag);
+    this.#parked.delete(subscription);
+    if (!this.connection.capabilities.consumerCancelNotify || !this.connection.isOpen || this.isClosing)
+      return;
+    writeBasicCancel(this.connection.output, this.number, { consumerTag: subscription.tag, nowait: true });
+  }
+
+  addSubscription(subscription: Subscription): void {
+    this.subscriptions.set(subscription.tag, subscription);
+    subscription.queue.addConsumer(subscription);
+  }
+
+  removeSubscription(subscription: Subscription): void {
+    this.subscriptions.delete(subscription.tag);
+    this.#parked.delete(subscription);
+    subscription.queue.removeConsumer(subscription);
+  }
+
+  /** The answers to publishes go out when the turn ends, together. */
+  confirmLater(): void {
+    if (this.#isFinishing) return;
+    this.#isFinishing = true;
+    this.connection.core.finishLater(this);
+  }
+
+  finishTurn(): void {
+    this.#isFinishing = false;
+    if (this.connection.isOpen && !this.isClosing) this.confirms?.flush(this.connection.output, this.number);
+  }
+
+  /** Gives back everything unsettled, each queue's messages at once. */
+  requeueAll(): void {
+    const byQueue = new Map<Queue, Entry[]>();
+    this.unacked.take(Infinity, true, (queue, entry) => {
+      const list = byQueue.get(queue);
+      if (list === undefined) byQueue.set(queue, [entry]);
+      else list.push(entry);
+    });
+    for (const [queue, entries] of byQueue) queue.requeue(entries);
+    this.wake();
+  }
+
+  /** The channel is over: consumers leave, unsettled messages go back, an unfinished message is forgotten. */
+  close(): void {
+    this.isClosing = true;
+    const { core } = this.connection;
+    core.counters.channels -= 1;
+    if (this.reply !== undefined) core.replies.delete(this.reply.key);
+    for (const subscription of this.subscriptions.values()) this.removeSubscription(subscription);
+    this.dropIncoming();
+    for (const { slot } of this.transaction?.publications ?? []) core.messages.release(slot);
+    this.transaction = undefined;
+    this.requeueAll();
+  }
+
+  /** Forgets a message whose content has not come in full. */
+  dropIncoming(): void {
+    const { incoming } = this;
+    if (incoming.expects === EXPECT.body && incoming.pieces === undefined)
+      this.connection.core.messages.release(incoming.slot);
+    incoming.pieces = undefined;
+    incoming.properties = undefined;
+    incoming.expects = EXPECT.method;
+  }
+}

@@ -1,0 +1,235 @@
+// Broker: the core with sockets and a clock, as a program embeds it. Never exits its host process.
+
+import { randomBytes } from 'node:crypto';
+import { EventEmitter } from 'node:events';
+import { NaruError } from '../../errors/index.ts';
+import { GUEST } from '../authenticate.ts';
+import { Core } from '../core.ts';
+import { importDefinitions, type Definitions } from '../definitions.ts';
+import type { Limits } from '../limits.ts';
+import type { Session } from '../session.ts';
+import { hashPassword } from '../users.ts';
+import { Listener } from './listener.ts';
+import { MovableClock } from './movable-clock.ts';
+
+/** How a broker is started. Everything has a default. */
+export interface BrokerOptions {
+  /** Port for AMQP. Default 5672; 0 picks a free one; `null`: no TCP. */
+  readonly port?: number | null;
+  /** Address to listen on. Default 127.0.0.1. `::` takes IPv4 and IPv6. */
+  readonly host?: string;
+  /** Path of a Unix socket to listen on as well. Only its owner can connect. */
+  readonly socketPath?: string;
+  /** TLS on a port of its own: PEM texts. */
+  readonly tls?: {
+    readonly port: number;
+    readonly cert: string | Buffer;
+    readonly key: string | Buffer;
+  };
+  /** Users, virtual hosts, exchanges, queues and bindings to begin with, in RabbitMQ's JSON form. */
+  readonly definitions?: Definitions;
+  /** Limits other than the defaults; see docs/reference/broker-limits.md. */
+  readonly limits?: Partial<Limits>;
+  /** What clients are told they talk to. Default: RabbitMQ 3.13.7, as client libraries look at it. */
+  readonly product?: { readonly name: string; readonly version: string };
+}
+
+/** A connection, as broker.connections shows it. */
+export interface ConnectionInfo {
+  /** Address and port of the client. */
+  readonly name: string;
+  readonly user: string;
+  readonly vhost: string;
+  readonly state: string;
+  readonly channels: number;
+}
+
+/** Events of a broker: `error` tells of a mistake of its own, which ended one connection. */
+export interface BrokerEvents {
+  readonly error: readonly [Error];
+}
+
+const DEFAULT_PORT = 5672;
+const LOCALHOST = '127.0.0.1';
+/** How long clients have to confirm that the broker goes. */
+const STOP_MS = 1000;
+
+export class Broker extends EventEmitter {
+  readonly #core: Core;
+  readonly #clock = new MovableClock();
+  readonly #listener: Listener;
+  readonly #options: BrokerOptions;
+  #port = 0;
+  #tlsPort = 0;
+  #stopped: Promise<void> | undefined;
+
+  private constructor(options: BrokerOptions) {
+    super();
+    this.#options = options;
+    this.#core = new Core({
+      clock: this.#clock,
+      random: randomBytes,
+      later: (fn) => setImmediate(fn),
+      ...(options.limits === undefined ? {} : { limits: options.limits }),
+      ...(options.product === undefined ? {} : { product: options.product }),
+    });
+    this.#listener = new Listener(this.#core, { failed: (error) => this.#failed(error) });
+  }
+
+  /**
+   * Starts a broker; it takes connections when this resolves.
+   * @throws NARU_EXISTS  a port or socket is taken
+   * @throws NARU_DENIED  the system does not allow listening there
+   * @throws NARU_INVALID_ARGUMENT  the definitions are wrong, or the default user would be open to the network
+   */
+  static async start(options: BrokerOptions = {}): Promise<Broker> {
+    const broker = new Broker(options);
+    try {
+      await broker.#start();
+    } catch (error) {
+      await broker.stop();
+      throw error;
+    }
+    return broker;
+  }
+
+  /** Port of AMQP; 0 when there is none. */
+  get port(): number {
+    return this.#port;
+  }
+
+  get tlsPort(): number {
+    return this.#tlsPort;
+  }
+
+  /** What a client on this machine connects to. */
+  get url(): string {
+    const host = this.#options.host ?? LOCALHOST;
+    const name = host === '::' || host === '0.0.0.0' ? LOCALHOST : host;
+    return `amqp://guest:guest@${name.includes(':') ? `[${name}]` : name}:${this.#port}`;
+  }
+
+  get connections(): readonly ConnectionInfo[] {
+    return Array.from(this.#listener.sessions, ({ connection, channels, state }) => ({
+      name: connection.name,
+      user: connection.user?.name ?? '',
+      vhost: connection.vhost?.name ?? '',
+      state,
+      channels: channels.size,
+    }));
+  }
+
+  /** Ends every connection (reply 320) and listens no more. Idempotent. */
+  stop(): Promise<void> {
+    this.#stopped ??= this.#stop();
+    return this.#stopped;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+  }
+
+  /** As it was when it started: connections are ended; queues, exchanges, users and messages that came since are gone. */
+  async reset(): Promise<void> {
+    await this.#listener.closeAll(320, 'broker was reset', STOP_MS);
+    for (const name of this.#core.vhosts.keys()) this.#core.deleteVhost(name);
+    for (const { name } of this.#core.users.all) this.#core.users.delete(name);
+    this.#core.force(undefined);
+    this.#core.failingPublishes = 0;
+    this.#furnish();
+  }
+
+  /** Stops publishers as a full disk would: they are told (connection.blocked) and not read from, until unblock(). */
+  block(reason = 'blocked by a test'): void {
+    this.#core.force(reason);
+    this.#core.endTurn();
+  }
+
+  unblock(): void {
+    this.#core.force(undefined);
+    this.#core.endTurn();
+  }
+
+  /**
+   * Breaks connections without a word, as a cut cable does.
+   * @param which  the name of one; default: all
+   * @returns how many were there
+   */
+  disconnect(which?: string): number {
+    const found = this.#find(which);
+    for (const session of found) session.abort();
+    return found.length;
+  }
+
+  /**
+   * Ends connections as an operator does (reply 320).
+   * @param which  the name of one; default: all
+   */
+  close(which?: string, explanation = 'closed by the operator'): number {
+    const found = this.#find(which);
+    for (const session of found) session.close(320, explanation);
+    return found.length;
+  }
+
+  /** The next publishes on channels that confirm are refused (basic.nack), though their messages are taken. */
+  failNextPublish(count = 1): void {
+    this.#core.failingPublishes += count;
+  }
+
+  /** Moves the broker's clock on: ttl, delays, expiry and heartbeats that come due by it happen now. */
+  advance(ms: number): void {
+    this.#clock.advance(ms);
+    this.#core.endTurn();
+  }
+
+  async #start(): Promise<void> {
+    this.#furnish();
+    const { port, host, socketPath, tls } = this.#options;
+    if (port !== null)
+      this.#port = await this.#listener.listen({ host: host ?? LOCALHOST, port: port ?? DEFAULT_PORT });
+    if (socketPath !== undefined) await this.#listener.listen({ path: socketPath });
+    if (tls !== undefined) {
+      const { cert, key } = tls;
+      this.#tlsPort = await this.#listener.listen({
+        host: host ?? LOCALHOST,
+        port: tls.port,
+        tls: { cert, key },
+      });
+    }
+  }
+
+  async #stop(): Promise<void> {
+    await this.#listener.stopListening();
+    await this.#listener.closeAll(320, 'broker is stopping', STOP_MS);
+    this.#clock.stop();
+  }
+
+  /** The default virtual host and user, then what the definitions say. */
+  #furnish(): void {
+    const core = this.#core;
+    core.addVhost('/');
+    const { definitions } = this.#options;
+    if (definitions?.users === undefined) {
+      core.users.put({
+        name: GUEST,
+        passwordHash: hashPassword(GUEST, randomBytes(4)),
+        tags: ['administrator'],
+      });
+      core.users.allow(GUEST, '/', { configure: '.*', write: '.*', read: '.*' });
+    }
+    if (definitions !== undefined) importDefinitions(core, definitions);
+  }
+
+  #find(which: string | undefined): Session[] {
+    return [...this.#listener.sessions].filter(
+      ({ connection }) => which === undefined || connection.name === which,
+    );
+  }
+
+  /** An EventEmitter without a listener for `error` would throw into the host: then nobody wants to know. */
+  #failed(error: unknown): void {
+    if (this.listenerCount('error') === 0) return;
+    const known = error instanceof Error ? error : new NaruError('NARU_REMOTE', String(error));
+    this.emit('error', known);
+  }
+}

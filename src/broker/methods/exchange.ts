@@ -1,0 +1,129 @@
+// Class exchange: declare, delete, bind and unbind exchanges to exchanges.
+
+import {
+  METHOD,
+  readExchangeBind,
+  readExchangeDeclare,
+  readExchangeDelete,
+  readExchangeUnbind,
+  writeExchangeBindOk,
+  writeExchangeDeclareOk,
+  writeExchangeDeleteOk,
+  writeExchangeUnbindOk,
+  type ExchangeDeclare,
+  type Reader,
+} from '../../wire/amqp091/index.ts';
+import type { Channel } from '../connection/channel.ts';
+import { EXCHANGE_TYPES, type Exchange } from '../exchange/exchange.ts';
+import { compareArgument, inequivalent } from '../queue/arguments.ts';
+import { accessRefused, preconditionFailed, Refusal, resource } from '../refusal.ts';
+import type { Handlers } from './handler.ts';
+import { checkNotDefault, checkNotReserved, cleanName, findExchange } from './names.ts';
+
+function declare(channel: Channel, reader: Reader): void {
+  const request = readExchangeDeclare(reader);
+  const name = cleanName(request.exchange);
+  if (request.passive) {
+    checkNotDefault(name);
+    findExchange(channel, name);
+  } else declareActively(channel, request, name);
+  if (!request.nowait) writeExchangeDeclareOk(channel.connection.output, channel.number);
+}
+
+function declareActively(channel: Channel, request: ExchangeDeclare, name: string): void {
+  const { connection } = channel;
+  if (!EXCHANGE_TYPES.includes(request.type))
+    throw new Refusal(406, `unknown exchange type '${request.type}'`);
+  checkNotDefault(name);
+  connection.check('configure', 'exchange', name);
+  const existing = connection.place.exchange(name);
+  if (existing !== undefined) {
+    checkSame(existing, request);
+    return;
+  }
+  checkNotReserved('exchange', name);
+  const alternate = request.args['alternate-exchange'];
+  if (alternate?.type === 'S') {
+    connection.check('read', 'exchange', name);
+    connection.check('write', 'exchange', String(alternate.value));
+  }
+  const { type, durable, autoDelete, internal, args } = request;
+  connection.place.addExchange({
+    name,
+    vhost: connection.place.name,
+    type,
+    durable,
+    autoDelete,
+    internal,
+    args,
+  });
+}
+
+function checkSame(existing: Exchange, request: ExchangeDeclare): void {
+  const where = resource('exchange', existing.name, existing.vhost);
+  const compare = (key: string, received: unknown, current: unknown): void => {
+    if (received === current) return;
+    throw inequivalent(key, where, `received '${String(received)}' but current is '${String(current)}'`);
+  };
+  compare('type', request.type, existing.type);
+  compare('durable', request.durable, existing.durable);
+  compare('auto_delete', request.autoDelete, existing.autoDelete);
+  compare('internal', request.internal, existing.internal);
+  const key = 'alternate-exchange';
+  compareArgument(key, existing.args[key], request.args[key], where);
+}
+
+function remove(channel: Channel, reader: Reader): void {
+  const request = readExchangeDelete(reader);
+  const { connection } = channel;
+  const { place } = connection;
+  const name = cleanName(request.exchange);
+  checkNotDefault(name);
+  if (name.startsWith('amq.')) {
+    throw accessRefused(`deletion of system ${resource('exchange', name, place.name)} not allowed`);
+  }
+  connection.check('configure', 'exchange', name);
+  const exchange = place.exchange(name);
+  if (exchange !== undefined) {
+    if (request.ifUnused && exchange.bindings.size > 0) {
+      throw preconditionFailed(`${resource('exchange', name, place.name)} in use`);
+    }
+    place.deleteExchange(exchange);
+  }
+  if (!request.nowait) writeExchangeDeleteOk(connection.output, channel.number);
+}
+
+function bind(channel: Channel, reader: Reader): void {
+  const request = readExchangeBind(reader);
+  const { connection } = channel;
+  checkNotDefault(request.source);
+  checkNotDefault(request.destination);
+  connection.check('write', 'exchange', request.destination);
+  connection.check('read', 'exchange', request.source);
+  const source = findExchange(channel, request.source);
+  const destination = findExchange(channel, request.destination);
+  connection.place.bind(source, destination, request.routingKey, request.args);
+  if (!request.nowait) writeExchangeBindOk(connection.output, channel.number);
+}
+
+function unbind(channel: Channel, reader: Reader): void {
+  const request = readExchangeUnbind(reader);
+  const { connection } = channel;
+  checkNotDefault(request.source);
+  checkNotDefault(request.destination);
+  connection.check('write', 'exchange', request.destination);
+  connection.check('read', 'exchange', request.source);
+  const source = connection.place.exchange(request.source);
+  const destination = connection.place.exchange(request.destination);
+  if (source !== undefined && destination !== undefined) {
+    connection.place.unbind(source, destination, request.routingKey, request.args);
+  }
+  if (!request.nowait) writeExchangeUnbindOk(connection.output, channel.number);
+}
+
+export const exchangeMethods: Handlers = [
+  [METHOD.exchangeDeclare, declare],
+  [METHOD.exchangeDelete, remove],
+  [METHOD.exchangeBind, bind],
+  [METHOD.exchangeUnbind, unbind],
+];

@@ -1,0 +1,178 @@
+// Class queue: declare, bind, unbind, purge, delete.
+
+import {
+  METHOD,
+  readQueueBind,
+  readQueueDeclare,
+  readQueueDelete,
+  readQueuePurge,
+  readQueueUnbind,
+  writeQueueBindOk,
+  writeQueueDeclareOk,
+  writeQueueDeleteOk,
+  writeQueuePurgeOk,
+  writeQueueUnbindOk,
+  type QueueDeclare,
+  type Reader,
+} from '../../wire/amqp091/index.ts';
+import type { Channel } from '../connection/channel.ts';
+import { checkSameArguments, inequivalent, readPolicy } from '../queue/arguments.ts';
+import type { Queue } from '../queue/queue.ts';
+import { preconditionFailed, resource } from '../refusal.ts';
+import type { Handlers } from './handler.ts';
+import {
+  checkNotDefault,
+  checkNotReserved,
+  checkOwner,
+  cleanName,
+  findExchange,
+  findQueue,
+  locked,
+  queueName,
+} from './names.ts';
+import { isReplyName } from './reply.ts';
+
+function declare(channel: Channel, reader: Reader): void {
+  const request = readQueueDeclare(reader);
+  const { output } = channel.connection;
+  if (request.passive && isReplyName(request.queue)) {
+    if (!request.nowait) {
+      const counts = { messageCount: 0, consumerCount: 1 };
+      writeQueueDeclareOk(output, channel.number, { queue: request.queue, ...counts });
+    }
+    return;
+  }
+  const queue = request.passive ? declarePassively(channel, request) : declareActively(channel, request);
+  channel.lastQueue = queue.name;
+  queue.used();
+  if (request.nowait) return;
+  writeQueueDeclareOk(output, channel.number, {
+    queue: queue.name,
+    messageCount: queue.ready,
+    consumerCount: queue.consumers.size,
+  });
+}
+
+function declarePassively(channel: Channel, request: QueueDeclare): Queue {
+  const queue = findQueue(channel, queueName(channel, request.queue));
+  checkOwner(channel, queue);
+  return queue;
+}
+
+function declareActively(channel: Channel, request: QueueDeclare): Queue {
+  const { connection } = channel;
+  const { place } = connection;
+  const given = cleanName(request.queue);
+  const name = given === '' ? connection.core.uniqueName('amq.gen-') : given;
+  if (given !== '') checkNotReserved('queue', name);
+  connection.check('configure', 'queue', name);
+  const existing = place.queue(name);
+  if (existing !== undefined) {
+    checkSame(channel, existing, request);
+    return existing;
+  }
+  const policy = readPolicy(request.args, name, place.name);
+  const where = resource('queue', name, place.name);
+  if (policy.type === 'quorum') {
+    if (!request.durable) throw preconditionFailed(`invalid property 'non-durable' for ${where}`);
+    if (request.exclusive) throw preconditionFailed(`invalid property 'exclusive-owner' for ${where}`);
+  }
+  if (policy.deadLetterExchange !== undefined) {
+    connection.check('read', 'queue', name);
+    connection.check('write', 'exchange', policy.deadLetterExchange);
+  }
+  return place.addQueue({
+    name,
+    vhost: place.name,
+    durable: request.durable,
+    autoDelete: request.autoDelete,
+    owner: request.exclusive ? connection : undefined,
+    args: request.args,
+    policy,
+  });
+}
+
+function checkSame(channel: Channel, existing: Queue, request: QueueDeclare): void {
+  const { name, vhost } = existing;
+  checkOwner(channel, existing);
+  if (request.exclusive !== (existing.owner !== undefined)) throw locked(name, vhost);
+  const where = resource('queue', name, vhost);
+  const compare = (key: string, received: boolean, current: boolean): void => {
+    if (received !== current)
+      throw inequivalent(key, where, `received '${received}' but current is '${current}'`);
+  };
+  compare('durable', request.durable, existing.durable);
+  compare('auto_delete', request.autoDelete, existing.autoDelete);
+  checkSameArguments(existing.args, request.args, name, vhost);
+}
+
+/** `queue=''` means the one declared last, and an empty routing key then its name. */
+function keyFor(given: string, name: string, key: string): string {
+  return given === '' && key === '' ? name : key;
+}
+
+function bind(channel: Channel, reader: Reader): void {
+  const request = readQueueBind(reader);
+  const { connection } = channel;
+  const name = queueName(channel, request.queue);
+  checkNotDefault(request.exchange);
+  connection.check('write', 'queue', name);
+  connection.check('read', 'exchange', request.exchange);
+  const queue = findQueue(channel, name);
+  const exchange = findExchange(channel, request.exchange);
+  checkOwner(channel, queue);
+  connection.place.bind(exchange, queue, keyFor(request.queue, name, request.routingKey), request.args);
+  if (!request.nowait) writeQueueBindOk(connection.output, channel.number);
+}
+
+function unbind(channel: Channel, reader: Reader): void {
+  const request = readQueueUnbind(reader);
+  const { connection } = channel;
+  const name = queueName(channel, request.queue);
+  checkNotDefault(request.exchange);
+  connection.check('write', 'queue', name);
+  connection.check('read', 'exchange', request.exchange);
+  const queue = connection.place.queue(name);
+  const exchange = connection.place.exchange(request.exchange);
+  if (queue !== undefined && exchange !== undefined) {
+    checkOwner(channel, queue);
+    connection.place.unbind(exchange, queue, keyFor(request.queue, name, request.routingKey), request.args);
+  }
+  writeQueueUnbindOk(connection.output, channel.number);
+}
+
+function purge(channel: Channel, reader: Reader): void {
+  const request = readQueuePurge(reader);
+  const { connection } = channel;
+  const name = queueName(channel, request.queue);
+  connection.check('read', 'queue', name);
+  const queue = findQueue(channel, name);
+  checkOwner(channel, queue);
+  const messageCount = queue.purge();
+  if (!request.nowait) writeQueuePurgeOk(connection.output, channel.number, { messageCount });
+}
+
+function remove(channel: Channel, reader: Reader): void {
+  const request = readQueueDelete(reader);
+  const { connection } = channel;
+  const name = queueName(channel, request.queue);
+  connection.check('configure', 'queue', name);
+  const queue = connection.place.queue(name);
+  let messageCount = 0;
+  if (queue !== undefined) {
+    checkOwner(channel, queue);
+    const where = resource('queue', name, connection.place.name);
+    if (request.ifUnused && queue.consumers.size > 0) throw preconditionFailed(`${where} in use`);
+    if (request.ifEmpty && queue.ready > 0) throw preconditionFailed(`${where} not empty`);
+    messageCount = connection.place.deleteQueue(queue);
+  }
+  if (!request.nowait) writeQueueDeleteOk(connection.output, channel.number, { messageCount });
+}
+
+export const queueMethods: Handlers = [
+  [METHOD.queueDeclare, declare],
+  [METHOD.queueBind, bind],
+  [METHOD.queueUnbind, unbind],
+  [METHOD.queuePurge, purge],
+  [METHOD.queueDelete, remove],
+];

@@ -1,0 +1,407 @@
+// One queue: its messages in order (by priority), who takes them, what happens when it is full, too old or unused. Knows
+// consumers and messages, neither channels nor exchanges; what dies here is handed to its host.
+
+import type { FieldTable } from '../../wire/amqp091/index.ts';
+import type { Clock } from '../clock.ts';
+import type { MessageTable } from '../message-table.ts';
+import type { QueuePolicy } from './arguments.ts';
+import { Consumers, type Consumer } from './consumers.ts';
+import { EntryRing, type Entry } from './ring.ts';
+
+export type DeathReason = 'expired' | 'maxlen' | 'rejected' | 'delivery_limit';
+
+/** What a queue needs from its surroundings. */
+export interface QueueHost {
+  readonly clock: Clock;
+  readonly messages: MessageTable;
+  /** The queue may have something to deliver: call its dispatch() soon. */
+  dirty(queue: Queue): void;
+  /** A message died; its slot is the host's to release. */
+  died(queue: Queue, slot: number, reason: DeathReason): void;
+  /** The queue wants to be deleted: unused for too long, or its last consumer left. */
+  unwanted(queue: Queue): void;
+}
+
+/** A connection that has queues of its own. */
+export interface QueueOwner {
+  readonly owned: Set<Queue>;
+}
+
+export interface QueueInit {
+  readonly name: string;
+  readonly vhost: string;
+  readonly durable: boolean;
+  readonly autoDelete: boolean;
+  /** The connection that alone may use it, and with which it goes. */
+  readonly owner: QueueOwner | undefined;
+  readonly args: FieldTable;
+  readonly policy: QueuePolicy;
+}
+
+/** What happened in a queue since it was made. */
+export interface QueueCounters {
+  published: number;
+  delivered: number;
+  acked: number;
+  returned: number;
+  dropped: number;
+}
+
+/** Deliveries in one call of dispatch(), so that one queue does not hold up the others. */
+const DISPATCH_MAX = 2000;
+
+export class Queue {
+  readonly name: string;
+  readonly vhost: string;
+  readonly durable: boolean;
+  readonly autoDelete: boolean;
+  readonly owner: QueueOwner | undefined;
+  readonly args: FieldTable;
+  readonly policy: QueuePolicy;
+  readonly consumers: Consumers;
+  readonly counters: QueueCounters = { published: 0, delivered: 0, acked: 0, returned: 0, dropped: 0 };
+  /** Which routing found it last: a message reaches a queue once. The router's own mark. */
+  mark = 0;
+  /** Waits for dispatch(). The host's own mark. */
+  isDirty = false;
+  #deleted = false;
+  readonly #host: QueueHost;
+  /** By priority; those never used are missing. */
+  readonly #rings: (EntryRing | undefined)[] = [];
+  #ready = 0;
+  #readyBytes = 0;
+  #unacked = 0;
+  #position = 0;
+  #usedAt: number;
+  #expiryAt = Infinity;
+  #cancelExpiry: (() => void) | undefined;
+  #cancelUnused: (() => void) | undefined;
+
+  constructor(init: QueueInit, host: QueueHost) {
+    this.name = init.name;
+    this.vhost = init.vhost;
+    this.durable = init.durable;
+    this.autoDelete = init.autoDelete;
+    this.owner = init.owner;
+    this.args = init.args;
+    this.policy = init.policy;
+    this.consumers = new Consumers(init.policy.singleActiveConsumer);
+    this.#host = host;
+    this.#usedAt = host.clock.now();
+    this.#rings[0] = new EntryRing();
+    this.#watchUse();
+  }
+
+  /** Messages that wait. */
+  get ready(): number {
+    return this.#ready;
+  }
+
+  /** Bytes of the bodies that wait. */
+  get readyBytes(): number {
+    return this.#readyBytes;
+  }
+
+  /** Messages that consumers have and have not settled. */
+  get unacked(): number {
+    return this.#unacked;
+  }
+
+  get deleted(): boolean {
+    return this.#deleted;
+  }
+
+  /**
+   * Puts a message in; the queue keeps it in the table.
+   * @param ttlMs  of the message; Infinity: none
+   * @returns false when the queue is full and rejects; then nothing was kept
+   */
+  enqueue(slot: number, ttlMs: number): boolean {
+    const { policy } = this;
+    const limited = policy.maxLength !== undefined || policy.maxLengthBytes !== undefined;
+    if (limited) {
+      if (this.consumers.size > 0) this.dispatch();
+      if (policy.overflow !== 'drop-head' && this.#full()) {
+        this.counters.dropped += 1;
+        if (policy.overflow === 'reject-publish-dlx') {
+          this.#host.messages.keep(slot);
+          this.#host.died(this, slot, 'maxlen');
+        }
+        return false;
+      }
+    }
+    this.#host.messages.keep(slot);
+    this.counters.published += 1;
+    this.#position += 1;
+    this.#insert(slot, this.#position, this.#expiryOf(ttlMs));
+    if (limited && policy.overflow === 'drop-head' && this.#over()) this.#shorten();
+    this.#touch();
+    return true;
+  }
+
+  /** Gives messages to consumers while there are both. */
+  dispatch(): void {
+    if (this.consumers.size === 0) return;
+    for (let count = 0; count < DISPATCH_MAX; count += 1) {
+      const ring = this.#frontRing();
+      if (ring === undefined) return;
+      const consumer = this.consumers.next();
+      if (consumer === undefined) return;
+      const slot = ring.firstSlot();
+      const position = ring.firstPosition();
+      const expiresAt = ring.firstExpiry();
+      const returns = ring.firstReturns();
+      this.#removeFirst(ring, slot);
+      this.counters.delivered += 1;
+      if (!consumer.noAck) this.#unacked += 1;
+      consumer.take(slot, position, expiresAt, returns);
+    }
+    this.#touch();
+  }
+
+  /**
+   * Takes the first message for basic.get.
+   * @param noAck  it is gone from the queue at once
+   * @returns undefined when the queue is empty; the slot is the caller's to release
+   */
+  get(noAck: boolean): Entry | undefined {
+    this.used();
+    const ring = this.#frontRing();
+    if (ring === undefined) return undefined;
+    const entry = {
+      slot: ring.firstSlot(),
+      position: ring.firstPosition(),
+      expiresAt: ring.firstExpiry(),
+      returns: ring.firstReturns(),
+    };
+    this.#removeFirst(ring, entry.slot);
+    this.counters.delivered += 1;
+    if (!noAck) this.#unacked += 1;
+    return entry;
+  }
+
+  /** A message was dealt with; its slot is released. */
+  ack(slot: number): void {
+    this.#unacked -= 1;
+    this.counters.acked += 1;
+    this.#host.messages.release(slot);
+  }
+
+  /** A message was refused for good: to the dead letters, or gone. */
+  reject(slot: number): void {
+    this.#unacked -= 1;
+    this.#die(slot, 'rejected');
+  }
+
+  /** Messages come back from a consumer, to where they were. */
+  requeue(entries: readonly Entry[]): void {
+    this.#unacked -= entries.length;
+    if (this.#deleted) {
+      for (const { slot } of entries) this.#host.messages.release(slot);
+      return;
+    }
+    const limit = this.policy.deliveryLimit ?? Infinity;
+    const byPriority = new Map<number, Entry[]>();
+    for (const entry of entries) {
+      const returns = Math.min(entry.returns + 1, 0xffff);
+      if (returns > limit) {
+        this.#die(entry.slot, 'delivery_limit');
+        continue;
+      }
+      this.counters.returned += 1;
+      const level = this.#level(entry.slot);
+      const list = byPriority.get(level) ?? [];
+      list.push({ ...entry, returns });
+      byPriority.set(level, list);
+    }
+    for (const [level, list] of byPriority) {
+      list.sort((a, b) => a.position - b.position);
+      this.#ringOf(level).restore(list);
+      for (const { slot } of list) {
+        this.#ready += 1;
+        this.#readyBytes += this.#host.messages.bodyBytes(slot);
+      }
+    }
+    if (this.#over()) this.#shorten();
+    this.#touch();
+  }
+
+  /** Throws away all that waits. @returns how many */
+  purge(): number {
+    const count = this.#ready;
+    for (const ring of this.#rings) {
+      if (ring !== undefined) this.#empty(ring);
+    }
+    return count;
+  }
+
+  /** Ends the queue: what waits is thrown away, consumers are told. @returns how many messages waited */
+  delete(): number {
+    if (this.#deleted) return 0;
+    this.#deleted = true;
+    this.#cancelExpiry?.();
+    this.#cancelUnused?.();
+    const count = this.purge();
+    const { consumers } = this;
+    for (let consumer = consumers.all[0]; consumer !== undefined; consumer = consumers.all[0]) {
+      consumers.remove(consumer);
+      consumer.cancelled();
+    }
+    return count;
+  }
+
+  addConsumer(consumer: Consumer): void {
+    this.used();
+    this.consumers.add(consumer);
+    this.#touch();
+  }
+
+  removeConsumer(consumer: Consumer): void {
+    if (!this.consumers.remove(consumer)) return;
+    this.used();
+    if (this.consumers.size === 0 && this.autoDelete) this.#host.unwanted(this);
+    else this.#touch();
+  }
+
+  /** A consumer that could not take can again. */
+  wake(consumer: Consumer): void {
+    this.consumers.wake(consumer);
+    this.#touch();
+  }
+
+  /** The queue was declared, consumed from or read: its expiry starts anew. */
+  used(): void {
+    this.#usedAt = this.#host.clock.now();
+  }
+
+  /** Entries in the order in which they would be delivered. */
+  *entries(): Generator<Entry> {
+    for (let level = this.#rings.length - 1; level >= 0; level -= 1)
+      yield* this.#rings[level]?.entries() ?? [];
+  }
+
+  #empty(ring: EntryRing): void {
+    while (ring.size > 0) {
+      const slot = ring.firstSlot();
+      this.#removeFirst(ring, slot);
+      this.#host.messages.release(slot);
+    }
+  }
+
+  #touch(): void {
+    if (this.#ready > 0 && !this.isDirty && this.consumers.size > 0) this.#host.dirty(this);
+  }
+
+  #expiryOf(ttlMs: number): number {
+    const ttl = Math.min(ttlMs, this.policy.ttlMs ?? Infinity);
+    return ttl === Infinity ? Infinity : this.#host.clock.now() + ttl;
+  }
+
+  #insert(slot: number, position: number, expiresAt: number): void {
+    const ring = this.#ringOf(this.policy.maxPriority === undefined ? 0 : this.#level(slot));
+    ring.push(slot, position, expiresAt, 0);
+    this.#ready += 1;
+    this.#readyBytes += this.#host.messages.bodyBytes(slot);
+    if (expiresAt < this.#expiryAt && ring.size === 1) this.#watchExpiry(expiresAt);
+  }
+
+  #level(slot: number): number {
+    const { maxPriority } = this.policy;
+    return maxPriority === undefined ? 0 : Math.min(this.#host.messages.priority(slot), maxPriority);
+  }
+
+  #ringOf(level: number): EntryRing {
+    this.#rings[level] ??= new EntryRing();
+    return this.#rings[level];
+  }
+
+  /** The ring that the next message comes from, expired ones thrown out; undefined when nothing waits. */
+  #frontRing(): EntryRing | undefined {
+    for (let level = this.#rings.length - 1; level >= 0; level -= 1) {
+      const ring = this.#rings[level];
+      if (ring === undefined) continue;
+      while (ring.size > 0) {
+        const expiresAt = ring.firstExpiry();
+        if (expiresAt === Infinity || expiresAt > this.#host.clock.now()) return ring;
+        this.#expireFirst(ring);
+      }
+    }
+    return undefined;
+  }
+
+  #removeFirst(ring: EntryRing, slot: number): void {
+    ring.shift();
+    this.#ready -= 1;
+    this.#readyBytes -= this.#host.messages.bodyBytes(slot);
+    if (ring.size > 0) {
+      const next = ring.firstExpiry();
+      if (next < this.#expiryAt) this.#watchExpiry(next);
+    }
+  }
+
+  #expireFirst(ring: EntryRing): void {
+    const slot = ring.firstSlot();
+    this.#removeFirst(ring, slot);
+    this.#die(slot, 'expired');
+  }
+
+  #die(slot: number, reason: DeathReason): void {
+    this.counters.dropped += 1;
+    this.#host.died(this, slot, reason);
+  }
+
+  /** Whether one more does not fit. */
+  #full(): boolean {
+    const { maxLength, maxLengthBytes } = this.policy;
+    return this.#ready >= (maxLength ?? Infinity) || this.#readyBytes >= (maxLengthBytes ?? Infinity);
+  }
+
+  #over(): boolean {
+    const { maxLength, maxLengthBytes } = this.policy;
+    return this.#ready > (maxLength ?? Infinity) || this.#readyBytes > (maxLengthBytes ?? Infinity);
+  }
+
+  /** Drops from the head, lowest priority first, until the queue fits; who can be served is served first. */
+  #shorten(): void {
+    if (this.consumers.size > 0) this.dispatch();
+    while (this.#over()) {
+      const ring = this.#rings.find((candidate) => candidate !== undefined && candidate.size > 0);
+      if (ring === undefined) return;
+      const slot = ring.firstSlot();
+      this.#removeFirst(ring, slot);
+      this.#die(slot, 'maxlen');
+    }
+  }
+
+  #watchExpiry(at: number): void {
+    this.#cancelExpiry?.();
+    this.#expiryAt = at;
+    this.#cancelExpiry = this.#host.clock.schedule(at, () => {
+      this.#expiryAt = Infinity;
+      this.#cancelExpiry = undefined;
+      this.#expireHeads();
+    });
+  }
+
+  /** Messages expire at the head of their queue only, as in RabbitMQ. */
+  #expireHeads(): void {
+    const now = this.#host.clock.now();
+    let next = Infinity;
+    for (const ring of this.#rings) {
+      if (ring === undefined) continue;
+      while (ring.size > 0 && ring.firstExpiry() <= now) this.#expireFirst(ring);
+      if (ring.size > 0) next = Math.min(next, ring.firstExpiry());
+    }
+    if (next < this.#expiryAt) this.#watchExpiry(next);
+  }
+
+  #watchUse(): void {
+    const { expiresMs } = this.policy;
+    if (expiresMs === undefined) return;
+    this.#cancelUnused = this.#host.clock.schedule(this.#usedAt + expiresMs, () => {
+      if (this.consumers.size > 0) this.used();
+      if (this.#host.clock.now() - this.#usedAt >= expiresMs) this.#host.unwanted(this);
+      else this.#watchUse();
+    });
+  }
+}

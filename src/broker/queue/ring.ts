@@ -1,0 +1,149 @@
+// The messages of one queue (of one priority of it) in order: numbers in typed arrays, no object per message. Ends are
+// constant time; what comes back from a consumer goes in at its old position.
+
+import { grow } from '../typed.ts';
+
+const SIZE_MIN = 16;
+
+/** An entry outside a ring. */
+export interface Entry {
+  readonly slot: number;
+  /** Position in the queue: what was put in earlier has a smaller one. */
+  readonly position: number;
+  /** When it expires, in the clock's time; Infinity: never. */
+  readonly expiresAt: number;
+  /** How often it was given to a consumer and came back. */
+  readonly returns: number;
+}
+
+export class EntryRing {
+  #slots = new Uint32Array(SIZE_MIN);
+  #positions = new Float64Array(SIZE_MIN);
+  /** Made when the first entry needs it. */
+  #expiry: Float64Array | null = null;
+  #returns: Uint16Array | null = null;
+  #head = 0;
+  #size = 0;
+
+  get size(): number {
+    return this.#size;
+  }
+
+  push(slot: number, position: number, expiresAt: number, returns: number): void {
+    if (this.#size === this.#slots.length) this.#resize(this.#size * 2);
+    const index = (this.#head + this.#size) & (this.#slots.length - 1);
+    this.#size += 1;
+    this.#set(index, slot, position, expiresAt, returns);
+  }
+
+  unshift(slot: number, position: number, expiresAt: number, returns: number): void {
+    if (this.#size === this.#slots.length) this.#resize(this.#size * 2);
+    this.#head = (this.#head - 1) & (this.#slots.length - 1);
+    this.#size += 1;
+    this.#set(this.#head, slot, position, expiresAt, returns);
+  }
+
+  /** Of the first entry; there must be one. */
+  firstSlot(): number {
+    return this.#slots[this.#head] as number;
+  }
+
+  firstPosition(): number {
+    return this.#positions[this.#head] as number;
+  }
+
+  firstExpiry(): number {
+    return this.#expiry === null ? Infinity : (this.#expiry[this.#head] as number);
+  }
+
+  firstReturns(): number {
+    return this.#returns === null ? 0 : (this.#returns[this.#head] as number);
+  }
+
+  /** Forgets the first entry. */
+  shift(): void {
+    this.#head = (this.#head + 1) & (this.#slots.length - 1);
+    this.#size -= 1;
+    if (this.#slots.length > 1024 && this.#size * 8 < this.#slots.length)
+      this.#resize(this.#slots.length / 4);
+  }
+
+  /** Puts entries back where they were. @param entries  in order of position */
+  restore(entries: readonly Entry[]): void {
+    const last = entries.at(-1);
+    if (last === undefined) return;
+    const before: Entry[] = [];
+    while (this.#size > 0 && this.firstPosition() < last.position) {
+      before.push(this.#first());
+      this.shift();
+    }
+    let at = before.length - 1;
+    for (let i = entries.length - 1; i >= 0; i -= 1) {
+      const entry = entries[i] as Entry;
+      while (at >= 0 && (before[at] as Entry).position > entry.position) {
+        this.#unshiftEntry(before[at] as Entry);
+        at -= 1;
+      }
+      this.#unshiftEntry(entry);
+    }
+    for (; at >= 0; at -= 1) this.#unshiftEntry(before[at] as Entry);
+  }
+
+  /** Entries in order, from the first. For looking, not for the hot path. */
+  *entries(): Generator<Entry> {
+    for (let i = 0; i < this.#size; i += 1) yield this.#at((this.#head + i) & (this.#slots.length - 1));
+  }
+
+  #first(): Entry {
+    return this.#at(this.#head);
+  }
+
+  #at(index: number): Entry {
+    return {
+      slot: this.#slots[index] as number,
+      position: this.#positions[index] as number,
+      expiresAt: this.#expiry === null ? Infinity : (this.#expiry[index] as number),
+      returns: this.#returns === null ? 0 : (this.#returns[index] as number),
+    };
+  }
+
+  #unshiftEntry({ slot, position, expiresAt, returns }: Entry): void {
+    this.unshift(slot, position, expiresAt, returns);
+  }
+
+  #set(index: number, slot: number, position: number, expiresAt: number, returns: number): void {
+    this.#slots[index] = slot;
+    this.#positions[index] = position;
+    if (this.#expiry !== null) this.#expiry[index] = expiresAt;
+    else if (expiresAt !== Infinity) {
+      this.#expiry = new Float64Array(this.#slots.length).fill(Infinity);
+      this.#expiry[index] = expiresAt;
+    }
+    if (this.#returns !== null) this.#returns[index] = returns;
+    else if (returns !== 0) {
+      this.#returns = new Uint16Array(this.#slots.length);
+      this.#returns[index] = returns;
+    }
+  }
+
+  /** Unrolls the ring into arrays of another size. */
+  #resize(length: number): void {
+    const mask = this.#slots.length - 1;
+    const order = <T extends Uint32Array | Float64Array | Uint16Array>(from: T, to: T): T => {
+      for (let i = 0; i < this.#size; i += 1) to[i] = from[(this.#head + i) & mask] as number;
+      return to;
+    };
+    if (this.#head === 0 && length > this.#slots.length) {
+      this.#slots = grow(this.#slots, new Uint32Array(length));
+      this.#positions = grow(this.#positions, new Float64Array(length));
+      if (this.#expiry !== null) this.#expiry = grow(this.#expiry, new Float64Array(length));
+      if (this.#returns !== null) this.#returns = grow(this.#returns, new Uint16Array(length));
+      return;
+    }
+    this.#slots = order(this.#slots, new Uint32Array(length));
+    this.#positions = order(this.#positions, new Float64Array(length));
+    if (this.#expiry !== null) this.#expiry = order(this.#expiry, new Float64Array(length));
+    if (this.#returns !== null) this.#returns = order(this.#returns, new Uint16Array(length));
+    this.#head = 0;
+  }
+}

@@ -1,0 +1,132 @@
+// Who may log in and what they may do: users with salted hashes in RabbitMQ's own form, and their permissions in each virtual
+// host. Comparing takes the same time for a wrong password and for a user that does not exist.
+
+import { createHash, timingSafeEqual } from 'node:crypto';
+import { NaruError } from '../errors/index.ts';
+
+export type Action = 'configure' | 'write' | 'read';
+
+export interface Permission {
+  /** Patterns of names, as regular expressions; an empty one allows nothing. */
+  readonly configure: string;
+  readonly write: string;
+  readonly read: string;
+}
+
+export interface User {
+  readonly name: string;
+  /** base64 of 4 bytes of salt and SHA-256 of salt and password; empty: nobody can log in with it. */
+  readonly passwordHash: string;
+  readonly tags: readonly string[];
+}
+
+interface Compiled {
+  readonly permission: Permission;
+  readonly patterns: Readonly<Record<Action, RegExp>>;
+}
+
+const SALT_BYTES = 4;
+const PATTERN_LENGTH_MAX = 1024;
+const NOBODY = `${'A'.repeat(47)}=`;
+
+export class Users {
+  readonly #users = new Map<string, User>();
+  readonly #permissions = new Map<string, Map<string, Compiled>>();
+  /** Raised by every change. */
+  epoch = 0;
+
+  get all(): Iterable<User> {
+    return this.#users.values();
+  }
+
+  get(name: string): User | undefined {
+    return this.#users.get(name);
+  }
+
+  put(user: User): void {
+    this.#users.set(user.name, user);
+    this.epoch += 1;
+  }
+
+  delete(name: string): boolean {
+    for (const byUser of this.#permissions.values()) byUser.delete(name);
+    this.epoch += 1;
+    return this.#users.delete(name);
+  }
+
+  /** @returns the user, when the password is right. An empty password never is. */
+  logIn(name: string, password: Uint8Array): User | undefined {
+    const user = this.#users.get(name);
+    const known = user !== undefined && user.passwordHash !== '' && password.length > 0;
+    const stored = Buffer.from(known ? user.passwordHash : NOBODY, 'base64');
+    const given = hash(stored.subarray(0, SALT_BYTES), password);
+    const expected = stored.subarray(SALT_BYTES);
+    return expected.length === given.length && timingSafeEqual(expected, given) && known ? user : undefined;
+  }
+
+  /** @throws NARU_INVALID_ARGUMENT  a pattern is no regular expression, or too long */
+  allow(name: string, vhost: string, permission: Permission): void {
+    const patterns = {
+      configure: compile(permission.configure),
+      write: compile(permission.write),
+      read: compile(permission.read),
+    };
+    const byUser = this.#permissions.get(vhost) ?? new Map<string, Compiled>();
+    this.#permissions.set(vhost, byUser);
+    byUser.set(name, { permission, patterns });
+    this.epoch += 1;
+  }
+
+  forbid(name: string, vhost: string): boolean {
+    this.epoch += 1;
+    return this.#permissions.get(vhost)?.delete(name) ?? false;
+  }
+
+  forgetVhost(vhost: string): void {
+    this.#permissions.delete(vhost);
+    this.epoch += 1;
+  }
+
+  permission(name: string, vhost: string): Permission | undefined {
+    return this.#permissions.get(vhost)?.get(name)?.permission;
+  }
+
+  /** Every permission there is. */
+  *permissions(): Generator<Permission & { readonly user: string; readonly vhost: string }> {
+    for (const [vhost, byUser] of this.#permissions) {
+      for (const [user, { permission }] of byUser) yield { user, vhost, ...permission };
+    }
+  }
+
+  may(name: string, vhost: string, action: Action, resourceName: string): boolean {
+    const compiled = this.#permissions.get(vhost)?.get(name);
+    return compiled !== undefined && compiled.patterns[action].test(resourceName);
+  }
+}
+
+/** @param salt  4 random bytes */
+export function hashPassword(password: string, salt: Uint8Array): string {
+  return Buffer.concat([salt, hash(salt, Buffer.from(password))]).toString('base64');
+}
+
+function hash(salt: Uint8Array, password: Uint8Array): Buffer {
+  return createHash('sha256').update(salt).update(password).digest();
+}
+
+function compile(pattern: string): RegExp {
+  if (pattern.length > PATTERN_LENGTH_MAX) {
+    throw new NaruError(
+      'NARU_INVALID_ARGUMENT',
+      `a permission's pattern of ${pattern.length} characters is longer than ${PATTERN_LENGTH_MAX}`,
+    );
+  }
+  try {
+    return pattern === '' ? /^$/ : new RegExp(pattern);
+  } catch (cause) {
+    throw new NaruError(
+      'NARU_INVALID_ARGUMENT',
+      `the permission's pattern ${JSON.stringify(pattern)} is no regular expression: write one, such as ".*"`,
+      { cause },
+    );
+  }
+}
