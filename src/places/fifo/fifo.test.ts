@@ -382,10 +382,15 @@ describe.skipIf(tryNative() === undefined)(`fifo:// (${nativeProblem() ?? 'addon
       const consumer = await opened(`${url}?size=10`, { role: 'consumer' });
       const lines = lossesOf(consumer);
       const long = `head -c 100000 /dev/zero | tr '\\0' x`;
-      const program = `(echo short; ${long}; echo; echo short again; ${long}) > "$1"; echo next > "$1"`;
+      const program = `(echo short; ${long}; echo; echo short again; ${long}) > "$1"`;
       const child = stage.start('sh', ['-c', program, 'sh', path]);
-      expect(await texts(consumer, 2)).toEqual(['short', 'next']);
+      expect(await texts(consumer, 1)).toEqual(['short']);
+      // It must see that the writer has gone before the next one comes.
+      const nothing = codeOf(() => consumer.receive({ timeoutMs: 1_000 }));
       await child.end();
+      expect(await nothing).toBe('NARU_TIMEOUT');
+      stage.start('sh', ['-c', `echo next > ${path}`]);
+      expect(await texts(consumer, 1)).toEqual(['next']);
       expect(lines).toEqual(new Map([['tooLarge', 3]]));
       const at = `fifo://${path}-e?format=envelope`;
       const envelopes = await opened(at, { role: 'consumer' });
