@@ -6,7 +6,7 @@ import type { Mailbox } from '#naru/index';
 import { Bodies, Check, pingPong } from '../harness/bodies.ts';
 import type { Duel, DuelContext, FarEnd, NearEnd } from '../harness/duel.ts';
 
-type Scheme = 'memory' | 'shm' | 'unix' | 'tcp';
+type Scheme = 'memory' | 'shm' | 'unix' | 'tcp' | 'fifo-raw' | 'fifo-envelope';
 type Way = 'sendMany' | 'trySend' | 'send';
 type Taking = 'for await' | 'batches';
 type Bytes = Mailbox<Uint8Array, Uint8Array, 'trySync'>;
@@ -14,7 +14,15 @@ type Bytes = Mailbox<Uint8Array, Uint8Array, 'trySync'>;
 function urlOf(scheme: Scheme, { name, folder }: DuelContext, suffix = ''): string {
   if (scheme === 'unix') return `unix://${join(folder, `${name}${suffix}.sock`)}`;
   if (scheme === 'tcp') return 'tcp://127.0.0.1:0?listen';
+  const fifo = `fifo://${join(folder, `${name}${suffix}.fifo`)}`;
+  if (scheme === 'fifo-raw') return `${fifo}?frame=length`;
+  if (scheme === 'fifo-envelope') return `${fifo}?format=envelope`;
   return `${scheme}://${name}${suffix}`;
+}
+
+function placeOf(scheme: Scheme): string {
+  if (scheme === 'fifo-raw') return 'fifo://, raw';
+  return scheme === 'fifo-envelope' ? 'fifo://, envelopes' : `${scheme}://`;
 }
 
 async function openBytes(url: string, role: 'producer' | 'consumer', way?: Way): Promise<Bytes> {
@@ -111,7 +119,7 @@ function throughput(scheme: Scheme, way: Way, taking: Taking): Duel {
   return {
     id: `naru-${scheme}-${way}-${taking.replace(' ', '-')}`,
     kind: 'throughput',
-    label: `Naru ${scheme}://, ${how} → ${taking === 'batches' ? 'batches()' : taking}`,
+    label: `Naru ${placeOf(scheme)}, ${how} → ${taking === 'batches' ? 'batches()' : taking}`,
     isNaru: true,
     far: scheme === 'memory' ? 'same' : 'process',
     serialization: 'json',
@@ -124,7 +132,7 @@ function latency(scheme: Scheme): Duel {
   return {
     id: `naru-${scheme}-ping`,
     kind: 'latency',
-    label: `Naru ${scheme}://, await send(), await receive()`,
+    label: `Naru ${placeOf(scheme)}, await send(), await receive()`,
     isNaru: true,
     far: 'process',
     serialization: 'json',
@@ -145,4 +153,14 @@ export const naru: readonly Duel[] = [
   throughput('tcp', 'sendMany', 'batches'),
   latency('shm'),
   latency('unix'),
+];
+
+/** Over named pipes. */
+export const naruPipes: readonly Duel[] = [
+  throughput('fifo-raw', 'sendMany', 'batches'),
+  throughput('fifo-raw', 'send', 'for await'),
+  throughput('fifo-envelope', 'sendMany', 'batches'),
+  throughput('fifo-envelope', 'send', 'for await'),
+  latency('fifo-raw'),
+  latency('fifo-envelope'),
 ];

@@ -1,12 +1,13 @@
-// Node's own raw pipe: two FIFOs, a net.Socket at each end, 64 bytes there and back. No frames, no messages: the least that waking
-// another event loop can cost in plain Node.
+// Node's own raw pipe: FIFOs, a net.Socket at each end. There and back without frames and messages, which is the least that waking
+// another event loop can cost in plain Node; and one way with a length before each body, as one would write it by hand.
 
 import { constants, openSync } from 'node:fs';
 import { Socket, type SocketConstructorOpts } from 'node:net';
 import { join } from 'node:path';
 import { native } from '#naru/native/index';
-import { BODY_BYTES, pingPong } from '../harness/bodies.ts';
+import { Bodies, BODY_BYTES, Check, pingPong } from '../harness/bodies.ts';
 import type { Duel, DuelContext, FarEnd, NearEnd } from '../harness/duel.ts';
+import { FrameReader, writeBatched, writeEach } from './frames.ts';
 
 const { O_NONBLOCK, O_RDWR } = constants;
 
@@ -85,3 +86,48 @@ export const nodePipePing: Duel = {
   openNear: openPing,
   openFar: openPong,
 };
+
+async function openConsumer(context: DuelContext): Promise<NearEnd> {
+  const [path] = paths(context);
+  native('the benchmark of a raw pipe').makeFifo(path, 0o600);
+  const check = new Check();
+  const reader = new FrameReader(check.touch);
+  const input = new Socket({ fd: openSync(path, O_RDWR | O_NONBLOCK), readable: true, writable: false });
+  input.on('data', (chunk) => reader.push(chunk));
+  return {
+    address: path,
+    run: (count) => check.expect(count),
+    close: async () => {
+      input.destroy();
+    },
+  };
+}
+
+async function openProducer(path: string, write: typeof writeEach): Promise<FarEnd> {
+  const output = writeEnd(path);
+  const bodies = new Bodies();
+  return {
+    run: (count) => write(output, count, (sequence) => bodies.make(sequence)),
+    close: async () => {
+      output.destroy();
+    },
+  };
+}
+
+function flow(id: string, label: string, write: typeof writeEach): Duel {
+  return {
+    id,
+    kind: 'throughput',
+    label,
+    isNaru: false,
+    far: 'process',
+    serialization: 'json',
+    openNear: openConsumer,
+    openFar: (_, address) => openProducer(address, write),
+  };
+}
+
+export const nodePipeFlows: readonly Duel[] = [
+  flow('node-pipe-each', "Node's raw pipe, a write per message", writeEach),
+  flow('node-pipe-batched', "Node's raw pipe, batched writes", writeBatched),
+];
