@@ -85,7 +85,11 @@ abstract class PipeEnd {
 export class ReadEnd extends PipeEnd {
   readonly #view: NativePipeView;
   readonly #glance = new ArrayBuffer(1);
-  #watch: NativeWatch | undefined;
+  /** Of the pipe itself: called as long as anything lies in it, or no writer is left. */
+  #quiet: NativeWatch | undefined;
+  /** Of its changes: called once for each. */
+  #edge: NativeWatch | undefined;
+  #changed: () => void = () => undefined;
 
   constructor(name: string, fd: number) {
     super(name, fd);
@@ -117,19 +121,35 @@ export class ReadEnd extends PipeEnd {
     this.addon.unlock(this.fd);
   }
 
-  /** Calls from the event loop when something changed: bytes came, or the last writer went. Keeps the process alive until stopped. */
-  watch(changed: () => void): void {
-    this.#watch ??= kernelCall(this.name, () =>
-      this.addon.watch(this.addon.pipeEdge(this.#view), () => {
-        this.addon.pipeCalm(this.#view);
-        changed();
-      }),
-    );
-    this.addon.watchSet(this.#watch, READABLE, true);
+  /**
+   * Calls from the event loop when something changed: bytes came, or the last writer went. Keeps the process alive until stopped.
+   * @param isQuiet  nothing lies in it and somebody writes: then it can be watched by itself, which costs less
+   */
+  watch(isQuiet: boolean, changed: () => void): void {
+    this.#changed = changed;
+    if (isQuiet) {
+      this.#quiet ??= kernelCall(this.name, () => this.addon.watch(this.fd, () => this.#changed()));
+      this.addon.watchSet(this.#quiet, READABLE, true);
+      this.#unwatch(this.#edge);
+    } else {
+      this.#edge ??= kernelCall(this.name, () =>
+        this.addon.watch(this.addon.pipeEdge(this.#view), () => {
+          this.addon.pipeCalm(this.#view);
+          this.#changed();
+        }),
+      );
+      this.addon.watchSet(this.#edge, READABLE, true);
+      this.#unwatch(this.#quiet);
+    }
   }
 
   unwatch(): void {
-    if (this.#watch !== undefined) this.addon.watchSet(this.#watch, 0, false);
+    this.#unwatch(this.#quiet);
+    this.#unwatch(this.#edge);
+  }
+
+  #unwatch(watch: NativeWatch | undefined): void {
+    if (watch !== undefined) this.addon.watchSet(watch, 0, false);
   }
 
   /** Blocks the thread until something changed. Look again after it. */
@@ -155,7 +175,7 @@ export class ReadEnd extends PipeEnd {
   }
 
   protected override release(): void {
-    if (this.#watch !== undefined) this.addon.watchClose(this.#watch);
+    for (const watch of [this.#quiet, this.#edge]) if (watch !== undefined) this.addon.watchClose(watch);
     this.addon.pipeViewClose(this.#view);
   }
 }

@@ -176,9 +176,11 @@ export function envelopeCutter(maxBytes: number, lose: Lose): PipeCutter {
   };
   return {
     cut(bytes, out, most) {
-      const bodies: Buffer[] = [];
-      reader.cut(bytes, bodies, most);
-      for (const body of bodies) decode(names, body, out, lose);
+      const give = (source: Buffer, from: number, to: number): void => {
+        const message = decode(names, source, from, to, lose);
+        if (message !== undefined) out.push(message);
+      };
+      reader.cut(bytes, give, most);
       tell();
       return reader.cutBytes;
     },
@@ -192,12 +194,19 @@ export function envelopeCutter(maxBytes: number, lose: Lose): PipeCutter {
   };
 }
 
-function decode(names: NamedReader, body: Buffer, out: Envelope[], lose: Lose): void {
+function decode(
+  names: NamedReader,
+  source: Buffer,
+  from: number,
+  to: number,
+  lose: Lose,
+): Envelope | undefined {
   try {
-    out.push(names.decode(body));
+    return names.decode(source, from, to);
   } catch (error) {
     if (!isNaruError(error)) throw error;
     lose('undecodable', 1, error.message);
+    return undefined;
   }
 }
 

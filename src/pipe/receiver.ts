@@ -43,9 +43,12 @@ export class PipeReceiver implements Receiver {
   /** That the writers have gone can be seen: it was seen once that one was there, or that none was. fifo(7), poll(2) */
   #isSure: boolean;
   #mayHaveMore = false;
+  /** The last look found nothing, and somebody who may write. */
+  #isQuiet = false;
   #ended = false;
   #patience: NodeJS.Timeout | undefined;
   #soon: NodeJS.Immediate | undefined;
+  readonly #onChange = (): void => this.#init.hooks.readable();
   #isClosed = false;
 
   constructor(init: ReceiverInit) {
@@ -71,7 +74,7 @@ export class PipeReceiver implements Receiver {
     if (count === 0 || this.#isClosed) return this.#rest();
     if (this.#kept.length > 0 || this.#mayHaveMore || this.#ended) this.#tellSoon();
     if (this.#tail > 0) this.#patience ??= setTimeout(() => this.#takeTail(), PATIENCE_MS);
-    if (!this.#ended) this.#init.end.watch(() => this.#init.hooks.readable());
+    if (!this.#ended) this.#init.end.watch(this.#isQuiet, this.#onChange);
   }
 
   waitSync(timeoutMs: number): 'ready' | 'timeout' | 'interrupted' {
@@ -117,6 +120,7 @@ export class PipeReceiver implements Receiver {
     clearTimeout(this.#patience);
     this.#patience = undefined;
     this.#mayHaveMore = false;
+    this.#isQuiet = false;
     try {
       this.#look(most, found);
     } catch (cause) {
@@ -129,7 +133,8 @@ export class PipeReceiver implements Receiver {
       const token = this.#token;
       out.push({ body, sender, sequence, time, fields, deliveries: 1, receipt: false, token });
     }
-    if (this.#tail > 0 && this.#wanted > 0) this.want(this.#wanted);
+    // Something else is to be waited for now.
+    if (this.#wanted > 0 && !this.#isQuiet && !this.#mayHaveMore) this.want(this.#wanted);
   }
 
   /** Until there are enough, or there is nothing more. */
@@ -185,9 +190,10 @@ export class PipeReceiver implements Receiver {
   #nothing(why: typeof EMPTY | typeof NO_WRITER, found: Envelope[]): void {
     this.#isSure = true;
     this.#takesTail = false;
+    this.#isQuiet = why === EMPTY;
     const { cutter, endsWithWriters, onWriters } = this.#init;
-    onWriters(why === EMPTY);
-    if (why === EMPTY) return;
+    onWriters(this.#isQuiet);
+    if (this.#isQuiet) return;
     cutter.end(found);
     this.#ended = endsWithWriters;
     if (this.#ended && this.#wanted > 0) this.#tellSoon();

@@ -34,37 +34,36 @@ export function encodeNamed(
  * @throws NARU_INVALID_MESSAGE  the bytes are not a message
  */
 export function decodeNamed(bytes: Uint8Array): Envelope {
-  return decodeAfterName(bytes, nameOf(bytes));
+  return new NamedReader().decode(bytes, 0, bytes.length);
 }
 
-/** decodeNamed() for a stream of messages: most come from the sender of the one before, whose name need not be read again. */
+/** decodeNamed() for a stream of messages: most come from the sender of the one before, and many lie in the same memory. */
 export class NamedReader {
-  #bytes: Uint8Array = new Uint8Array(1);
+  #source: Uint8Array = new Uint8Array(0);
+  #view = viewOf(this.#source);
+  /** The length of the name and the name, as bytes. */
+  #known: Uint8Array = new Uint8Array(1);
   #name = '';
 
-  /** @throws NARU_INVALID_MESSAGE  the bytes are not a message */
-  decode(bytes: Uint8Array): Envelope {
-    if (!this.#isSame(bytes)) {
-      this.#name = nameOf(bytes);
-      this.#bytes = bytes.slice(0, 1 + this.#name.length);
+  /** @throws NARU_INVALID_MESSAGE  the bytes from `from` to `to` are not a message */
+  decode(source: Uint8Array, from: number, to: number): Envelope {
+    if (source !== this.#source) {
+      this.#source = source;
+      this.#view = viewOf(source);
     }
-    return decodeAfterName(bytes, this.#name);
+    if (!this.#isKnown(source, from)) {
+      this.#known = source.slice(from, Math.min(to, from + 1 + (source[from] ?? 0)));
+      this.#name = String.fromCharCode(...this.#known.subarray(1));
+    }
+    const head = from + this.#known.length;
+    return decodeEnvelope(source, this.#view, head, to - head, this.#name);
   }
 
-  #isSame(bytes: Uint8Array): boolean {
-    const known = this.#bytes;
-    for (let i = 0; i < known.length; i += 1) if (known[i] !== bytes[i]) return false;
+  #isKnown(source: Uint8Array, from: number): boolean {
+    const known = this.#known;
+    for (let i = 0; i < known.length; i += 1) if (known[i] !== source[from + i]) return false;
     return true;
   }
-}
-
-function nameOf(bytes: Uint8Array): string {
-  return String.fromCharCode(...bytes.subarray(1, 1 + (bytes[0] ?? 0)));
-}
-
-function decodeAfterName(bytes: Uint8Array, name: string): Envelope {
-  const head = 1 + name.length;
-  return decodeEnvelope(bytes, viewOf(bytes), head, bytes.length - head, name);
 }
 
 /** A view of exactly these bytes. */

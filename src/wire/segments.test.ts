@@ -25,7 +25,7 @@ function read(
   most = Infinity,
 ): string[] {
   const out: Buffer[] = [];
-  reader.cut(stream, out, most);
+  reader.cut(stream, (source, from, to) => out.push(source.subarray(from, to)), most);
   return out.map((body) => body.toString('latin1'));
 }
 

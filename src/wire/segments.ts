@@ -17,6 +17,7 @@ const START = 0x4e;
 const VERSION = 0x10;
 const FIRST = 1;
 const LAST = 2;
+const WHOLE = VERSION | FIRST | LAST;
 const PAYLOAD_MAX = SEGMENT_BYTES - SEGMENT_HEAD;
 /** Unfinished messages kept; a writer that died among others that live leaves one, and its bytes are bounded by this. */
 const UNFINISHED_MAX = 64;
@@ -28,7 +29,7 @@ export function segmentedSize(length: number): number {
 
 /** Writes the head of a message that fits in one segment; its `length` bytes go behind it. */
 export function writeHead(target: Buffer, offset: number, length: number, mark: number): void {
-  writeSegmentHead(target, offset, VERSION | FIRST | LAST, length, mark);
+  writeSegmentHead(target, offset, WHOLE, length, mark);
 }
 
 /** A message in segments, all of them SEGMENT_BYTES long but the last. */
@@ -69,6 +70,9 @@ interface Unfinished {
   refused: boolean;
 }
 
+/** Gets a message: where it begins and ends in `source`. */
+export type Give = (source: Buffer, from: number, to: number) => void;
+
 /** Puts the messages of one stream together. */
 export class SegmentReader {
   readonly #maxBytes: number;
@@ -88,11 +92,14 @@ export class SegmentReader {
     return this.#unfinished.size;
   }
 
-  /** Finds at most so many messages. Never throws: what is no segment is skipped and counted. */
-  cut(bytes: Buffer, out: Buffer[], most: number): void {
-    const target = out.length + most;
+  /**
+   * Finds at most so many messages. Never throws: what is no segment is skipped and counted.
+   * @param give  gets each message; its source is `bytes` where it lies there whole
+   */
+  cut(bytes: Buffer, give: Give, most: number): void {
+    let count = 0;
     let at = 0;
-    while (out.length < target && at + SEGMENT_HEAD <= bytes.length) {
+    while (count < most && at + SEGMENT_HEAD <= bytes.length) {
       const length = lengthAt(bytes, at);
       if (length < 0) {
         this.#loss.strayBytes += 1;
@@ -101,12 +108,7 @@ export class SegmentReader {
       }
       const end = at + SEGMENT_HEAD + length;
       if (end > bytes.length) break;
-      this.#add(
-        bytes[at + 1] as number,
-        bytes.readUInt32LE(at + 4),
-        bytes.subarray(at + SEGMENT_HEAD, end),
-        out,
-      );
+      if (this.#take(bytes, at, end, give)) count += 1;
       at = end;
     }
     this.cutBytes = at;
@@ -125,26 +127,37 @@ export class SegmentReader {
     return loss;
   }
 
-  #add(flags: number, mark: number, piece: Buffer, out: Buffer[]): void {
+  /** One segment. @returns whether a message is whole with it */
+  #take(bytes: Buffer, at: number, end: number, give: Give): boolean {
+    const flags = bytes[at + 1] as number;
+    if (flags === WHOLE && this.#unfinished.size === 0) {
+      give(bytes, at + SEGMENT_HEAD, end);
+      return true;
+    }
+    const message = this.#add(flags, bytes.readUInt32LE(at + 4), bytes.subarray(at + SEGMENT_HEAD, end));
+    if (message === undefined) return false;
+    give(message, 0, message.length);
+    return true;
+  }
+
+  /** @returns the message that is whole with this segment */
+  #add(flags: number, mark: number, piece: Buffer): Buffer | undefined {
     let open = this.#unfinished.get(mark);
     if ((flags & FIRST) !== 0) {
       if (open !== undefined) this.#tear(mark, open);
-      if ((flags & LAST) !== 0) {
-        out.push(piece);
-        return;
-      }
+      if ((flags & LAST) !== 0) return piece;
       open = { pieces: [], length: 0, refused: false };
       this.#unfinished.set(mark, open);
       this.#evict();
     } else if (open === undefined) {
       // Its beginning went with somebody who read before, or was over the limit.
       if ((flags & LAST) !== 0) this.#loss.torn += 1;
-      return;
+      return undefined;
     }
     if (!open.refused) this.#keep(open, piece);
-    if ((flags & LAST) === 0) return;
+    if ((flags & LAST) === 0) return undefined;
     this.#unfinished.delete(mark);
-    if (!open.refused) out.push(Buffer.concat(open.pieces, open.length));
+    return open.refused ? undefined : Buffer.concat(open.pieces, open.length);
   }
 
   #keep(open: Unfinished, piece: Buffer): void {
