@@ -35,6 +35,8 @@ export class ExclusiveLane implements ConsumedLane {
   readonly #recoverUntil: number;
   readonly #marks: IdentityMark[] = [];
   #recovering: boolean;
+  /** Messages were passed over that an earlier consumer had settled: nobody else will ever settle anything behind them. */
+  #hasPassed = false;
   #storedHead: number;
   #storedTaken: number;
   #deliveries = 1;
@@ -107,6 +109,7 @@ export class ExclusiveLane implements ConsumedLane {
     if (!this.#recovering) return true;
     if ((flags & L.RECORD_FLAG.settled) !== 0) {
       this.settle(this.#token);
+      this.#hasPassed = true;
       return false;
     }
     const before = (flags >>> L.RECORD_DELIVERIES_SHIFT) & L.RECORD_DELIVERIES_MAX;
@@ -116,14 +119,18 @@ export class ExclusiveLane implements ConsumedLane {
     return true;
   }
 
-  finish(): false {
-    if (this.#window.isEmpty) return false;
-    const end = this.#window.lastEnd;
-    // After a death the messages before `taken` are read again: it never moves back.
-    if (distance(end, this.#storedTaken) <= 0) return false;
-    this.#storedTaken = end;
-    Atomics.store(this.#memory.words, this.#takenWord, end);
-    return false;
+  finish(): boolean {
+    if (!this.#window.isEmpty) {
+      const end = this.#window.lastEnd;
+      // After a death the messages before `taken` are read again: it never moves back.
+      if (distance(end, this.#storedTaken) > 0) {
+        this.#storedTaken = end;
+        Atomics.store(this.#memory.words, this.#takenWord, end);
+      }
+    }
+    if (!this.#hasPassed) return false;
+    this.#hasPassed = false;
+    return this.commit();
   }
 
   settle(token: number): void {

@@ -192,6 +192,31 @@ test('an identity that was half written when the consumer died is read again fro
   }
 });
 
+test('a lane that the dead had settled, and of which they had told nobody, is room again once a successor looks', () => {
+  const memory = bareRing();
+  const writer = writerOf(memory);
+  let count = 0;
+  while (put(memory, writer, bodyNumber(count, 100))) count += 1;
+  const reader = readerOf(memory);
+  for (let i = 0; i < count; i += 1) reader.next();
+  reader.finish();
+  // All but the first; then it dies. The next one settles the first, and dies before it has read on.
+  for (let token = 1; token < count; token += 1) reader.settle(token);
+  reader.commit();
+  const second = readerOf(memory);
+  second.next();
+  second.finish();
+  second.settle(second.token);
+  second.commit();
+  expect(put(memory, writer, bodyNumber(0, 1000))).toBe(false);
+  const third = readerOf(memory);
+  expect(third.begin(100, false)).toBe(true);
+  expect(third.next()).toBe(false);
+  expect(third.finish()).toBe(true);
+  expect(put(memory, writer, bodyNumber(0, 1000))).toBe(true);
+  expect(drain(third)).toEqual([bodyNumber(0, 1000)]);
+});
+
 test('released messages come back to a successor as if never taken, requeued ones with one delivery more', () => {
   const memory = bareRing();
   const writer = writerOf(memory);
