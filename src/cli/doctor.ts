@@ -170,11 +170,14 @@ async function leftovers(
     return { mailboxes: [], removed: [], finding: { what, verdict: 'ok', text: 'none: no addon' } };
   }
   const { cleanLeftovers, listMailboxes, mailboxFolders } = await import('../places/shm/index.ts');
+  const { cleanStates, listStates } = await import('../places/shm/state-leftovers.ts');
   const removed: string[] = [];
   const mailboxes: FoundMailbox[] = [];
   for (const { path, gid } of mailboxFolders()) {
     if (clean) removed.push(...cleanLeftovers(path).map((name) => named(name, gid)));
-    for (const { name, state, depth, problem } of listMailboxes(path))
+    if (clean) removed.push(...cleanStates(path).map((name) => named(name, gid)));
+    const states = listStates(path).map((one) => ({ ...one, depth: one.length }));
+    for (const { name, state, depth, problem } of [...listMailboxes(path), ...states])
       mailboxes.push({
         name,
         state,

@@ -15,7 +15,7 @@ const ARGS = {
 export const ls: Command = command({
   name: 'ls',
   description:
-    'Lists what programs of this machine share: mailboxes, kernel queues, shared memory, semaphores, FIFOs',
+    'Lists what programs of this machine share: mailboxes, values, maps, kernel queues, shared memory, semaphores, FIFOs',
   args: ARGS,
   notes: `
 Also what other programs made. Reads only. Each name is a URL that naru inspect and naru rm take; where it is a mailbox, all commands do.
@@ -56,6 +56,7 @@ async function listAll(): Promise<Shown[]> {
   const objects = listKernelObjects().map(({ shown }) => shown);
   return [
     ...(await mailboxes()),
+    ...(await states()),
     ...files,
     ...objects.filter(({ name }) => !folders.some((own) => name.startsWith(own))),
   ];
@@ -68,6 +69,26 @@ async function mailboxes(): Promise<Shown[]> {
       const name = gid === undefined ? `shm://${listed.name}` : `shm://${listed.name}?accessGroup=${gid}`;
       return mailboxEntry(name, gid, listed);
     }),
+  );
+}
+
+/** Values, arrays and maps. */
+async function states(): Promise<Shown[]> {
+  const [{ mailboxFolders }, { listStates }] = await Promise.all([
+    import('../places/shm/index.ts'),
+    import('../places/shm/state-leftovers.ts'),
+  ]);
+  return mailboxFolders().flatMap(({ path, gid }) =>
+    listStates(path).map(({ name, type, state, length, bytes, participants }) => ({
+      kind: type ?? 'value',
+      name: gid === undefined ? `shm://${name}` : `shm://${name}?accessGroup=${gid}`,
+      uid: gid === undefined ? (process.getuid?.() ?? null) : null,
+      mode: gid === undefined ? 0o600 : 0o660,
+      depth: length,
+      bytes,
+      peers: participants.map(({ identity, isAlive }) => ({ what: `handle ${identity}`, isAlive })),
+      state: state === 'live' || state === 'damaged' ? state : ('dead' as const),
+    })),
   );
 }
 

@@ -13,7 +13,7 @@ export const rm: Command = command({
   description: 'Removes a mailbox, or another object that naru ls shows, with everything in it',
   args: ARGS,
   notes: `
-Whoever uses the mailbox gets NARU_CLOSED; messages in it are lost. A mailbox in shared memory or in a mapped file is
+Of a mailbox and a value, array or map of one name the mailbox goes first. Whoever uses it gets NARU_CLOSED; messages in it are lost. A mailbox in shared memory or in a mapped file is
 removed even when it is damaged; a file that is no mailbox never is. Exit code 1 with NARU_NOT_FOUND when there is none. Shared memory, a semaphore and a FIFO lose their name; who has them
 open goes on, but who waits for a System V semaphore gets an error.`,
   examples: ['naru rm shm://jobs', "naru rm 'shm://jobs?accessGroup=staff'", 'naru rm sysv-shm://0x1234'],
@@ -50,7 +50,10 @@ async function removeShared(url: PlaceUrl): Promise<number> {
   const group = url.extra['accessGroup'];
   if (await removeMailbox(url.host, group === undefined ? runtimeFolder() : groupFolder(group)))
     return EXIT.done;
-  throw new NaruError('NARU_NOT_FOUND', `${url.text}: there is no such mailbox`);
+  const { removeStateByName } = await import('../places/shm/state-leftovers.ts');
+  if (await removeStateByName(url.host, group === undefined ? runtimeFolder() : groupFolder(group)))
+    return EXIT.done;
+  throw new NaruError('NARU_NOT_FOUND', `${url.text}: there is no such mailbox, value, array or map`);
 }
 
 /** The same of a mapped file. */

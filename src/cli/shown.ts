@@ -8,13 +8,22 @@ export interface Peer {
 
 /** What a command shows of one shared object; null is what nobody can know. */
 export interface Shown {
-  readonly kind: 'mailbox' | 'System V queue' | 'POSIX queue' | 'shared memory' | 'semaphore' | 'FIFO';
+  readonly kind:
+    | 'mailbox'
+    | 'value'
+    | 'array'
+    | 'map'
+    | 'System V queue'
+    | 'POSIX queue'
+    | 'shared memory'
+    | 'semaphore'
+    | 'FIFO';
   /** The URL that `naru inspect` and `naru rm` take, and where it is a mailbox, every other command. */
   readonly name: string;
   readonly uid: number | null;
   /** Permission bits. */
   readonly mode: number | null;
-  /** Messages; of a semaphore set: how many semaphores. */
+  /** Messages; of a semaphore set: how many semaphores; of a map: entries; of an array: elements. */
   readonly depth: number | null;
   readonly bytes: number | null;
   /** Who uses it, as far as that is known. */

@@ -4,7 +4,10 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { Sandbox } from './command.fixture.ts';
 
-const COMMANDS = 'send receive request serve bridge inspect peek purge rm bench places doctor'.split(' ');
+const COMMANDS =
+  'send receive request serve bridge get set update watch inspect peek purge rm bench places doctor'.split(
+    ' ',
+  );
 
 test('--version is the version of the package', async () => {
   await using sandbox = new Sandbox();

@@ -14,7 +14,8 @@ import { parseElement, type ValueCode } from '../../state/elements.ts';
 import { SharedMap } from '../../state/map.ts';
 import { MapValues } from '../../state/map-values.ts';
 import { SharedValue } from '../../state/value.ts';
-import { openShmCells, openShmMap, STATE_FOLDER } from './state.ts';
+import { openShmCells, openShmMap } from './state.ts';
+import { STATE_FOLDER } from './state-site.ts';
 
 const PEER = fileURLToPath(new URL('./state-peer.fixture.js', import.meta.url));
 

@@ -6,7 +6,6 @@ import { checkName } from '../../mailbox/parse-url.ts';
 import type { PlaceUrl } from '../../mailbox/place.ts';
 import { defaultEdges } from '../../mapped-ring/edges.ts';
 import { checkedFolder, makeFolder } from '../../mapped-ring/own-folder.ts';
-import type { Site } from '../../mapped-ring/site.ts';
 import type { StateEdges } from '../../mapped-state/edges.ts';
 import { openCells, openMappedMap, type StateTarget } from '../../mapped-state/open.ts';
 import type { CellPlace, CellPlaceOptions } from '../../state/cell-place.ts';
@@ -16,12 +15,13 @@ import type { MapPlace, MapPlaceOptions } from '../../state/map-place.ts';
 import { addressOf, GROUP_PARAMETER } from './address.ts';
 import { shmMap } from './map-capabilities.ts';
 import { groupOf } from './options.ts';
-import { ensureRuntimeFolder, existingRuntimeFolder, siteOf } from './runtime-folder.ts';
+import { ensureRuntimeFolder, existingRuntimeFolder } from './runtime-folder.ts';
+import { sweepStates } from './state-leftovers.ts';
+import { STATE_FOLDER, stateSiteOf } from './state-site.ts';
 
-/** In the runtime folder; no mailbox can have this name. */
-export const STATE_FOLDER = '+state';
-const OBJECT_FILE = 'object';
 const SCHEME = 'shm://';
+/** How many other objects a creation looks at, for what the dead left. */
+const SWEEP_MAX = 8;
 
 export const mapPlace: MapPlace = {
   capabilities: shmMap,
@@ -35,22 +35,27 @@ export const cellPlace: CellPlace = {
 };
 
 /** Opens a map. Tests give edges of their own. */
-export function openShmMap(url: PlaceUrl, options: MapPlaceOptions, edges: StateEdges): Promise<MapDriver> {
-  return openMappedMap(targetOf(url, options.create !== 'never'), options, shmMap, edges);
+export async function openShmMap(
+  url: PlaceUrl,
+  options: MapPlaceOptions,
+  edges: StateEdges,
+): Promise<MapDriver> {
+  const target = targetOf(url, options.create !== 'never');
+  const driver = await openMappedMap(target, options, shmMap, edges);
+  if (driver.facts.created) sweepStates(target.site, SWEEP_MAX);
+  return driver;
 }
 
 /** Opens a value or an array. Tests give edges of their own. */
-export function openShmCells(
+export async function openShmCells(
   url: PlaceUrl,
   options: CellPlaceOptions,
   edges: StateEdges,
 ): Promise<CellDriver> {
-  return openCells(targetOf(url, options.create !== 'never'), options, edges);
-}
-
-/** The files of the object whose folder this is. */
-export function stateSiteOf(folder: string, gid: number | undefined): Site {
-  return { ...siteOf(folder, gid), ring: join(folder, OBJECT_FILE) };
+  const target = targetOf(url, options.create !== 'never');
+  const driver = await openCells(target, options, edges);
+  if (driver.facts.created) sweepStates(target.site, SWEEP_MAX);
+  return driver;
 }
 
 /** @param mayMake  make the folders that objects lie in when they are missing */
