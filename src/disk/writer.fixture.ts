@@ -1,12 +1,14 @@
 // A process that writes a log in a folder and dies by SIGKILL at a chosen operation of its disk. What it was told is confirmed it says on
-// standard output, before it goes on. arguments: folder, operation to die at (0 = none), `before` or `after` it, level, records
+// standard output, before it goes on. Arguments: folder, operation to die at (0 = none), `before` or `after` it, level, records,
+// `nosync` to make every sync do nothing.
 
 import { writeSync } from 'node:fs';
 import type { Disk, DiskFile, Level } from '../log/index.ts';
 import { Log } from '../log/index.ts';
 import { logClock, RealDisk } from './index.ts';
 
-const [folder = '', dieAt = '0', when = 'before', level = 'disk', records = '300'] = process.argv.slice(2);
+const [folder = '', dieAt = '0', when = 'before', level = 'disk', records = '300', sync = ''] =
+  process.argv.slice(2);
 
 let operation = 0;
 
@@ -24,7 +26,7 @@ function mortalFile(file: DiskFile): DiskFile {
   return {
     write: (parts, offset) => step(() => file.write(parts, offset)),
     read: (into, offset) => file.read(into, offset),
-    sync: () => step(() => file.sync()),
+    sync: () => step(() => (sync === 'nosync' ? Promise.resolve() : file.sync())),
     truncate: (bytes) => step(() => file.truncate(bytes)),
     allocate: (bytes) => step(() => file.allocate(bytes)),
     size: () => file.size(),
@@ -40,7 +42,7 @@ function mortal(disk: Disk): Disk {
     open: async (name) => mortalFile(await disk.open(name)),
     rename: (from, to) => step(() => disk.rename(from, to)),
     unlink: (name) => step(() => disk.unlink(name)),
-    syncFolder: () => step(() => disk.syncFolder()),
+    syncFolder: () => step(() => (sync === 'nosync' ? Promise.resolve() : disk.syncFolder())),
     lock: () => disk.lock(),
   };
 }
