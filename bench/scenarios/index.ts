@@ -4,13 +4,14 @@ import type { Duel } from '../harness/duel.ts';
 import { fan } from './fan.ts';
 import { kernel } from './kernel.ts';
 import { large } from './large.ts';
+import { log } from './log.ts';
 import { mailbox } from './mailbox.ts';
 import { pipe } from './pipe.ts';
 import { ring } from './ring.ts';
 import type { Scenario } from './scenario.ts';
 import { wake } from './wake.ts';
 
-export const SCENARIOS: readonly Scenario[] = [mailbox, ring, wake, large, fan, kernel, pipe];
+export const SCENARIOS: readonly Scenario[] = [mailbox, ring, wake, large, fan, kernel, pipe, log];
 
 /** @throws when there is none with this id */
 export function duelOf(id: string): Duel {
