@@ -66,11 +66,18 @@ test('a run is one JSON document: five rounds of each contestant, and every goal
 test('an unknown scenario or option is a usage error that names what there is', () => {
   const { status, stderr } = spawnSync(process.execPath, [program, 'nothing'], { encoding: 'utf8' });
   expect(status).toBe(2);
-  for (const name of ['mailbox', 'ring', 'wake', 'large', 'fan', 'log']) expect(stderr).toContain(`\n  ${name} `);
+  for (const name of ['mailbox', 'ring', 'wake', 'large', 'fan', 'log'])
+    expect(stderr).toContain(`\n  ${name} `);
 });
 
 test('log: every level is confirmed, opened again and read back', async () => {
-  const ids = ['node-fs-128', 'naru-log-memory-128', 'naru-log-os-128', 'naru-log-disk-128', 'naru-log-drain'];
+  const ids = [
+    'node-fs-128',
+    'naru-log-memory-128',
+    'naru-log-os-128',
+    'naru-log-disk-128',
+    'naru-log-drain',
+  ];
   const { throughput, goals, missing } = await bench('log', ids);
   expect(missing).toEqual([]);
   expect(throughput.map(({ id }) => id)).toEqual(ids);
