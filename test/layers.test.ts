@@ -46,6 +46,7 @@ const LEVELS: Readonly<Record<string, number>> = {
   'places/postgres': 3,
   'places/redis': 3,
   'places/memcached': 3,
+  'places/file': 3,
   places: 3.2,
   '': 3.5,
   conformance: 3.8,
@@ -128,7 +129,7 @@ describe('the layers', () => {
   });
 
   test('the model names no place', () => {
-    const names = /['"`](memory|shm|unix|tcp|sysv|posixmq|mmap|fifo|pipe):\/\//;
+    const names = /['"`](memory|shm|unix|tcp|sysv|posixmq|mmap|fifo|pipe|file):\/\//;
     const code = (file: string): string =>
       readFileSync(join(src, file), 'utf8').replace(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, '');
     expect(

@@ -12,7 +12,7 @@ test('naru places --json is what the places declare, and the table names every f
   const { stdout } = await sandbox.run(['places', '--json']);
   const { places } = JSON.parse(stdout.toString()) as { places: { scheme: string }[] };
   expect(new Set(places.map(({ scheme }) => scheme))).toEqual(
-    new Set(['memory', 'shm', 'unix', 'tcp', 'sysv', 'posixmq', 'mmap', 'fifo', 'pipe']),
+    new Set(['memory', 'shm', 'unix', 'tcp', 'sysv', 'posixmq', 'mmap', 'fifo', 'pipe', 'file']),
   );
   const shown = (await sandbox.run(['places'])).stdout.toString();
   for (const feature of Object.keys(FEATURES)) expect(shown).toMatch(new RegExp(`^${feature} `, 'm'));

@@ -3,6 +3,7 @@
 
 import type { Place } from '../mailbox/place.ts';
 import type { fifo, fifoRaw } from './fifo/capabilities.ts';
+import type { fileRaw } from './file/capabilities.ts';
 import type { memory } from './memory/capabilities.ts';
 import type { mmap } from './mmap/capabilities.ts';
 import type { pipe, pipeRaw } from './pipe/capabilities.ts';
@@ -23,6 +24,7 @@ export const PLACES: Readonly<Record<string, () => Promise<{ readonly place: Pla
   mmap: () => import('./mmap/index.ts'),
   fifo: () => import('./fifo/index.ts'),
   pipe: () => import('./pipe/index.ts'),
+  file: () => import('./file/index.ts'),
 };
 
 /** The same at type level: capabilities by scheme and mode, from which a literal URL gets its methods. Envelope is the default mode
@@ -37,4 +39,5 @@ export interface PlaceTypes {
   mmap: { envelope: typeof mmap; raw: typeof mmap };
   fifo: { default: 'raw'; envelope: typeof fifo; raw: typeof fifoRaw };
   pipe: { default: 'raw'; envelope: typeof pipe; raw: typeof pipeRaw };
+  file: { default: 'raw'; envelope: typeof fileRaw; raw: typeof fileRaw };
 }
