@@ -93,7 +93,12 @@ export class ReadEnd extends PipeEnd {
 
   constructor(name: string, fd: number) {
     super(name, fd);
-    this.#view = kernelCall(name, () => this.addon.pipeView(fd));
+    try {
+      this.#view = kernelCall(name, () => this.addon.pipeView(fd));
+    } catch (error) {
+      closeSync(fd);
+      throw error;
+    }
   }
 
   /** Copies what lies there, up to `max` bytes. @returns how many, EMPTY or NO_WRITER */

@@ -5,13 +5,14 @@ import type { Owner } from '../mailbox/capabilities.ts';
 import type { NobodyPolicy, Relation } from '../mailbox/options.ts';
 import type { PlaceOptions, PlaceUrl } from '../mailbox/place.ts';
 import { refusal } from '../mailbox/refusal.ts';
+import { FIELD_LIMITS } from '../wire/envelope.ts';
 import type { RawFraming } from '../wire/raw-framing.ts';
 import { atomicBytes } from './format.ts';
 
 /** Largest message unless it is said otherwise, in bytes. */
 const MESSAGE_BYTES = 16_777_216;
-/** Room for envelope and identity beside the largest body, in bytes. */
-export const NAMED_BYTES = 65_536;
+/** Room for fields, envelope and identity beside the largest body, in bytes. */
+export const NAMED_BYTES: number = FIELD_LIMITS.fieldsBytesMax + 1024;
 
 /** Parameters of the URL that both places know. */
 export const PIPE_PARAMETERS: readonly string[] = ['partial'];

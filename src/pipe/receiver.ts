@@ -149,13 +149,10 @@ export class PipeReceiver implements Receiver {
       const bytes = this.#slab.subarray(this.#at, this.#at + length);
       const used = cutter.cut(bytes, found, most - found.length);
       this.#taken(used);
-      const tail = length - used;
-      if (found.length >= most) {
-        this.#mayHaveMore = true;
-      } else if (tail > 0 && length < room && this.#mayStay(tail, left)) {
-        this.#tail = tail;
-        return;
-      } else if (tail > 0 && used === 0) {
+      if (found.length >= most) this.#mayHaveMore = true;
+      // What was seen may have ended before what is there: only after a look that brought nothing it is known what is left.
+      else if (used === 0 && this.#leave(length, left)) return;
+      else if (used === 0) {
         cutter.hold(bytes);
         this.#taken(length);
         this.#takesTail = false;
@@ -179,12 +176,16 @@ export class PipeReceiver implements Receiver {
   }
 
   /**
-   * Whether the beginning of a message is left in the pipe, so that it is not lost with this process: not when it is long, nor for ever, or
-   * there would be no room for the rest; nor when its writer has gone, or may have gone before anybody could see it.
+   * Leaves the beginning of a message in the pipe, so that it is not lost with this process: not when it is long, nor for ever, or there
+   * would be no room for the rest; nor when its writer has gone, or may have gone before anybody could see it.
+   * @returns false: it is to be taken
    */
-  #mayStay(tail: number, left: number): boolean {
+  #leave(tail: number, left: number): boolean {
     if (this.#takesTail || tail >= PIPE_BUF || (left > 0 && tail > left)) return false;
-    return this.#isSure && !this.#init.end.isAbandoned;
+    const { end } = this.#init;
+    if (!this.#isSure || end.isAbandoned || end.bytes > tail) return false;
+    this.#tail = tail;
+    return true;
   }
 
   #nothing(why: typeof EMPTY | typeof NO_WRITER, found: Envelope[]): void {

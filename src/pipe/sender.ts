@@ -38,6 +38,8 @@ interface Long {
   readonly message: Outgoing;
   readonly bytes: Buffer;
   at: number;
+  /** Its caller has given up: it counts as sent, and goes on by itself. */
+  isOrphan: boolean;
 }
 
 export class PipeSender implements Sender {
@@ -108,7 +110,10 @@ export class PipeSender implements Sender {
   withdraw(): boolean {
     const long = this.#long;
     if (long === undefined) return false;
-    if (long.at > 0) return true;
+    if (long.at > 0) {
+      long.isOrphan = true;
+      return true;
+    }
     this.#long = undefined;
     return false;
   }
@@ -134,9 +139,9 @@ export class PipeSender implements Sender {
     this.#isClosed = true;
     this.#stop();
     await this.#tasks.close();
-    if (this.#long !== undefined) this.#lost += 1;
     const end = this.#end;
-    if (end !== undefined && !end.isClosed && end.isAbandoned) this.#lost += this.#written.last(end.bytes);
+    if (end !== undefined && !end.isClosed && end.isAbandoned) this.#lost += this.#unread(end);
+    if (this.#long !== undefined) this.#lost += 1;
     end?.close();
     this.#init.closed(this.#lost, this.#written);
   }
@@ -155,7 +160,7 @@ export class PipeSender implements Sender {
     if (count > 0) return this.#write(end, count, bytes, isLater);
     if (error === undefined) {
       const message = batch[at] as Outgoing;
-      this.#long = { message, bytes: this.#init.packer.long(message), at: 0 };
+      this.#long = { message, bytes: this.#init.packer.long(message), at: 0, isOrphan: false };
       return this.#put(batch, at, isLater);
     }
     if (!isLater) throw error;
@@ -221,10 +226,15 @@ export class PipeSender implements Sender {
     const end = this.#end;
     if (end === undefined || end.isClosed) return;
     end.unwatch();
-    if (this.#flushed !== undefined && this.#long !== undefined) {
-      if (this.#goOn(end, this.#long) !== FULL) this.#flushed();
-      else this.#full(end);
-      return;
+    const long = this.#long;
+    if (long !== undefined && (long.isOrphan || this.#flushed !== undefined)) {
+      const outcome = this.#goOn(end, long);
+      if (outcome === FULL) {
+        this.#full(end);
+        return;
+      }
+      if (outcome === NO_READER) this.#loseReader();
+      this.#flushed?.();
     }
     this.#watchReader(end);
     this.#init.hooks.writable();
@@ -294,21 +304,34 @@ export class PipeSender implements Sender {
 
   /** A write met nobody. */
   #readerWent(isLater: boolean): 0 {
-    this.#end?.unwatch();
-    this.#readerIsGone();
-    const long = this.#long;
-    this.#long = undefined;
-    if (long !== undefined && long.at > 0 && this.#init.packer.isSpoiltByPieces) this.#discard();
+    this.#loseReader();
     return this.#nobody(isLater);
+  }
+
+  #loseReader(): void {
+    const long = this.#long;
+    if (long !== undefined) {
+      if (long.isOrphan) this.#lost += 1;
+      if (long.at > 0 && this.#init.packer.isSpoiltByPieces) this.#discard();
+      this.#long = undefined;
+    }
+    this.#end?.unwatch();
+    // Last: who hears of it may send again at once.
+    this.#readerIsGone();
   }
 
   /** Its beginning lies in the pipe, and would spoil what comes after it. With the last end the kernel forgets what lies there. */
   #discard(): void {
     const end = this.#end;
     if (end === undefined) return;
-    this.#lost += this.#written.last(end.bytes);
+    this.#lost += this.#unread(end);
     this.#end = undefined;
     end.close();
+  }
+
+  /** Messages that lie in the pipe in whole. */
+  #unread(end: WriteEnd): number {
+    return this.#written.last(Math.max(0, end.bytes - (this.#long?.at ?? 0)));
   }
 
   /** @throws NARU_PEER_GONE  there was a reader, and to wait for another was not asked for */
@@ -374,7 +397,7 @@ export class PipeSender implements Sender {
     const end = this.#end;
     this.#stop();
     if (end === undefined || end.isClosed) return;
-    if (end.isAbandoned) this.#lost += this.#written.last(end.bytes);
+    if (end.isAbandoned) this.#lost += this.#unread(end);
     end.close();
   }
 

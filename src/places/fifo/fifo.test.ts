@@ -142,6 +142,25 @@ describe.skipIf(tryNative() === undefined)(`fifo:// (${nativeProblem() ?? 'addon
       }
     });
 
+    test('a reader that goes in the middle of a long message: the next one gets nothing of it', async () => {
+      const alone = await opened(url, { role: 'producer', relation: '1:1' });
+      const reader = await opened(url, { role: 'consumer' });
+      const sending = codeOf(() => alone.send('x'.repeat(300_000)));
+      await reader.close();
+      expect(await sending).toBe('NARU_PEER_GONE');
+      const next = await opened(url, { role: 'consumer' });
+      await alone.send('whole');
+      expect(await texts(next, 1)).toEqual(['whole']);
+    });
+
+    test('who waits for a reader of a FIFO that is removed hears of it', async () => {
+      const waiting = await opened(url, { role: 'producer' });
+      const sending = codeOf(() => waiting.send('x'));
+      const other = await opened();
+      await other.unlink();
+      expect(await sending).toBe('NARU_NOT_FOUND');
+    });
+
     test('a second consumer is NARU_LIMIT; a stopped one frees its seat', async () => {
       const first = await opened(url, { role: 'consumer' });
       expect(await codeOf(() => opened(url, { role: 'consumer' }))).toBe('NARU_LIMIT');
@@ -228,10 +247,17 @@ describe.skipIf(tryNative() === undefined)(`fifo:// (${nativeProblem() ?? 'addon
       const consumer = await opened(url, { role: 'consumer' });
       const alone = await opened(url, { role: 'producer', relation: '1:1' });
       const large = 'x'.repeat(300_000);
+      // It counts as sent, and goes on by itself.
+      await alone.send(large, { timeoutMs: 30 });
+      expect(await texts(consumer, 1)).toEqual([large]);
       await alone.send(large, { timeoutMs: 30 });
       const closing = alone.close();
       expect(await texts(consumer, 1)).toEqual([large]);
       expect(await closing).toEqual({ undelivered: 0 });
+      const last = await opened(url, { role: 'producer', relation: '1:1' });
+      await last.send(large, { timeoutMs: 30 });
+      await consumer.close();
+      expect(await last.close()).toEqual({ undelivered: 1 });
     });
   });
 
