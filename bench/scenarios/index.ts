@@ -9,9 +9,11 @@ import { mailbox } from './mailbox.ts';
 import { pipe } from './pipe.ts';
 import { ring } from './ring.ts';
 import type { Scenario } from './scenario.ts';
+import { state } from './state.ts';
 import { wake } from './wake.ts';
 
 export const SCENARIOS: readonly Scenario[] = [mailbox, ring, wake, large, fan, kernel, pipe, log];
+export const SCENARIOS: readonly Scenario[] = [mailbox, ring, wake, large, fan, kernel, state];
 
 /** @throws when there is none with this id */
 export function duelOf(id: string): Duel {
