@@ -47,11 +47,16 @@ async function naruClient({ url }: Running): Promise<Client> {
   return map;
 }
 
-async function redisClient({ url }: Running): Promise<Client> {
+async function redisClient({ url }: Running, more: object = {}): Promise<Client> {
   const { createClient } = (await load('@redis/client')) as RedisPackage;
-  const client = createClient({ url });
+  const client = createClient({ url, ...more });
   await client.connect();
   return client;
+}
+
+/** Without the package's time limit for each command, which Naru switches off too. */
+function bareRedisClient(running: Running): Promise<Client> {
+  return redisClient(running, { commandOptions: { timeout: 0 } });
 }
 
 async function memcacheClient({ site }: Running): Promise<Client> {
@@ -97,13 +102,17 @@ async function openNear(
   };
 }
 
-function duel(
-  engine: Engine,
-  call: Call,
-  who: 'naru' | 'client',
-  label: string,
-  connect: (running: Running) => Promise<Client>,
-): Duel {
+type Who = 'naru' | 'client' | 'client-bare';
+
+interface Contestant {
+  readonly who: Who;
+  readonly label: string;
+  readonly connect: (running: Running) => Promise<Client>;
+  /** What must be installed for it. */
+  readonly needs?: string;
+}
+
+function duel(engine: Engine, call: Call, { who, label, connect, needs }: Contestant): Duel {
   return {
     id: mapDuelId(engine, call, who),
     kind: 'throughput',
@@ -114,25 +123,38 @@ function duel(
     async prepare() {
       if (engine.program() === undefined)
         throw new Error(`${engine.name} is not installed: npm run test:engines installs it`);
-      if (who === 'client') await load(engine === redis ? '@redis/client' : 'memcache');
+      if (needs !== undefined) await load(needs);
     },
     openNear: () => openNear(engine, call, connect),
     openFar: () => Promise.resolve({ run: () => Promise.resolve(), close: () => Promise.resolve() }),
   };
 }
 
-export function mapDuelId(engine: Engine, call: Call, who: 'naru' | 'client'): string {
-  return `${who}-map-${engine.name}-${call}`;
+export function mapDuelId(engine: Engine, call: Call, who: Who): string {
+  return `map-${engine.name}-${call}-${who}`;
 }
 
-/** The two contestants of one engine and call. */
+/** The contestants of one engine and call. */
 export function engineMapDuels(engine: Engine, call: Call): readonly Duel[] {
-  const [name, connect] =
-    engine === redis ? (['@redis/client', redisClient] as const) : (['memcache', memcacheClient] as const);
-  return [
-    duel(engine, call, 'naru', `Naru ${engine.name}://, map.${call}()`, naruClient),
-    duel(engine, call, 'client', `${name}, ${call}()`, connect),
-  ];
+  const naru: Contestant = {
+    who: 'naru',
+    label: `Naru ${engine.name}://, map.${call}()`,
+    connect: naruClient,
+    ...(engine === redis ? { needs: '@redis/client' } : {}),
+  };
+  const rivals: readonly Contestant[] =
+    engine === redis
+      ? [
+          { who: 'client', label: `@redis/client, ${call}()`, connect: redisClient, needs: '@redis/client' },
+          {
+            who: 'client-bare',
+            label: `@redis/client, ${call}(), no time limits`,
+            connect: bareRedisClient,
+            needs: '@redis/client',
+          },
+        ]
+      : [{ who: 'client', label: `memcache, ${call}()`, connect: memcacheClient, needs: 'memcache' }];
+  return [naru, ...rivals].map((one) => duel(engine, call, one));
 }
 
 export const MAP_ENGINES: readonly Engine[] = [redis, memcached];

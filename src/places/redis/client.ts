@@ -9,7 +9,7 @@ import type { PlaceUrl } from '../../mailbox/place.ts';
 /** What is used of the package. */
 interface Client {
   connect(): Promise<unknown>;
-  sendCommand(args: readonly (string | Uint8Array)[], options?: object): Promise<unknown>;
+  sendCommand(args: readonly (string | Uint8Array)[]): Promise<unknown>;
   on(event: string, listener: (value: unknown) => void): unknown;
   ref(): void;
   unref(): void;
@@ -20,8 +20,11 @@ interface RedisPackage {
   createClient(options: object): Client;
 }
 
-/** Bulk strings, which hold any bytes, come as Buffers and not as text. */
-const BYTES = { typeMapping: { [36]: Buffer } };
+/**
+ * Bulk strings, which hold any bytes, come as Buffers and not as text. Nothing waits in the package for a connection, so its time limit
+ * for that, an AbortSignal for each command, is left out.
+ */
+const COMMANDS = { typeMapping: { [36]: Buffer }, timeout: 0 };
 const CONNECT_TIMEOUT_MS = 5_000;
 
 export interface RedisTarget {
@@ -48,6 +51,7 @@ export function redisTarget(url: PlaceUrl): RedisTarget {
       RESP: 3,
       disableOfflineQueue: true,
       emitInvalidate: true,
+      commandOptions: COMMANDS,
       ...(url.username === '' ? {} : { username: url.username }),
       ...(url.password === '' ? {} : { password: url.password }),
       database: Number(database[1] ?? 0),
@@ -97,14 +101,14 @@ export class RedisConnection implements Connected {
 
   /** A command that changes nothing. @throws NARU_DISCONNECTED when the connection breaks meanwhile */
   read(...command: readonly (string | Uint8Array)[]): Promise<unknown> {
-    return this.#client.sendCommand(command, BYTES).catch((error: unknown) => {
+    return this.#client.sendCommand(command).catch((error: unknown) => {
       throw translate(error, this.#text, false);
     });
   }
 
   /** A command that changes something. @throws NARU_OUTCOME_UNKNOWN when the connection breaks meanwhile */
   write(...command: readonly (string | Uint8Array)[]): Promise<unknown> {
-    return this.#client.sendCommand(command, BYTES).catch((error: unknown) => {
+    return this.#client.sendCommand(command).catch((error: unknown) => {
       throw translate(error, this.#text, true);
     });
   }
@@ -116,7 +120,7 @@ export class RedisConnection implements Connected {
     ...args: readonly (string | Uint8Array)[]
   ): Promise<unknown> {
     try {
-      return await this.#client.sendCommand(['EVALSHA', hash, '1', key, ...args], BYTES);
+      return await this.#client.sendCommand(['EVALSHA', hash, '1', key, ...args]);
     } catch (error) {
       if (!(error as Error).message.startsWith('NOSCRIPT')) throw translate(error, this.#text, true);
       return this.write('EVAL', text, '1', key, ...args);
