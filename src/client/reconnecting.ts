@@ -82,14 +82,25 @@ export class Reconnecting<C extends Connected> {
    * @throws NARU_CLOSED, NARU_DISCONNECTED (it did not come back in time), what ended it for ever, what `use` throws
    */
   async run<T>(use: (connection: C) => Promise<T>): Promise<T> {
+    const connection = this.enter();
+    try {
+      return await use(connection ?? (await this.#wait()));
+    } finally {
+      this.leave();
+    }
+  }
+
+  /** What run() begins with, for calls that must cost little: `leave()` must follow. @returns the connection there is now */
+  enter(): C | undefined {
     this.#pending += 1;
     if (this.#pending === 1) this.#current?.ref();
-    try {
-      return await use(this.#current ?? (await this.#wait()));
-    } finally {
-      this.#pending -= 1;
-      if (this.#pending === 0) this.#current?.unref();
-    }
+    return this.#current;
+  }
+
+  /** The end of what `enter()` began. */
+  leave(): void {
+    this.#pending -= 1;
+    if (this.#pending === 0) this.#current?.unref();
   }
 
   /** Ends it: everybody who waits, and whoever calls later, gets `error`. */

@@ -19,10 +19,15 @@ export class Versions {
   /** A version that no entry has had, anywhere. */
   next(): Buffer {
     const version = Buffer.allocUnsafe(BYTES);
-    version.set(this.#prefix);
-    this.#count += 1;
-    version.writeUIntBE(this.#count, BYTES - COUNTER_BYTES, COUNTER_BYTES);
+    this.write(version, 0);
     return version;
+  }
+
+  /** The same, into bytes that are there. */
+  write(into: Buffer, at: number): void {
+    into.set(this.#prefix, at);
+    this.#count += 1;
+    into.writeUIntBE(this.#count, at + BYTES - COUNTER_BYTES, COUNTER_BYTES);
   }
 }
 

@@ -99,6 +99,16 @@ export class RedisConnection implements Connected {
     }
   }
 
+  /** A command as it is; what it was refused with is for `failure()`. */
+  send(command: readonly (string | Uint8Array)[]): Promise<unknown> {
+    return this.#client.sendCommand(command);
+  }
+
+  /** @param mayHaveHappened  it changes something */
+  failure(error: unknown, mayHaveHappened: boolean): NaruError {
+    return translate(error, this.#text, mayHaveHappened);
+  }
+
   /** A command that changes nothing. @throws NARU_DISCONNECTED when the connection breaks meanwhile */
   read(...command: readonly (string | Uint8Array)[]): Promise<unknown> {
     return this.#client.sendCommand(command).catch((error: unknown) => {

@@ -3,7 +3,7 @@
 // mark for a minute, by which handles that were away see that it is gone. Documented in docs/internals/redis-map.md.
 
 import { createHash } from 'node:crypto';
-import { VERSION_BYTES, versionText } from '../../client/versions.ts';
+import { VERSION_BYTES, type Versions, versionText } from '../../client/versions.ts';
 import { NaruError } from '../../errors/index.ts';
 import type { MapItem } from '../../state/map-driver.ts';
 import type { Script } from './client.ts';
@@ -50,10 +50,10 @@ export function newMark(generation: string, maxValueBytes: number): string {
 }
 
 /** An entry's bytes in the database. */
-export function packEntry(value: Uint8Array, version: Uint8Array, expiresMs: number | undefined): Buffer {
+export function packEntry(value: Uint8Array, versions: Versions, expiresMs: number | undefined): Buffer {
   const bytes = Buffer.allocUnsafe(HEADER_BYTES + value.byteLength);
   bytes[0] = FORMAT;
-  bytes.set(version, 1);
+  versions.write(bytes, 1);
   bytes.writeDoubleBE(expiresMs ?? 0, 1 + VERSION_BYTES);
   bytes.set(value, HEADER_BYTES);
   return bytes;
@@ -67,13 +67,34 @@ export function unpackEntry(key: string, bytes: Buffer, text: string): MapItem {
       `${text}: what the database holds for "${key.slice(0, 40)}" was not written by a map of format ${FORMAT}`,
       { place: 'redis', mailbox: text },
     );
-  const expiresMs = bytes.readDoubleBE(1 + VERSION_BYTES);
-  return {
-    key,
-    value: bytes.subarray(HEADER_BYTES),
-    version: versionText(bytes.subarray(1, 1 + VERSION_BYTES)),
-    expiresMs: expiresMs === 0 ? undefined : expiresMs,
-  };
+  return new Entry(key, bytes);
+}
+
+/** The version in an entry's bytes. */
+export function versionOf(bytes: Buffer): Buffer {
+  return bytes.subarray(1, 1 + VERSION_BYTES);
+}
+
+/** Version and expiry are taken out of the bytes when somebody asks: most readers do not. */
+class Entry implements MapItem {
+  readonly key: string;
+  readonly value: Uint8Array;
+  readonly #bytes: Buffer;
+
+  constructor(key: string, bytes: Buffer) {
+    this.key = key;
+    this.value = bytes.subarray(HEADER_BYTES);
+    this.#bytes = bytes;
+  }
+
+  get version(): string {
+    return versionText(versionOf(this.#bytes));
+  }
+
+  get expiresMs(): number | undefined {
+    const expiresMs = this.#bytes.readDoubleBE(1 + VERSION_BYTES);
+    return expiresMs === 0 ? undefined : expiresMs;
+  }
 }
 
 function script(text: string): Script {

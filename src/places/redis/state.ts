@@ -11,7 +11,7 @@ import type { MapDriver, MapFacts, MapItem, MapSetOptions, MapVersion } from '..
 import type { MapPlace } from '../../state/map-place.ts';
 import type { RedisConnection } from './client.ts';
 import { redisMap } from './map-capabilities.ts';
-import { DELETE, markKey, packEntry, REMOVE, REPLACE, unpackEntry } from './map-keys.ts';
+import { DELETE, markKey, packEntry, REMOVE, REPLACE, unpackEntry, versionOf } from './map-keys.ts';
 import { MapLink } from './map-link.ts';
 import { openWatch } from './watch-link.ts';
 
@@ -66,25 +66,29 @@ class RedisMap implements MapDriver {
     this.facts = facts;
   }
 
-  async get(key: string): Promise<MapItem | undefined> {
-    const bytes = await this.#link.run((connection) => connection.read('GET', this.#link.prefix + key));
-    return bytes === null ? undefined : unpackEntry(key, bytes as Buffer, this.facts.text);
+  get(key: string): Promise<MapItem | undefined> {
+    return this.#link.call(['GET', this.#link.prefix + key], false, (bytes) =>
+      bytes === null ? undefined : unpackEntry(key, bytes as Buffer, this.facts.text),
+    );
   }
 
-  async set(key: string, value: Uint8Array, { only, ttlMs }: MapSetOptions): Promise<boolean> {
+  set(key: string, value: Uint8Array, { only, ttlMs }: MapSetOptions): Promise<boolean> {
     const name = this.#link.prefix + key;
-    const version = this.#versions.next();
-    const bytes = packEntry(value, version, ttlMs === undefined ? undefined : Date.now() + ttlMs);
-    const life = ttlMs === undefined ? [] : ['PX', String(ttlMs)];
-    const undo = (connection: RedisConnection): Promise<unknown> => connection.script(DELETE, name, version);
-    return this.#link.run(async (connection) => {
-      if (only !== undefined && 'version' in only) {
-        const expected = versionBytes(only.version);
-        return (await connection.script(REPLACE, name, expected, bytes, life[1] ?? '')) === 1;
-      }
-      const condition = only === undefined ? [] : ['NX'];
-      return (await connection.write('SET', name, bytes, ...condition, ...life)) !== null;
-    }, undo);
+    const bytes = packEntry(value, this.#versions, ttlMs === undefined ? undefined : Date.now() + ttlMs);
+    const undo = (connection: RedisConnection): Promise<unknown> =>
+      connection.script(DELETE, name, versionOf(bytes));
+    if (only !== undefined && 'version' in only) {
+      const expected = versionBytes(only.version);
+      const life = ttlMs === undefined ? '' : String(ttlMs);
+      return this.#link.run(
+        async (connection) => (await connection.script(REPLACE, name, expected, bytes, life)) === 1,
+        undo,
+      );
+    }
+    const command = ['SET', name, bytes];
+    if (only !== undefined) command.push('NX');
+    if (ttlMs !== undefined) command.push('PX', String(ttlMs));
+    return this.#link.call(command, true, isStored, undo);
   }
 
   delete(key: string, version: MapVersion | undefined): Promise<boolean> {
@@ -178,6 +182,11 @@ class RedisMap implements MapDriver {
       if (fresh.length > 0) yield fresh;
     } while (cursor !== '0');
   }
+}
+
+/** SET NX answers nothing where there is an entry. */
+function isStored(answer: unknown): boolean {
+  return answer !== null;
 }
 
 async function scanOnce(
