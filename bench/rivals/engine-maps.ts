@@ -23,7 +23,7 @@ interface Client {
 }
 
 interface RedisPackage {
-  createClient(options: object): Client & { connect(): Promise<unknown> };
+  readonly createClient: (options: object) => Client & { connect(): Promise<unknown> };
 }
 
 interface MemcachePackage {

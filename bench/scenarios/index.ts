@@ -12,8 +12,7 @@ import type { Scenario } from './scenario.ts';
 import { state } from './state.ts';
 import { wake } from './wake.ts';
 
-export const SCENARIOS: readonly Scenario[] = [mailbox, ring, wake, large, fan, kernel, pipe, log];
-export const SCENARIOS: readonly Scenario[] = [mailbox, ring, wake, large, fan, kernel, state];
+export const SCENARIOS: readonly Scenario[] = [mailbox, ring, wake, large, fan, kernel, pipe, log, state];
 
 /** @throws when there is none with this id */
 export function duelOf(id: string): Duel {
