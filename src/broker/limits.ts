@@ -22,7 +22,8 @@ export type LimitName =
   | 'topicWordsMax'
   | 'txMessagesMax'
   | 'outputBytesMax'
-  | 'memoryBytesMax';
+  | 'memoryBytesMax'
+  | 'httpBodyBytesMax';
 
 export interface Limit {
   readonly default: number;
@@ -142,6 +143,12 @@ export const LIMITS: Readonly<Record<LimitName, Limit>> = {
     max: Number.MAX_SAFE_INTEGER,
     reply: 'blocked',
     reason: 'publishers wait while the messages held in memory take more than this',
+  },
+  httpBodyBytesMax: {
+    default: 1_048_576,
+    max: 67_108_864,
+    reply: 413,
+    reason: 'a request is read before it is looked at',
   },
 };
 

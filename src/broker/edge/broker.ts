@@ -1,4 +1,4 @@
-// Broker: the core with sockets and a clock, as a program embeds it. Never exits its host process.
+// Broker: the core with sockets, a clock and HTTP, as a program embeds it. Never exits its host process.
 
 import { randomBytes } from 'node:crypto';
 import { EventEmitter } from 'node:events';
@@ -9,6 +9,7 @@ import { importDefinitions, type Definitions } from '../definitions.ts';
 import type { Limits } from '../limits.ts';
 import type { Session } from '../session.ts';
 import { hashPassword } from '../users.ts';
+import { HttpEdge } from './http/server.ts';
 import { Listener } from './listener.ts';
 import { MovableClock } from './movable-clock.ts';
 
@@ -26,6 +27,10 @@ export interface BrokerOptions {
     readonly cert: string | Buffer;
     readonly key: string | Buffer;
   };
+  /** Port of health, metrics and the management API. Default: no HTTP. 0 picks a free one. */
+  readonly httpPort?: number;
+  /** Default 127.0.0.1. */
+  readonly httpHost?: string;
   /** Users, virtual hosts, exchanges, queues and bindings to begin with, in RabbitMQ's JSON form. */
   readonly definitions?: Definitions;
   /** Limits other than the defaults; see docs/reference/broker-limits.md. */
@@ -59,6 +64,7 @@ export class Broker extends EventEmitter {
   readonly #clock = new MovableClock();
   readonly #listener: Listener;
   readonly #options: BrokerOptions;
+  #http: HttpEdge | undefined;
   #port = 0;
   #tlsPort = 0;
   #stopped: Promise<void> | undefined;
@@ -102,6 +108,10 @@ export class Broker extends EventEmitter {
     return this.#tlsPort;
   }
 
+  get httpPort(): number {
+    return this.#http?.port ?? 0;
+  }
+
   /** What a client on this machine connects to. */
   get url(): string {
     const host = this.#options.host ?? LOCALHOST;
@@ -117,6 +127,21 @@ export class Broker extends EventEmitter {
       state,
       channels: channels.size,
     }));
+  }
+
+  /** Queues that hold messages, unsettled ones included, and how many. */
+  get queuedMessages(): readonly {
+    readonly vhost: string;
+    readonly queue: string;
+    readonly messages: number;
+  }[] {
+    return Array.from(this.#core.vhosts.values()).flatMap(({ queues }) =>
+      Array.from(queues.values(), ({ vhost, name, ready, unacked }) => ({
+        vhost,
+        queue: name,
+        messages: ready + unacked,
+      })).filter(({ messages }) => messages > 0),
+    );
   }
 
   /** Ends every connection (reply 320) and listens no more. Idempotent. */
@@ -184,7 +209,7 @@ export class Broker extends EventEmitter {
 
   async #start(): Promise<void> {
     this.#furnish();
-    const { port, host, socketPath, tls } = this.#options;
+    const { port, host, socketPath, tls, httpPort, httpHost } = this.#options;
     if (port !== null)
       this.#port = await this.#listener.listen({ host: host ?? LOCALHOST, port: port ?? DEFAULT_PORT });
     if (socketPath !== undefined) await this.#listener.listen({ path: socketPath });
@@ -196,11 +221,20 @@ export class Broker extends EventEmitter {
         tls: { cert, key },
       });
     }
+    if (httpPort !== undefined) {
+      this.#http = new HttpEdge({
+        core: this.#core,
+        listener: this.#listener,
+        failed: (error) => this.#failed(error),
+      });
+      await this.#http.listen(httpHost ?? LOCALHOST, httpPort);
+    }
   }
 
   async #stop(): Promise<void> {
     await this.#listener.stopListening();
     await this.#listener.closeAll(320, 'broker is stopping', STOP_MS);
+    await this.#http?.stop();
     this.#clock.stop();
   }
 

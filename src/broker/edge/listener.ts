@@ -33,6 +33,8 @@ export interface ListenerHooks {
 
 export class Listener {
   readonly sessions: Set<Session> = new Set();
+  /** Where it listens. */
+  readonly endpoints: { readonly protocol: string; readonly address: string; readonly port: number }[] = [];
   readonly counters: DoorCounters = { accepted: 0, refused: 0, broken: 0 };
   readonly #core: Core;
   readonly #hooks: ListenerHooks;
@@ -71,7 +73,18 @@ export class Listener {
     });
     server.on('error', (error) => this.#hooks.failed(error));
     this.#servers.push(server);
-    return path === undefined ? (server.address() as AddressInfo).port : 0;
+    const bound = path === undefined ? (server.address() as AddressInfo).port : 0;
+    this.endpoints.push({
+      protocol: tls === undefined ? 'amqp' : 'amqp/ssl',
+      address: path ?? host ?? '',
+      port: bound,
+    });
+    return bound;
+  }
+
+  /** The session of a connection by its name. */
+  find(name: string): Session | undefined {
+    return [...this.sessions].find(({ connection }) => connection.name === name);
   }
 
   /** Ends every connection with a reply. @returns when they are gone, by force after so many milliseconds */

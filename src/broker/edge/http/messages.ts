@@ -1,0 +1,125 @@
+// Publishing and getting messages over HTTP, as RabbitMQ's management API does: for looking and trying, not for work.
+
+import { decodeProperties, encodeProperties, type Properties } from '../../../wire/amqp091/index.ts';
+import type { Core } from '../../core.ts';
+import type { Exchange } from '../../exchange/exchange.ts';
+import { encodeKey, MessageView } from '../../message-view.ts';
+import { fromPlain, plainTable } from '../../plain-table.ts';
+import type { Entry } from '../../queue/ring.ts';
+import type { Queue } from '../../queue/queue.ts';
+import type { Vhost } from '../../vhost.ts';
+import { badRequest } from './http-error.ts';
+
+type Body = Readonly<Record<string, unknown>>;
+
+/** The API's names of properties, and ours. */
+const NAMES = {
+  content_type: 'contentType',
+  content_encoding: 'contentEncoding',
+  delivery_mode: 'deliveryMode',
+  priority: 'priority',
+  correlation_id: 'correlationId',
+  reply_to: 'replyTo',
+  expiration: 'expiration',
+  message_id: 'messageId',
+  timestamp: 'timestamp',
+  type: 'type',
+  user_id: 'userId',
+  app_id: 'appId',
+  cluster_id: 'clusterId',
+} as const;
+/** Messages of one request. */
+const GET_MAX = 1000;
+
+/** @returns whether any queue got it */
+export function publishMessage(
+  core: Core,
+  place: Vhost,
+  exchange: Exchange,
+  body: Body,
+): { readonly routed: boolean } {
+  const { routing_key: key, payload, payload_encoding: encoding, properties } = body;
+  if (typeof key !== 'string' || typeof payload !== 'string')
+    throw badRequest('routing_key and payload are needed');
+  const bytes = Buffer.from(payload, encoding === 'base64' ? 'base64' : 'utf8');
+  const known = propertiesOf((properties ?? {}) as Body);
+  const slot = core.messages.add(encodeKey(exchange.name, key), encodeProperties(known), bytes);
+  core.messages.describe(slot, known.priority ?? 0, known.deliveryMode === 2);
+  core.counters.published += 1;
+  const queues: Queue[] = [];
+  const view = new MessageView(core.messages, slot);
+  place.route(exchange, view.keys, () => view.headers, queues);
+  for (const queue of queues) queue.enqueue(slot, view.ttlMs);
+  core.messages.release(slot);
+  core.endTurn();
+  return { routed: queues.length > 0 };
+}
+
+function propertiesOf(given: Body): Properties {
+  const properties: Record<string, unknown> = {};
+  for (const [name, ours] of Object.entries(NAMES)) {
+    const value = given[name];
+    if (value === undefined || value === null) continue;
+    const isNumber = ours === 'deliveryMode' || ours === 'priority' || ours === 'timestamp';
+    if (typeof value !== (isNumber ? 'number' : 'string')) throw badRequest(`property ${name} is wrong`);
+    properties[ours] = value;
+  }
+  const { headers } = given;
+  if (typeof headers === 'object' && headers !== null) properties['headers'] = fromPlain(headers as Body);
+  if (properties['expiration'] !== undefined && !/^\d{1,13}$/.test(properties['expiration'] as string)) {
+    throw badRequest('property expiration is no number');
+  }
+  return properties;
+}
+
+/** Takes up to `count` messages; by `ackmode` they go back (marked) or are gone. */
+export function getMessages(core: Core, queue: Queue, body: Body): Body[] {
+  const { count, ackmode, encoding, truncate } = body;
+  if (typeof count !== 'number' || count < 1) throw badRequest('count is needed');
+  const requeue = ackmode !== 'ack_requeue_false' && ackmode !== 'reject_requeue_false';
+  const taken: Entry[] = [];
+  while (taken.length < Math.min(count, GET_MAX)) {
+    const entry = queue.get(false);
+    if (entry === undefined) break;
+    taken.push(entry);
+  }
+  const remaining = queue.ready;
+  const views = taken.map((entry, index) => {
+    const bytes = core.messages.body(entry.slot);
+    const shown = typeof truncate === 'number' ? bytes.subarray(0, truncate) : bytes;
+    return {
+      ...messageView(core, entry, encoding === 'base64', shown),
+      message_count: remaining + taken.length - 1 - index,
+    };
+  });
+  if (requeue) queue.requeue(taken);
+  else if (ackmode === 'reject_requeue_false') for (const { slot } of taken) queue.reject(slot);
+  else for (const { slot } of taken) queue.ack(slot);
+  core.endTurn();
+  return views;
+}
+
+function messageView(core: Core, { slot, returns }: Entry, base64: boolean, body: Buffer): Body {
+  const { messages } = core;
+  const { exchange, routingKey } = new MessageView(messages, slot);
+  const properties = decodeProperties(
+    messages.chunk(slot),
+    messages.propertyStart(slot),
+    messages.bodyStart(slot),
+  );
+  const text = body.toString();
+  const isText = !base64 && Buffer.from(text).equals(body);
+  const shown: Record<string, unknown> = {};
+  for (const [name, ours] of Object.entries(NAMES))
+    if (properties[ours] !== undefined) shown[name] = properties[ours];
+  if (properties.headers !== undefined) shown['headers'] = plainTable(properties.headers);
+  return {
+    exchange,
+    routing_key: routingKey,
+    redelivered: returns > 0,
+    payload_bytes: messages.bodyBytes(slot),
+    payload: isText ? text : body.toString('base64'),
+    payload_encoding: isText ? 'string' : 'base64',
+    properties: shown,
+  };
+}

@@ -1,0 +1,191 @@
+// The broker's objects as RabbitMQ's management API shows them: the members that its tools read.
+
+import type { Core } from '../../core.ts';
+import type { Binding } from '../../exchange/binding.ts';
+import type { Exchange, Target } from '../../exchange/exchange.ts';
+import { plainTable } from '../../plain-table.ts';
+import type { Queue } from '../../queue/queue.ts';
+import type { Session } from '../../session.ts';
+import type { Subscription } from '../../connection/subscription.ts';
+import type { User } from '../../users.ts';
+import type { Listener } from '../listener.ts';
+
+type View = Readonly<Record<string, unknown>>;
+
+export function overviewView(core: Core, listener: Listener): View {
+  const queues = allQueues(core);
+  return {
+    management_version: core.product.version,
+    product_name: core.product.name,
+    product_version: core.product.version,
+    rabbitmq_version: core.product.version,
+    cluster_name: 'naru',
+    node: NODE,
+    exchange_types: ['direct', 'fanout', 'headers', 'topic', 'x-delayed-message'].map((name) => ({ name })),
+    object_totals: {
+      connections: listener.sessions.size,
+      channels: core.counters.channels,
+      consumers: sum(queues, ({ consumers }) => consumers.size),
+      exchanges: [...core.vhosts.values()].reduce((total, { exchanges }) => total + exchanges.size, 0),
+      queues: queues.length,
+    },
+    queue_totals: {
+      messages: sum(queues, (queue) => queue.ready + queue.unacked),
+      messages_ready: sum(queues, ({ ready }) => ready),
+      messages_unacknowledged: sum(queues, ({ unacked }) => unacked),
+    },
+    message_stats: {
+      publish: core.counters.published,
+      deliver_get: sum(queues, ({ counters }) => counters.delivered),
+      ack: sum(queues, ({ counters }) => counters.acked),
+      redeliver: sum(queues, ({ counters }) => counters.returned),
+      return_unroutable: core.counters.returned,
+    },
+    listeners: listener.endpoints.map(({ protocol, address, port }) => ({
+      node: NODE,
+      protocol,
+      ip_address: address,
+      port,
+    })),
+  };
+}
+
+const NODE = 'naru@localhost';
+
+export function queueView(queue: Queue): View {
+  const { name, vhost, durable, autoDelete, owner, args, policy, ready, unacked, readyBytes, counters } =
+    queue;
+  return {
+    name,
+    vhost,
+    node: NODE,
+    type: policy.type,
+    state: 'running',
+    durable,
+    auto_delete: autoDelete,
+    exclusive: owner !== undefined,
+    arguments: plainTable(args),
+    consumers: queue.consumers.size,
+    messages: ready + unacked,
+    messages_ready: ready,
+    messages_unacknowledged: unacked,
+    message_bytes_ready: readyBytes,
+    single_active_consumer_tag: queue.consumers.active?.tag ?? null,
+    message_stats: {
+      publish: counters.published,
+      deliver_get: counters.delivered,
+      ack: counters.acked,
+      redeliver: counters.returned,
+    },
+  };
+}
+
+export function exchangeView({ name, vhost, type, durable, autoDelete, internal, args }: Exchange): View {
+  return { name, vhost, type, durable, auto_delete: autoDelete, internal, arguments: plainTable(args) };
+}
+
+export function bindingView(exchange: Exchange, { destination, key, args }: Binding<Target>): View {
+  return {
+    source: exchange.name,
+    vhost: exchange.vhost,
+    destination: destination.name,
+    destination_type: destination.kind,
+    routing_key: key,
+    arguments: plainTable(args),
+    properties_key: key === '' ? '~' : encodeURIComponent(key),
+  };
+}
+
+/** Every binding of a virtual host, those of the default exchange too, as RabbitMQ lists them. */
+export function bindingViews(exchanges: Iterable<Exchange>, queues: Iterable<Queue>): View[] {
+  const implicit = Array.from(queues, ({ name, vhost }) => ({
+    source: '',
+    vhost,
+    destination: name,
+    destination_type: 'queue',
+    routing_key: name,
+    arguments: {},
+    properties_key: name,
+  }));
+  const explicit = Array.from(exchanges).flatMap((exchange) =>
+    Array.from(exchange.bindings.values(), (binding) => bindingView(exchange, binding)),
+  );
+  return [...implicit, ...explicit];
+}
+
+export function connectionView({ connection, channels, state }: Session): View {
+  return {
+    name: connection.name,
+    node: NODE,
+    user: connection.user?.name ?? '',
+    vhost: connection.vhost?.name ?? '',
+    state: state === 'open' ? 'running' : state,
+    channels: channels.size,
+    channel_max: connection.channelsMax,
+    frame_max: connection.frameBytesMax,
+    timeout: connection.heartbeatSeconds,
+    ssl: connection.peer.isTls,
+    protocol: 'AMQP 0-9-1',
+    connected_at: connection.connectedAtMs,
+    recv_oct: connection.receivedBytes,
+    send_oct: connection.output.sentBytes,
+    client_properties: connection.clientProperties,
+  };
+}
+
+export function channelViews({ connection, channels }: Session): View[] {
+  return Array.from(channels.values(), (channel) => ({
+    name: `${connection.name} (${channel.number})`,
+    number: channel.number,
+    node: NODE,
+    user: connection.user?.name ?? '',
+    vhost: connection.vhost?.name ?? '',
+    connection_details: { name: connection.name },
+    confirm: channel.confirms !== undefined,
+    transactional: channel.transaction !== undefined,
+    consumer_count: channel.subscriptions.size,
+    messages_unacknowledged: channel.unacked.count,
+    messages_unconfirmed: channel.confirms?.pending ?? 0,
+    prefetch_count: channel.prefetch,
+    global_prefetch_count: channel.globalPrefetch,
+    state: 'running',
+  }));
+}
+
+export function consumerViews({ connection, channels }: Session): View[] {
+  return Array.from(channels.values()).flatMap((channel) =>
+    Array.from(channel.subscriptions.values(), (subscription) =>
+      consumerView(subscription, connection.name, channel.number),
+    ),
+  );
+}
+
+function consumerView(
+  { tag, queue, noAck, exclusive, prefetch, priority, args, unsettled }: Subscription,
+  connection: string,
+  number: number,
+): View {
+  return {
+    consumer_tag: tag,
+    queue: { name: queue.name, vhost: queue.vhost },
+    channel_details: { connection_name: connection, name: `${connection} (${number})`, number },
+    ack_required: !noAck,
+    exclusive,
+    prefetch_count: prefetch,
+    priority,
+    messages_unacknowledged: unsettled,
+    arguments: plainTable(args),
+  };
+}
+
+export function userView({ name, passwordHash, tags }: User): View {
+  return { name, password_hash: passwordHash, hashing_algorithm: 'rabbit_password_hashing_sha256', tags };
+}
+
+export function allQueues(core: Core): Queue[] {
+  return Array.from(core.vhosts.values()).flatMap(({ queues }) => [...queues.values()]);
+}
+
+function sum<T>(items: readonly T[], of: (item: T) => number): number {
+  return items.reduce((total, item) => total + of(item), 0);
+}
