@@ -6,7 +6,7 @@ import type { Mailbox } from '#naru/index';
 import { Bodies, Check, pingPong } from '../harness/bodies.ts';
 import type { Duel, DuelContext, FarEnd, NearEnd } from '../harness/duel.ts';
 
-type Scheme = 'memory' | 'shm' | 'unix' | 'tcp' | 'fifo-raw' | 'fifo-envelope';
+type Scheme = 'memory' | 'shm' | 'mmap' | 'unix' | 'tcp' | 'fifo-raw' | 'fifo-envelope';
 type Way = 'sendMany' | 'trySend' | 'send';
 type Taking = 'for await' | 'batches';
 type Bytes = Mailbox<Uint8Array, Uint8Array, 'trySync'>;
@@ -14,6 +14,8 @@ type Bytes = Mailbox<Uint8Array, Uint8Array, 'trySync'>;
 function urlOf(scheme: Scheme, { name, folder }: DuelContext, suffix = ''): string {
   if (scheme === 'unix') return `unix://${join(folder, `${name}${suffix}.sock`)}`;
   if (scheme === 'tcp') return 'tcp://127.0.0.1:0?listen';
+  // The folder is on the disk, where such files belong.
+  if (scheme === 'mmap') return `mmap://${join(folder, `${name}${suffix}`)}`;
   const fifo = `fifo://${join(folder, `${name}${suffix}.fifo`)}`;
   if (scheme === 'fifo-raw') return `${fifo}?frame=length`;
   if (scheme === 'fifo-envelope') return `${fifo}?format=envelope`;
@@ -154,6 +156,13 @@ export const naru: readonly Duel[] = [
   latency('shm'),
   latency('unix'),
 ];
+
+/** The ring in a mapped file beside that in shared memory. */
+export const mappedFlows: readonly Duel[] = [
+  throughput('shm', 'sendMany', 'batches'),
+  throughput('mmap', 'sendMany', 'batches'),
+];
+export const mappedPings: readonly Duel[] = [latency('shm'), latency('mmap')];
 
 /** Over named pipes. */
 export const naruPipes: readonly Duel[] = [

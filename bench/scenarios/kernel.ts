@@ -1,6 +1,8 @@
-// The scenario `kernel`: the kernel's message queues through Naru's classes, against the same calls in C.
+// The scenario `kernel`: the kernel's message queues through Naru's classes, against the same calls in C; and the ring in a mapped file,
+// against the ring in shared memory.
 
 import { BODY_BYTES } from '../harness/bodies.ts';
+import { mappedFlows, mappedPings } from '../rivals/naru.ts';
 import { kernelDuelId, kernelFlows, kernelWakes, posix, systemV } from '../rivals/naru-kernel.ts';
 import {
   BRIDGE,
@@ -55,9 +57,15 @@ function goalsOf({ kind, name, flow, ping, place }: (typeof KINDS)[number], figu
   ];
 }
 
+/** How many times as long a message takes through the file. */
+function mappedCost(figures: Figures): number | undefined {
+  return figures.ratio('naru-shm-sendMany-batches', 'naru-mmap-sendMany-batches');
+}
+
 export const kernel: Scenario = scenarioOf({
   name: 'kernel',
-  summary: "the kernel's message queues through Naru's classes, against the same calls in C",
+  summary:
+    "the kernel's message queues through Naru's classes, against the same calls in C; the ring in a mapped file",
   title: "The kernel's queues",
   parts: [
     {
@@ -93,9 +101,32 @@ classes looks twenty times before it sleeps: where the answer comes that soon it
         ...kernelWakes(posix),
       ],
     },
+    {
+      id: 'mapped',
+      title: 'The ring in a mapped file',
+      note: `Messages of ${BODY_BYTES} bytes from one process to another, through the same ring: in memory (\`shm://\`), and in a file on the disk
+that holds temporary files (\`mmap://\`), which the kernel writes back meanwhile.`,
+      unit: 'msg/s',
+      duels: mappedFlows,
+    },
+    {
+      id: 'mapped-wake',
+      title: 'A message and its answer through the ring',
+      note: `Round trips of ${BODY_BYTES} bytes between two event loops over two mailboxes.`,
+      unit: 'µs',
+      roundTrips: 12_000,
+      duels: mappedPings,
+    },
   ],
   goals: (figures) => [
     ...KINDS.flatMap((kind) => goalsOf(kind, figures)),
+    atMost('the ring in a mapped file, time a message, against shared memory', 1.2, mappedCost(figures), '×'),
+    atMost(
+      'the ring in a mapped file, a round trip, against shared memory',
+      1.2,
+      figures.ratio('naru-mmap-ping', 'naru-shm-ping'),
+      '×',
+    ),
     atLeast('naru bridge from a System V queue to shared memory', 300_000, figures.median(BRIDGE), 'msg/s'),
   ],
 });
