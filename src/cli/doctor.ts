@@ -9,6 +9,11 @@ import { peersText } from './shown.ts';
 
 const ARGS = {
   clean: { type: 'boolean', description: 'remove what dead processes left behind' },
+  verify: {
+    type: 'string',
+    valueHint: 'DIR',
+    description: 'check the data folder of a broker or a file place, and nothing else',
+  },
   json: { type: 'boolean', description: 'the findings as one JSON document' },
 } as const;
 
@@ -19,8 +24,9 @@ export const doctor: Command = command({
   notes: `
 Exit code 1 when something does not work ("fail"); a "warn" is something that works only in part. Leftovers are mailboxes in
 shared memory that nobody can use any more; mailboxes with owner=system stay, whoever died. --clean removes those, and nothing else:
-objects of the kernel whose known users have all ended are shown (in JSON: unused), but somebody may mean them to stay.`,
-  examples: ['naru doctor', 'naru doctor --clean --json'],
+objects of the kernel whose known users have all ended are shown (in JSON: unused), but somebody may mean them to stay.
+--verify reads every file of a data folder that no process has open, and changes nothing in it; exit code 71 when something is damaged.`,
+  examples: ['naru doctor', 'naru doctor --clean --json', 'naru doctor --verify ./data'],
   run,
 });
 
@@ -39,6 +45,10 @@ const SHM_FREE_MIN = 16 * 1024 ** 2;
 const FILES_MIN = 1024;
 
 async function run({ args }: Invocation<typeof ARGS>): Promise<number> {
+  if (args.verify !== undefined) {
+    const { verifyFolder } = await import('./verify.ts');
+    return verifyFolder(args.verify, args.json === true);
+  }
   const findings = [nodeVersion(), platform(), await addon(), sharedMemory(), openFiles(), await runtime()];
   findings.push(...(await groups()));
   const { mailboxes, removed, finding } = await leftovers(args.clean === true);

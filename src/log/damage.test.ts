@@ -4,8 +4,8 @@ import { describe, expect, test } from 'vitest';
 import { isNaruError } from '../errors/index.ts';
 import { SimClock } from './clock.fixture.ts';
 import { bodyOf, type Filled, filled, optionsFor, readAll } from './filled.fixture.ts';
-import { type Damage, Log } from './index.ts';
-import { seeded, type SimDisk } from './sim-disk.fixture.ts';
+import { checkLog, type Damage, Log } from './index.ts';
+import { seeded, SimDisk } from './sim-disk.fixture.ts';
 
 /** Random damages. */
 const ROUNDS = Number(process.env['NARU_RUNS'] ?? 400);
@@ -173,6 +173,34 @@ test('with damage: report the other records are told, and the damaged one with i
   expect(damages).toEqual([expect.objectContaining({ sequence: 7, streams: [3] })]);
   expect((await log.read(8))?.body.length).toBe(40);
   await log.close();
+});
+
+describe('checking a log', () => {
+  test('tells every damaged body, snapshot and index, and changes nothing', async () => {
+    const { disk } = await closed(900, 300);
+    expect(await checkLog(disk)).toMatchObject({ isClean: true, tornBytes: 0, damaged: [] });
+    const expected: string[] = [];
+    for (const file of ['00000001.0.seg', '00000002.0.seg', '00000001.0.idx', 'state.snap']) {
+      const bytes = disk.bytesOf(file);
+      // In a body, and in the contents of the others.
+      const at = file.endsWith('.seg')
+        ? 512 + Buffer.from(bytes.subarray(512)).indexOf(bodyOf(file.includes('1.0') ? 1 : 300, 300)) + 9
+        : 70;
+      bytes[at] = (bytes[at] as number) ^ 1;
+      expected.push(file);
+    }
+    const before = disk.names.map((name) => Buffer.from(disk.bytesOf(name)).toString('base64'));
+    const { damaged } = await checkLog(disk);
+    expect(damaged.map(({ file }) => file).sort()).toEqual(expected.sort());
+    expect(disk.names.map((name) => Buffer.from(disk.bytesOf(name)).toString('base64'))).toEqual(before);
+  });
+
+  test('a log that is open is not checked, a folder without one is not found', async () => {
+    const { disk, log } = await filled(5, 10);
+    await expect(checkLog(disk)).rejects.toMatchObject({ code: 'NARU_EXISTS' });
+    await log.close();
+    await expect(checkLog(new SimDisk())).rejects.toMatchObject({ code: 'NARU_NOT_FOUND' });
+  });
 });
 
 test('a log that was killed keeps its committed groups when garbage follows them, and counts it', async () => {

@@ -44,6 +44,21 @@ export interface RecoveryReport {
   readonly elapsedMs: number;
 }
 
+/** What a check of a log found. */
+export interface CheckReport {
+  /** Whether it was closed properly. */
+  readonly isClean: boolean;
+  readonly segments: number;
+  /** Records that are stored, removed ones included until their room is freed. */
+  readonly storedRecords: number;
+  readonly usedBytes: number;
+  /** What the next opening will cut off: see `RecoveryReport`. */
+  readonly tornRecords: number;
+  readonly tornBytes: number;
+  /** Every damaged body, snapshot and index. */
+  readonly damaged: readonly Damage[];
+}
+
 /** A file of a segment that is there. */
 interface Found extends FileName {
   readonly file: DiskFile;
@@ -143,15 +158,36 @@ export class Recovery {
     this.#tolerant = tolerant;
   }
 
-  async run(): Promise<Recovered> {
-    const { found, scan: scanned } = await this.#findNewest();
-    let newest = scanned;
+  /** Reads what is there, every segment in full unless `usesIndices`; changes nothing. */
+  async #inspect(usesIndices: boolean): Promise<{ found: Found; newest: SegmentScan; loaded: Loaded[] }> {
+    const { found, scan: newest } = await this.#findNewest();
     const entries = (newest.changes.reduce(applyChange, newest.manifest ?? []) as SegmentEntry[]).filter(
       ({ number }) => number !== found.number,
     );
     const loaded: Loaded[] = [];
-    for (const entry of entries) loaded.push(await this.#load(entry));
+    for (const entry of entries) loaded.push(await this.#load(entry, usesIndices));
     this.#damaged.push(...newest.damaged);
+    return { found, newest, loaded };
+  }
+
+  /** Judges the log as it lies there, and changes nothing. Of a log that is not tolerant the first damage is an error. */
+  async check(): Promise<CheckReport> {
+    const { found, newest, loaded } = await this.#inspect(false);
+    const all = [...loaded.map(({ contents }) => contents), newest];
+    return {
+      isClean: this.#isSettled(found, newest),
+      segments: all.length,
+      storedRecords: all.reduce((sum, { columns }) => sum + columns.count, 0),
+      usedBytes: loaded.reduce((sum, { entry }) => sum + entry.usedBytes, newest.usedBytes),
+      tornRecords: newest.tornRecords,
+      tornBytes: newest.tornBytes,
+      damaged: this.#damaged,
+    };
+  }
+
+  async run(): Promise<Recovered> {
+    const { found, newest: scanned, loaded } = await this.#inspect(true);
+    let newest = scanned;
     const isClean = this.#isSettled(found, newest);
     // What a mark tells already; not the mark itself, whose sector is written to next.
     let synced = newest.claim;
@@ -159,7 +195,7 @@ export class Recovery {
       newest = await this.#settleTail(found, newest);
       synced = { number: found.number, bytes: newest.usedBytes };
     }
-    await this.#removeStrangers([...entries, found]);
+    await this.#removeStrangers([...loaded.map(({ entry }) => entry), found]);
     const { active, segments } = await this.#assemble(loaded, found, newest);
     this.#applyRemovals([...loaded.map(({ contents }) => contents), newest], segments);
     const { tornRecords, tornBytes } = newest;
@@ -232,7 +268,7 @@ export class Recovery {
   }
 
   /** A segment before the newest: from its index, or read in full. Everything in it was synced. */
-  async #load(entry: SegmentEntry): Promise<Loaded> {
+  async #load(entry: SegmentEntry, usesIndices: boolean): Promise<Loaded> {
     const { disk, logId } = this.#state;
     const name = fileName(entry, 'seg');
     const found = this.#folder.found.find((each) => each.name === name);
@@ -240,7 +276,7 @@ export class Recovery {
     const size = await found.file.size();
     if (size < entry.usedBytes)
       throw this.#damage(name, size, `it ends here, and should have ${entry.usedBytes} bytes`);
-    const indexed = await readIndex(disk, logId, entry);
+    const indexed = usesIndices ? await readIndex(disk, logId, entry) : undefined;
     if (indexed !== undefined) return { found, entry, contents: indexed };
     this.#scanned += 1;
     const skipBodiesBefore = this.#tolerant ? Infinity : 0;

@@ -12,7 +12,7 @@ import { UNFINISHED } from './spares.ts';
 /** Read into memory at once. */
 export const SNAPSHOT_BYTES_MAX: number = 256 << 20;
 
-const ENDING = '.snap';
+export const SNAPSHOT_ENDING = '.snap';
 /** No name that an owner can give. */
 const END_NAME = '_end';
 
@@ -23,7 +23,7 @@ export async function writeSnapshot(
   name: string,
   contents: Uint8Array,
 ): Promise<void> {
-  const path = name + ENDING;
+  const path = name + SNAPSHOT_ENDING;
   await disk.unlink(path + UNFINISHED).catch(() => undefined);
   const file = await disk.create(path + UNFINISHED);
   try {
@@ -46,7 +46,7 @@ export async function readSnapshot(
   logId: Uint8Array,
   name: string,
 ): Promise<Uint8Array | undefined> {
-  const path = name + ENDING;
+  const path = name + SNAPSHOT_ENDING;
   if (!(await disk.list()).includes(path)) return undefined;
   const file = await disk.open(path);
   try {
