@@ -6,6 +6,7 @@ import { tryNative } from '../native/index.ts';
 
 /** IOV_MAX: more parts at once are refused by writev(2). */
 const PARTS_MAX = 1024;
+const ZEROS_BYTES = 1 << 20;
 
 type Done = (error: NodeJS.ErrnoException | null) => void;
 
@@ -82,14 +83,24 @@ export class RealFile implements DiskFile {
     return call((done) => ftruncate(this.#fd, bytes, done));
   }
 
-  /** fallocate(2) of the addon. Without it the file only grows; a full disk is then met by writes, which wait for room too. */
+  /** fallocate(2) of the addon; zeros where there is no addon, or the file system cannot. */
   async allocate(bytes: number): Promise<void> {
-    const addon = tryNative();
-    if (addon === undefined) {
-      if ((await this.size()) < bytes) await this.truncate(bytes);
-      return;
+    if (this.#tryAllocate(bytes)) return;
+    // Room that is only promised by the file's length would be missed by a write, when it is too late to keep any for removals.
+    const zeros = new Uint8Array(Math.min(bytes, ZEROS_BYTES));
+    for (let at = await this.size(); at < bytes; at += zeros.length) {
+      await this.write([zeros.subarray(0, Math.min(zeros.length, bytes - at))], at);
     }
-    addon.allocate(this.#fd, 0, bytes);
+  }
+
+  #tryAllocate(bytes: number): boolean {
+    try {
+      tryNative()?.allocate(this.#fd, 0, bytes);
+      return tryNative() !== undefined;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'EOPNOTSUPP') return false;
+      throw error;
+    }
   }
 
   size(): Promise<number> {

@@ -65,8 +65,12 @@ async function damagedFiles(
   const damaged: Damage[] = [];
   for (const name of (await disk.list()).filter(isOne)) {
     const file = await disk.open(name);
-    const whole = await readWhole(file, kind, bytesMax).finally(() => file.close());
-    if ('problem' in whole) damaged.push({ file: name, offset: whole.offset, what: whole.problem });
+    try {
+      const whole = await readWhole(file, kind, bytesMax);
+      if ('problem' in whole) damaged.push({ file: name, offset: whole.offset, what: whole.problem });
+    } finally {
+      await file.close();
+    }
   }
   return damaged;
 }

@@ -138,7 +138,7 @@ export class Committer {
   /** There may be room on the disk now. */
   retryFull(): void {
     if (!this.#isFull) return;
-    this.#spares.retry();
+    this.#spares.retry(this.#active.segment.number + 1, this.#state.settings.segmentBytes);
     this.#unblock();
   }
 

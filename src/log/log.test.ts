@@ -267,6 +267,24 @@ describe('a full disk', () => {
     expect(log.synced).toBe(sent);
   });
 
+  test('an owner that sends nothing while it is full is told when there is room', async () => {
+    const full: boolean[] = [];
+    const { log, disk, clock } = await opened({ full: (isFull) => full.push(isFull) });
+    await settled();
+    disk.capacityBytes = disk.usedBytes;
+    while (!log.isFull) {
+      log.append(one(1, 1000));
+      await settled();
+    }
+    expect(log.synced).toBe(log.next - 1);
+    clock.advance(500);
+    await settled();
+    disk.capacityBytes = Infinity;
+    clock.advance(500);
+    await settled();
+    expect(full).toEqual([true, false]);
+  });
+
   test('room that removals free is enough to go on', async () => {
     const { log, disk, clock } = await opened();
     await settled();

@@ -86,9 +86,10 @@ export class Spares {
   }
 
   /** There may be room now. */
-  retry(): void {
+  retry(number: number, bytes: number): void {
     this.#cancelRetry?.();
     this.#cancelRetry = undefined;
+    this.prepare(number, bytes);
   }
 
   async #make(number: number, bytes: number): Promise<void> {
@@ -108,9 +109,10 @@ export class Spares {
         return;
       }
       this.#isFull = true;
+      // Also when nothing waits: whoever was told that the disk is full sends nothing until told otherwise.
       this.#cancelRetry = clock.after(settings.fullRetryMs, () => {
         this.#cancelRetry = undefined;
-        this.#changed();
+        this.prepare(number, bytes);
       });
     }
   }
