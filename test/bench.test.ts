@@ -130,3 +130,9 @@ describe.skipIf(tryNative() === undefined || !hasCompiler)(
     }, 120_000);
   },
 );
+
+test('the broker passes messages between two raw clients, each once and in order', async () => {
+  const { throughput, goals } = await bench('broker', ['naru-broker']);
+  expect(throughput.map(({ id }) => id)).toEqual(['naru-broker-128', 'naru-broker-1024']);
+  expect(goals).toHaveLength(1);
+});

@@ -1,6 +1,7 @@
 // Every scenario, and through them every contestant. A new scenario is a file here and a line below.
 
 import type { Duel } from '../harness/duel.ts';
+import { broker } from './broker.ts';
 import { fan } from './fan.ts';
 import { kernel } from './kernel.ts';
 import { large } from './large.ts';
@@ -12,7 +13,18 @@ import type { Scenario } from './scenario.ts';
 import { state } from './state.ts';
 import { wake } from './wake.ts';
 
-export const SCENARIOS: readonly Scenario[] = [mailbox, ring, wake, large, fan, kernel, pipe, log, state];
+export const SCENARIOS: readonly Scenario[] = [
+  mailbox,
+  ring,
+  wake,
+  large,
+  fan,
+  kernel,
+  pipe,
+  log,
+  state,
+  broker,
+];
 
 /** @throws when there is none with this id */
 export function duelOf(id: string): Duel {
