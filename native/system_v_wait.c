@@ -26,6 +26,7 @@ typedef struct {
   bool stop; // ends the present wait
   bool quit; // ends the thread
   bool closed;
+  bool background; // a wait keeps no event loop alive
   int owners; // the JavaScript object and the queue of results
   napi_threadsafe_function results;
   int id;
@@ -152,7 +153,7 @@ static void deliver(napi_env env, napi_value callback, void *context, void *data
   pthread_mutex_unlock(&it->mutex);
   napi_value values[3], receiver;
   if (!done) return;
-  napi_unref_threadsafe_function(env, it->results);
+  if (!it->background) napi_unref_threadsafe_function(env, it->results);
   if (outcome_values(env, it, values) && napi_get_undefined(env, &receiver) == napi_ok)
     napi_call_function(env, receiver, callback, 3, values, NULL);
 }
@@ -171,15 +172,19 @@ static queue_waiter *waiter_new(napi_env env) {
   return it;
 }
 
-// (id, callback): a waiter for that queue; its thread starts here.
+// (id, callback, isBackground): a waiter for that queue; its thread starts here.
 static napi_value create(napi_env env, napi_callback_info info) {
-  napi_value values[2], name, external;
+  napi_value values[3], name, external;
   int64_t id;
-  if (!args_read(env, info, 2, values) || !arg_integer(env, values[0], "id", 0, INT_MAX, &id)) return NULL;
+  bool background;
+  if (!args_read(env, info, 3, values) || !arg_integer(env, values[0], "id", 0, INT_MAX, &id) ||
+      !arg_boolean(env, values[2], "isBackground", &background))
+    return NULL;
   if (interrupt_signal() == 0) return throw_code(env, EBUSY, NULL, "no real-time signal is free");
   queue_waiter *it = waiter_new(env);
   if (it == NULL) return throw_errno(env, ENOMEM, "pthread_create");
   it->id = (int)id;
+  it->background = background;
   if (napi_create_string_utf8(env, "naru.systemVWaiter", NAPI_AUTO_LENGTH, &name) != napi_ok ||
       napi_create_threadsafe_function(env, values[1], NULL, name, 0, 1, it, results_gone, it, deliver, &it->results) != napi_ok) {
     disown(it);
@@ -221,7 +226,7 @@ static bool reserve(queue_waiter *it, size_t bytes) {
 }
 
 static napi_value start(napi_env env, queue_waiter *it) {
-  napi_ref_threadsafe_function(env, it->results);
+  if (!it->background) napi_ref_threadsafe_function(env, it->results);
   pthread_mutex_lock(&it->mutex);
   it->state = WAITER_BUSY;
   pthread_cond_broadcast(&it->changed);
@@ -272,7 +277,7 @@ static napi_value cancel(napi_env env, napi_callback_info info) {
   interrupt(it);
   if (it->state == WAITER_IDLE) return NULL;
   it->state = WAITER_IDLE;
-  napi_unref_threadsafe_function(env, it->results);
+  if (!it->background) napi_unref_threadsafe_function(env, it->results);
   if (it->error == EINTR || !outcome_values(env, it, values) || napi_create_array_with_length(env, 3, &list) != napi_ok)
     return NULL;
   for (uint32_t i = 0; i < 3; i++) napi_set_element(env, list, i, values[i]);

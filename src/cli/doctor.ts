@@ -23,9 +23,10 @@ export const doctor: Command = command({
   args: ARGS,
   notes: `
 Exit code 1 when something does not work ("fail"); a "warn" is something that works only in part. Leftovers are mailboxes in
-shared memory that nobody can use any more; mailboxes with owner=system stay, whoever died. --clean removes those, and nothing else:
-objects of the kernel whose known users have all ended are shown (in JSON: unused), but somebody may mean them to stay.
---verify reads every file of a data folder that no process has open, and changes nothing in it; exit code 71 when something is damaged.`,
+shared memory that nobody can use any more, and private queues for answers; mailboxes with owner=system stay, whoever died. --clean
+removes those, and nothing else: objects of the kernel whose known users have all ended are shown (in JSON: unused), but somebody may
+mean them to stay. --verify reads every file of a data folder that no process has open, and changes nothing in it; exit code 71 when
+something is damaged.`,
   examples: ['naru doctor', 'naru doctor --clean --json', 'naru doctor --verify ./data'],
   run,
 });
@@ -52,7 +53,9 @@ async function run({ args }: Invocation<typeof ARGS>): Promise<number> {
   const findings = [nodeVersion(), platform(), await addon(), sharedMemory(), openFiles(), await runtime()];
   findings.push(...(await groups()));
   const { mailboxes, removed, finding } = await leftovers(args.clean === true);
-  findings.push(finding, queueLimits());
+  const queues = await privateQueues(args.clean === true);
+  removed.push(...queues.removed);
+  findings.push(finding, ...queues.findings, queueLimits());
   const unused = await unusedObjects();
   findings.push(...(unused === undefined ? [] : [unusedFinding(unused)]));
   const ok = findings.every(({ verdict }) => verdict !== 'fail');
@@ -208,6 +211,20 @@ async function leftovers(
 
 function named(name: string, gid: number | undefined): string {
   return gid === undefined ? name : `${name}?accessGroup=${gid}`;
+}
+
+/** Private queues of requesters that are dead: proved by the kernel, and made by Naru. */
+async function privateQueues(clean: boolean): Promise<{ removed: string[]; findings: Finding[] }> {
+  const what = 'reply queues';
+  const { nativeProblem } = await import('../native/index.ts');
+  if (nativeProblem() !== undefined || process.platform !== 'linux') return { removed: [], findings: [] };
+  const { cleanPrivateQueues, listDeadPrivateQueues } = await import('../kernel/private-queue.ts');
+  const removed = clean ? cleanPrivateQueues().map(({ id }) => `sysv://id/${id}`) : [];
+  const left = listDeadPrivateQueues().length;
+  const parts = left > 0 ? [`${formatCount(left)} left by dead processes: naru doctor --clean`] : [];
+  if (removed.length > 0) parts.push(`${formatCount(removed.length)} removed`);
+  const text = parts.length > 0 ? parts.join('; ') : 'none left by dead processes';
+  return { removed, findings: [{ what, verdict: left > 0 ? 'warn' : 'ok', text }] };
 }
 
 /** What the kernel allows its queues: the sysctls that errors name. */

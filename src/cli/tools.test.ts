@@ -1,7 +1,10 @@
 // naru places, doctor and bench, and the demo: their JSON documents and exit codes.
 
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
+import { SystemVQueue } from '../kernel/index.ts';
 import { open } from '../open.ts';
 import { Sandbox, until } from './command.fixture.ts';
 import { FILE_PLACES, PIPE_PLACES, QUEUE_PLACES, SHARED_PLACES } from './places.fixture.ts';
@@ -62,6 +65,38 @@ describe('naru doctor', () => {
     expect(after).toMatchObject({ ok: true, mailboxes: [], removed: ['orphan'] });
   });
 });
+
+test.skipIf(QUEUE_PLACES.length === 0)(
+  'doctor --clean removes the private queue of a requester that was killed, and says so',
+  async () => {
+    await using sandbox = new Sandbox();
+    sandbox.share();
+    const url = `sysv://naru-doctor-${process.pid}?format=envelope`;
+    const program = `import { open } from '${new URL('../index.js', import.meta.url).href}';
+      const mailbox = await open('${url}', { emulate: ['reply'] }); mailbox.request('x').catch(() => {});
+      setInterval(() => {}, 1000); setTimeout(() => console.log('asked'), 50);`;
+    const child = spawn(process.execPath, ['--input-type=module', '-e', program], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    try {
+      await once(child.stdout, 'data');
+      const alive = SystemVQueue.list().filter(({ mode }) => mode === 0o701);
+      const ended = once(child, 'exit');
+      child.kill('SIGKILL');
+      await ended;
+      const before = (await sandbox.run(['doctor'])).stdout.toString();
+      expect(before).toMatch(/^warn +reply queues +\d+ left by dead processes: naru doctor --clean/m);
+      const after = await sandbox.run(['doctor', '--clean', '--json']);
+      const { removed } = JSON.parse(after.stdout.toString()) as { removed: string[] };
+      expect(alive.some(({ id }) => removed.includes(`sysv://id/${id}`))).toBe(true);
+      const ids = SystemVQueue.list().map(({ id }) => `sysv://id/${id}`);
+      expect(removed.filter((name) => ids.includes(name))).toEqual([]);
+    } finally {
+      child.kill('SIGKILL');
+      await sandbox.run(['rm', url]);
+    }
+  },
+);
 
 test.skipIf(QUEUE_PLACES.length === 0)(
   'doctor shows a queue whose users have ended, and --clean leaves it: it is not for Naru to say who comes back',

@@ -1,6 +1,6 @@
 // What the kernel's queues leave out of the suite, each rule with the reason.
 
-import type { ConformanceSkip } from './options.ts';
+import type { ConformanceOptions, ConformanceSkip } from './options.ts';
 
 const PEERS = 'the kernel does not say who uses a queue: nobody is seen to come or go';
 const NOBODY = 'the kernel does not say whether anybody reads a queue: only nobody "keep" is taken';
@@ -27,3 +27,9 @@ export const ENVELOPE_SKIPS: readonly ConformanceSkip[] = [
   { rule: 'format.6', reason: 'its longest texts, four times 2,000 characters, are more than a queue takes' },
   { rule: 'sendmany.3', reason: 'a queue is smaller than what it sends before anybody receives' },
 ];
+
+/** The run with what Naru adds on request, and the rules that are about it. */
+export const EMULATED: Pick<ConformanceOptions, 'open' | 'only'> = {
+  open: { emulate: ['reply', 'ttl'] },
+  only: ['requests', 'time', 'lacking.several'],
+};

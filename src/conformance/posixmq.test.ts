@@ -7,7 +7,7 @@ import type { Capabilities } from '../mailbox/capabilities.ts';
 import { nativeProblem, tryNative } from '../native/index.ts';
 import { posixmq, posixmqRaw } from '../places/posixmq/capabilities.ts';
 import { type ConformanceSuite, conformanceSuite } from './index.ts';
-import { ENVELOPE_SKIPS, QUEUE_SKIPS } from './kernel-queues.fixture.ts';
+import { EMULATED, ENVELOPE_SKIPS, QUEUE_SKIPS } from './kernel-queues.fixture.ts';
 
 const UNLINKED = 'mq_unlink(3) takes the name away; who has the queue open goes on with it';
 const SMALL = 'it sends more before anybody receives than fs.mqueue.msg_max (10) lets a queue hold';
@@ -25,8 +25,9 @@ function remove(name: string): boolean {
   }
 }
 
-function suiteOf(capabilities: Capabilities): ConformanceSuite {
+function suiteOf(capabilities: Capabilities, emulated?: typeof EMULATED): ConformanceSuite {
   return conformanceSuite({
+    ...emulated,
     url: (name) => `posixmq://${name}?format=${capabilities.mode}`,
     capabilities,
     small: { capacityMessages: 10 },
@@ -48,7 +49,7 @@ function suiteOf(capabilities: Capabilities): ConformanceSuite {
   });
 }
 
-const suites = [suiteOf(posixmqRaw), suiteOf(posixmq)];
+const suites = [suiteOf(posixmqRaw), suiteOf(posixmq), suiteOf(posixmq, EMULATED)];
 for (const { cases } of suites) {
   for (const { name, skip, run } of cases) test.skipIf(skip !== undefined || !hasAddon)(name, run);
 }

@@ -1,7 +1,8 @@
 // What a rule of the suite is: one sentence that can be tested, when it applies, and the case that tests it. The cases
 // themselves are in cases/, the list of them all in rules.ts.
 
-import type { Capabilities, Feature, Level, Shape } from '../mailbox/capabilities.ts';
+import type { Capabilities, Feature, Shape } from '../mailbox/capabilities.ts';
+import { has } from '../mailbox/requirements.ts';
 import type { Trial } from './trial.ts';
 
 /** The numbered rules of src/mailbox/driver.ts. */
@@ -15,22 +16,27 @@ export interface Rule {
   readonly text: string;
   /** Rules of the driver's contract that the case tests, wholly or in part. */
   readonly covers?: readonly DriverRule[];
-  /** Features that must be native for the rule to apply. */
+  /** Features that must be there for the rule to apply: native, or emulated where the run asks for that. */
   readonly needs?: readonly Feature[];
-  /** A feature that must be `none` for the rule to apply: it says how the place must refuse. */
+  /** A feature that must not be there for the rule to apply: it says how the place must refuse. */
   readonly without?: Feature;
   /** Shapes it runs in, of those the place has. Default: all. `once`: no peer takes part, the first shape is enough. */
   readonly shapes?: readonly Shape[] | 'once';
   readonly run: (t: Trial) => Promise<void>;
 }
 
-/** @returns why a rule does not apply to a place; undefined when it does */
-export function inapplicable(rule: Rule, capabilities: Capabilities): string | undefined {
-  // A copy of the features as plain levels: a place's own object may be so precisely typed that comparisons look constant.
-  const features: Readonly<Record<Feature, Level>> = capabilities.features;
-  const missing = (rule.needs ?? []).filter((feature) => features[feature] !== 'native');
+/**
+ * @param emulate  features that the run asks to be emulated
+ * @returns why a rule does not apply to a place; undefined when it does
+ */
+export function inapplicable(
+  rule: Rule,
+  capabilities: Capabilities,
+  emulate: readonly Feature[],
+): string | undefined {
+  const missing = (rule.needs ?? []).filter((feature) => !has(capabilities, feature, emulate));
   if (missing.length > 0) return `${capabilities.scheme}:// does not have ${missing.join(', ')}`;
-  if (rule.without !== undefined && features[rule.without] !== 'none') {
+  if (rule.without !== undefined && has(capabilities, rule.without, emulate)) {
     return `${capabilities.scheme}:// has ${rule.without}`;
   }
   return undefined;

@@ -52,7 +52,7 @@ export function conformanceSuite(options: ConformanceOptions): ConformanceSuite 
   };
   for (const rule of RULES) {
     if (!isWanted(rule, options.only)) continue;
-    const why = inapplicable(rule, options.capabilities);
+    const why = inapplicable(rule, options.capabilities, options.open?.emulate ?? []);
     const available = options.capabilities.shapes.filter((s) => options.shapes?.includes(s) ?? true);
     for (const shape of shapesOf(rule, available)) {
       if (why === undefined) cases.push(makeCase(rule, shape, options, pool, nextName));

@@ -10,7 +10,7 @@ import type { Capabilities } from '../mailbox/capabilities.ts';
 import { nativeProblem, tryNative } from '../native/index.ts';
 import { sysv, sysvRaw } from '../places/sysv/capabilities.ts';
 import { type ConformanceSuite, conformanceSuite } from './index.ts';
-import { ENVELOPE_SKIPS, QUEUE_SKIPS } from './kernel-queues.fixture.ts';
+import { EMULATED, ENVELOPE_SKIPS, QUEUE_SKIPS } from './kernel-queues.fixture.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'naru-sysv-'));
 process.env['NARU_RUNTIME_DIR'] = folder;
@@ -29,8 +29,9 @@ function remove(address: string): void {
   }
 }
 
-function suiteOf(capabilities: Capabilities): ConformanceSuite {
+function suiteOf(capabilities: Capabilities, emulated?: typeof EMULATED): ConformanceSuite {
   return conformanceSuite({
+    ...emulated,
     url: (name) => `sysv://${name}?format=${capabilities.mode}`,
     capabilities,
     small: { capacityBytes: 16_384 },
@@ -43,7 +44,7 @@ function suiteOf(capabilities: Capabilities): ConformanceSuite {
   });
 }
 
-const suites = [suiteOf(sysvRaw), suiteOf(sysv)];
+const suites = [suiteOf(sysvRaw), suiteOf(sysv), suiteOf(sysv, EMULATED)];
 for (const { cases } of suites) {
   for (const { name, skip, run } of cases) test.skipIf(skip !== undefined || !hasAddon)(name, run);
 }

@@ -6,6 +6,7 @@ import { isNaruError, type NaruError, type NaruErrorCode } from '../errors/index
 import type { Capabilities, Feature, Shape } from '../mailbox/capabilities.ts';
 import type { Mailbox } from '../mailbox/mailbox.ts';
 import type { OpenOptions } from '../mailbox/options.ts';
+import { has } from '../mailbox/requirements.ts';
 import { open } from '../open.ts';
 import type { ConformanceOptions } from './options.ts';
 import { FarMailbox } from './far-mailbox.ts';
@@ -112,7 +113,7 @@ export class Trial {
   }
 
   has(feature: Feature): boolean {
-    return this.capabilities.features[feature] === 'native';
+    return has(this.capabilities, feature, this.settings.open?.emulate ?? []);
   }
 
   /** A mailbox of the case by a name of its own; `main` is the one that `open()` and `far()` mean. */

@@ -1,6 +1,7 @@
 // The driver of a mailbox that is a message queue of the kernel: it has no host and no participants, only whoever puts in and takes out.
 
 import { isNaruError } from '../errors/index.ts';
+import type { Capabilities } from '../mailbox/capabilities.ts';
 import type {
   Delivery,
   Driver,
@@ -8,11 +9,14 @@ import type {
   DriverHooks,
   PlaceStats,
   Receiver,
+  ReplyPort,
   Sender,
 } from '../mailbox/driver.ts';
-import { deliveryOf, type Packing } from './packing.ts';
+import { ReplyPorts } from '../mailbox/reply-ports.ts';
+import { deliveryOf, isExpired, type Packing } from './packing.ts';
 import type { KernelQueue } from './queue.ts';
 import { QueueReceiver } from './receiver.ts';
+import { findReplyQueue, OwnReplyQueue, portPacking } from './replies.ts';
 import { QueueSender } from './sender.ts';
 
 /** What a place gives for one handle. */
@@ -21,6 +25,13 @@ export interface QueueInit {
   readonly queue: KernelQueue;
   readonly packing: Packing;
   readonly hooks: DriverHooks;
+  /** Permission bits of the queue: who may use it may answer its requests. */
+  readonly mode: number;
+}
+
+/** Nobody asks through the port of a requester. */
+function withoutReplies(capabilities: Capabilities): Capabilities {
+  return { ...capabilities, features: { ...capabilities.features, reply: 'none' } };
 }
 
 /** Messages taken at a time when all are to go. */
@@ -30,6 +41,8 @@ export class QueueDriver implements Driver {
   readonly facts: DriverFacts;
   /** Only where the kernel can look without taking. */
   readonly peek?: (max: number) => Promise<Delivery[]>;
+  /** Only with envelopes. */
+  readonly openReplies?: () => Promise<ReplyPort>;
   readonly #init: QueueInit;
   readonly #dropped: Record<string, number> = {};
   #sender: QueueSender | undefined;
@@ -40,11 +53,29 @@ export class QueueDriver implements Driver {
   constructor(init: QueueInit) {
     this.#init = init;
     this.facts = init.facts;
-    const { queue, packing } = init;
+    const { queue, packing, hooks } = init;
+    if (init.facts.capabilities.features.reply !== 'none') {
+      const own = new OwnReplyQueue(hooks, () => init.mode);
+      this.openReplies = async () =>
+        new ReplyPorts(own, async (replyTo, portHooks) =>
+          findReplyQueue(replyTo, (port, address) => this.#driverOf(port, address, portHooks)),
+        );
+    }
     if (queue.copy !== undefined) {
       const copy = queue.copy.bind(queue);
-      this.peek = async (max) => copy(max).map((item, index) => deliveryOf(packing.unpack(item), index));
+      this.peek = async (max) =>
+        copy(max)
+          .map((item) => packing.unpack(item))
+          .filter((envelope) => !isExpired(envelope))
+          .map(deliveryOf);
     }
+  }
+
+  /** The driver of a requester's port. */
+  #driverOf(queue: KernelQueue, address: string, hooks: DriverHooks): QueueDriver {
+    const { capabilities } = this.facts;
+    const facts = { ...this.facts, address, capabilities: withoutReplies(capabilities) };
+    return new QueueDriver({ ...this.#init, facts, queue, packing: portPacking(address), hooks });
   }
 
   /** The kernel does not say who else uses a queue. */

@@ -52,6 +52,11 @@ export function envelopePacking(tags: TagField, limitBytes: number, mailbox: str
   };
 }
 
+/** The kernel keeps what has expired: whoever takes it finds out, by the clock of this machine. */
+export function isExpired({ time, fields }: Pick<Envelope, 'time' | 'fields'>): boolean {
+  return fields?.ttlMs !== undefined && Date.now() > time + fields.ttlMs;
+}
+
 /** A message from the queue as it is handed out. */
 export function deliveryOf(envelope: Envelope, token: number): Delivery {
   const { body, sender, sequence, time, fields } = envelope;

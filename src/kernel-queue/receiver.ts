@@ -3,7 +3,7 @@
 
 import { isNaruError, NaruError } from '../errors/index.ts';
 import type { Delivery, DriverHooks, Receiver } from '../mailbox/driver.ts';
-import { deliveryOf, type Packing } from './packing.ts';
+import { deliveryOf, isExpired, type Packing } from './packing.ts';
 import type { KernelQueue, QueueItem } from './queue.ts';
 
 /** What a receiver counts beside its messages. */
@@ -112,7 +112,9 @@ export class QueueReceiver implements Receiver {
 
   #unpack(item: QueueItem, out: Delivery[]): void {
     try {
-      out.push(deliveryOf(this.#packing.unpack(item), this.#token));
+      const envelope = this.#packing.unpack(item);
+      if (isExpired(envelope)) return this.#account.lose('expired', 1);
+      out.push(deliveryOf(envelope, this.#token));
       this.#token += 1;
     } catch (cause) {
       this.#account.lose('undecodable', 1);

@@ -19,12 +19,14 @@ export class SystemVWaiter {
   readonly #thread: NativeQueueWaiter;
   #done: WaitDone | undefined;
 
-  constructor(id: number) {
-    this.#thread = this.#addon.systemVWaiter(id, (...outcome) => {
+  /** @param isBackground  its waits keep no process alive */
+  constructor(id: number, isBackground: boolean) {
+    const told = (...outcome: QueueWaitOutcome): void => {
       const done = this.#done;
       this.#done = undefined;
       done?.(outcome[0], messageIn(outcome));
-    });
+    };
+    this.#thread = this.#addon.systemVWaiter(id, told, isBackground);
   }
 
   receive({ selector, truncate, except }: ReceiveRequest, room: number, done: WaitDone): void {
@@ -59,8 +61,11 @@ export class SystemVWaiters {
   readonly #calls: SystemVCalls;
   readonly #idle: SystemVWaiter[] = [];
 
-  constructor(calls: SystemVCalls) {
+  readonly #isBackground: boolean;
+
+  constructor(calls: SystemVCalls, isBackground = false) {
     this.#calls = calls;
+    this.#isBackground = isBackground;
   }
 
   /** @throws NARU_LIMIT  no thread could be started */
@@ -68,7 +73,7 @@ export class SystemVWaiters {
     const idle = this.#idle.pop();
     if (idle !== undefined) return idle;
     try {
-      return new SystemVWaiter(this.#calls.id);
+      return new SystemVWaiter(this.#calls.id, this.#isBackground);
     } catch (error) {
       throw this.#calls.error(asFailure(error));
     }

@@ -356,18 +356,18 @@ export class Mailbox<In = unknown, Out = In, Has extends Feature = Feature> impl
 
   /**
    * Sends a request and waits for its answer. Any number may be in flight. Default timeout: 30 s.
-   * @throws NARU_REMOTE (the handler failed), NARU_TIMEOUT, and what `send()` raises
+   * @throws NARU_REMOTE (the handler failed), NARU_TIMEOUT, NARU_UNSUPPORTED, and what `send()` raises
    */
-  request(...args: Needs<'reply', Has, [data: In, options?: SendOptions<Has>]>): Promise<Message<Out>> {
+  async request(...args: Needs<'reply', Has, [data: In, options?: SendOptions<Has>]>): Promise<Message<Out>> {
     const [data, options] = args as readonly unknown[] as [In, SendOptions | undefined];
+    this.#encoder.require('reply', 'request()');
     const timeoutMs = options?.timeoutMs ?? DEFAULTS.requestTimeoutMs;
-    const limits = { signal: options?.signal, timeoutMs };
     // An answer that nobody waits for any more need not be worked out: the request expires with its timeout.
-    const ttl = this.capabilities.features.ttl === 'native' && timeoutMs > 0 ? { ttlMs: timeoutMs } : {};
+    const ttl = this.#encoder.can('ttl') && timeoutMs > 0 ? { ttlMs: timeoutMs } : {};
     return this.#requests.request(
       (replyTo, correlationId) =>
         this.send(data, { ...ttl, ...options, timeoutMs, replyTo, correlationId } as SendOptions<Has>),
-      limits,
+      { signal: options?.signal, timeoutMs },
     );
   }
 

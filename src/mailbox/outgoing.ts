@@ -105,11 +105,16 @@ export class Encoder {
     return { sizeBytes, sequence: this.#sequence, time, fields };
   }
 
-  /** Checks an option of one call against what the place can do. */
+  /** Whether the place has a feature, or Naru emulates it here. */
+  can(feature: Feature): boolean {
+    return has(this.#facts.capabilities, feature, this.#settings.emulate);
+  }
+
+  /** Checks an option of one call against what the place can do. @throws NARU_UNSUPPORTED */
   require(feature: Feature, what: string): void {
-    const { capabilities } = this.#facts;
-    if (has(capabilities, feature, this.#settings.emulate)) return;
-    throw unsupported(capabilities, feature, what, this.#settings.mailbox);
+    if (!this.can(feature)) {
+      throw unsupported(this.#facts.capabilities, feature, what, this.#settings.mailbox);
+    }
   }
 
   #encodeBody(data: unknown): Uint8Array {
@@ -161,9 +166,7 @@ export class Encoder {
       const feature = FIELD_FEATURES.get(name);
       const value = (options as Record<string, unknown>)[name];
       if (feature === undefined || value === undefined) continue;
-      if (!has(this.#facts.capabilities, feature, this.#settings.emulate)) {
-        this.require(feature, `the option ${name}`);
-      }
+      if (!this.can(feature)) this.require(feature, `the option ${name}`);
       this.#checkField(name, value);
       fields[name] = value;
       count += 1;
@@ -213,9 +216,13 @@ export function unsupported(
   what: string,
   mailbox: string,
 ): NaruError {
+  const how =
+    capabilities.features[feature] === 'emulated'
+      ? `has on request only: open with emulate: ['${feature}']`
+      : `does not have; open with needs: ['${feature}'] to learn it at once`;
   return new NaruError(
     'NARU_UNSUPPORTED',
-    `${mailbox}: ${what} needs '${feature}', which ${capabilities.scheme}:// does not have; open with needs: ['${feature}'] to learn it at once`,
+    `${mailbox}: ${what} needs '${feature}', which ${capabilities.scheme}:// ${how}`,
     { place: capabilities.scheme, mailbox },
   );
 }

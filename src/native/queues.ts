@@ -80,8 +80,12 @@ export interface NativeQueues {
   /** msgctl(2) IPC_RMID */
   systemVRemove(id: number): void;
 
-  /** A thread that waits for this queue; keeps the event loop alive while it waits. */
-  systemVWaiter(id: number, done: (...outcome: QueueWaitOutcome) => void): NativeQueueWaiter;
+  /** A thread that waits for this queue; keeps the event loop alive while it waits, unless it is in the background. */
+  systemVWaiter(
+    id: number,
+    done: (...outcome: QueueWaitOutcome) => void,
+    isBackground: boolean,
+  ): NativeQueueWaiter;
   systemVWaitReceive(
     waiter: NativeQueueWaiter,
     selector: number,

@@ -61,6 +61,7 @@ export const place: Place = {
         created,
       },
       queue,
+      mode: queue.mode,
       packing: isEnvelope
         ? envelopePacking(PRIORITIES, opened.maxMessageBytes, url.text)
         : rawPacking(PRIORITIES),

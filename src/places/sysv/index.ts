@@ -8,12 +8,12 @@ import { QueueDriver } from '../../kernel-queue/driver.ts';
 import { findOrMake, refuseDifferences } from '../../kernel-queue/options.ts';
 import { refusal } from '../../mailbox/refusal.ts';
 import { ENVELOPE_BYTES, envelopePacking, rawPacking } from '../../kernel-queue/packing.ts';
+import { SysvKernelQueue } from '../../kernel-queue/system-v.ts';
 import type { Driver } from '../../mailbox/driver.ts';
 import type { Place, PlaceOptions, PlaceUrl } from '../../mailbox/place.ts';
 import { newHandleIdentity } from '../../native/identity.ts';
 import { sysv, sysvRaw } from './capabilities.ts';
 import { PARAMETERS, readSysvOptions, type SysvOptions } from './options.ts';
-import { SysvKernelQueue } from './queue.ts';
 import { typeTags } from './types.ts';
 
 export const place: Place = {
@@ -33,7 +33,7 @@ export const place: Place = {
       () => SystemVQueue.open({ ...which, create: 'never' }),
     );
     const isEnvelope = options.format === 'envelope';
-    const limitBytes = settle(url, options, own, queue, created);
+    const { limitBytes, mode } = settle(url, options, own, queue, created);
     const most = isEnvelope ? limitBytes - ENVELOPE_BYTES : limitBytes;
     const maxMessageBytes = options.maxMessageBytes ?? Math.max(0, most);
     if (maxMessageBytes > most) {
@@ -57,6 +57,7 @@ export const place: Place = {
       queue: new SysvKernelQueue(queue.id, url.text, requestOf(url.text, own.selection)),
       packing: isEnvelope ? envelopePacking(tags, limitBytes, url.text) : rawPacking(tags),
       hooks,
+      mode,
     });
   },
 };
@@ -74,7 +75,7 @@ function targetText(which: ReturnType<SysvOptions['which']>): string {
 
 /**
  * Gives a new queue what was stated; compares it with one that exists.
- * @returns the largest message it takes
+ * @returns the largest message it takes, and its permission bits
  */
 function settle(
   url: PlaceUrl,
@@ -82,7 +83,7 @@ function settle(
   own: SysvOptions,
   queue: SystemVQueue,
   created: boolean,
-): number {
+): { readonly limitBytes: number; readonly mode: number } {
   try {
     if (created && capacityBytes !== undefined) queue.setLimit(capacityBytes);
     const { limitBytes, mode, uid } = queue.stat();
@@ -97,16 +98,19 @@ function settle(
       differences.push(`mode: asked ${own.mode.toString(8)}, is ${mode.toString(8)}`);
     }
     refuseDifferences(url, differences);
-    return Math.min(limitBytes ?? Number.POSITIVE_INFINITY, largest());
+    return { limitBytes: Math.min(limitBytes ?? Number.POSITIVE_INFINITY, largest()), mode };
   } catch (error) {
     // Who may only write cannot look.
     if (!created && !own.isNamed && capacityBytes === undefined && isNaruError(error, 'NARU_DENIED')) {
-      return largest();
+      return { limitBytes: largest(), mode: WRITABLE_ONLY };
     }
     discard(queue, created);
     throw error;
   }
 }
+
+/** What can be known of a queue that may not be read: it is open to others. */
+const WRITABLE_ONLY = 0o622;
 
 function largest(): number {
   return sysctl('kernel.msgmax') ?? 8_192;

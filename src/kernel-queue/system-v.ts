@@ -1,12 +1,12 @@
-// A System V queue behind the interface of kernel-queue/. It cannot be watched: to wait is to send or to receive, in a thread.
+// A System V queue behind the interface of this folder. It cannot be watched: to wait is to send or to receive, in a thread.
 
-import { failureOf } from '../../kernel/queue-errors.ts';
-import { reserveRecords } from '../../kernel/records.ts';
-import { SystemVCalls } from '../../kernel/system-v-calls.ts';
-import { statusOf } from '../../kernel/system-v-open.ts';
-import type { ReceiveRequest, SystemVMessage } from '../../kernel/system-v-types.ts';
-import { type SystemVWaiter, SystemVWaiters } from '../../kernel/system-v-waiter.ts';
-import type { Blocked, KernelQueue, QueueItem, QueueStatus } from '../../kernel-queue/queue.ts';
+import { failureOf } from '../kernel/queue-errors.ts';
+import { reserveRecords } from '../kernel/records.ts';
+import { SystemVCalls } from '../kernel/system-v-calls.ts';
+import { statusOf } from '../kernel/system-v-open.ts';
+import type { ReceiveRequest, SystemVMessage } from '../kernel/system-v-types.ts';
+import { type SystemVWaiter, SystemVWaiters } from '../kernel/system-v-waiter.ts';
+import type { Blocked, KernelQueue, QueueItem, QueueStatus } from './queue.ts';
 
 export class SysvKernelQueue implements KernelQueue {
   readonly #request: ReceiveRequest;
@@ -15,11 +15,14 @@ export class SysvKernelQueue implements KernelQueue {
   #putting: SystemVWaiter | undefined;
   #taking: SystemVWaiter | undefined;
 
-  /** @param name  what errors call it */
-  constructor(id: number, name: string, request: ReceiveRequest) {
+  /**
+   * @param name  what errors call it
+   * @param isBackground  waiting keeps no process alive
+   */
+  constructor(id: number, name: string, request: ReceiveRequest, isBackground = false) {
     this.#request = request;
     this.#calls = new SystemVCalls(name, id);
-    this.#waiters = new SystemVWaiters(this.#calls);
+    this.#waiters = new SystemVWaiters(this.#calls, isBackground);
   }
 
   put(items: readonly QueueItem[]): number {
