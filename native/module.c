@@ -53,6 +53,7 @@ NAPI_MODULE_INIT() {
       METHOD("isTorn", naru_is_torn),
       METHOD("allocate", naru_allocate),
       METHOD("fileSize", naru_file_size),
+      METHOD("linkFile", naru_link_file),
       METHOD("futexWait", naru_futex_wait),
       METHOD("futexWaitAsync", naru_futex_wait_async),
       METHOD("futexWake", naru_futex_wake),

@@ -14,7 +14,7 @@
 #include <sys/types.h>
 
 // Must equal INTERFACE_VERSION in src/native/index.ts.
-#define NARU_INTERFACE_VERSION 7
+#define NARU_INTERFACE_VERSION 8
 
 // Longest uninterrupted sleep. Between two slices a waiter looks whether its thread is to end.
 #define NARU_SLICE_MS 50
@@ -57,6 +57,7 @@ napi_value naru_map(napi_env env, napi_callback_info info);
 napi_value naru_unmap(napi_env env, napi_callback_info info);
 napi_value naru_allocate(napi_env env, napi_callback_info info);
 napi_value naru_file_size(napi_env env, napi_callback_info info);
+napi_value naru_link_file(napi_env env, napi_callback_info info);
 // Hands memory that munmap(2) gives back to JavaScript; on failure it is given back at once.
 napi_value mapping_wrap(napi_env env, void *data, size_t size);
 bool mapping_gives_shared(void);

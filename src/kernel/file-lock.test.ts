@@ -1,5 +1,6 @@
 // FileLock: who excludes whom, waiting and its limits, and what a death leaves; C and Python on the other side.
 
+import { rmSync, writeFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { nativeProblem, tryNative } from '../native/index.ts';
 import { FileLock } from './file-lock.ts';
@@ -30,6 +31,23 @@ describe.skipIf(tryNative() === undefined)(`FileLock (${nativeProblem() ?? 'addo
     one.release();
     two.acquireSync();
     expect(two.held).toBe('exclusive');
+  });
+
+  test('a lock on a file that was removed or replaced is refused: it would exclude nobody', async () => {
+    await using one = new FileLock(path);
+    await using waiting = new FileLock(path);
+    one.acquireSync();
+    const wait = codeOf(() => waiting.acquire());
+    rmSync(path);
+    one.release();
+    expect(await wait).toBe('NARU_CLOSED');
+    expect(waiting.held).toBeUndefined();
+    writeFileSync(path, '');
+    expect(await codeOf(() => one.tryAcquire())).toBe('NARU_CLOSED');
+    expect(await codeOf(() => one.acquireSync())).toBe('NARU_CLOSED');
+    expect(one.held).toBeUndefined();
+    await using anew = new FileLock(path);
+    expect(anew.tryAcquire()).toBe(true);
   });
 
   test('a waiting acquire gets the lock when it is released, and gives it back when it was aborted', async () => {

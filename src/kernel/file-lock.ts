@@ -1,6 +1,7 @@
 // A lock on a file that processes share, and that the kernel frees when its holder dies: flock(2).
 
-import { closeSync, constants, openSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, statSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { type NativeAddon, type NativeTask, native } from '../native/index.ts';
 import { closedError, invalid, kernelCall, Tasks } from './object-errors.ts';
 import { checkWhole, queueError } from './queue-errors.ts';
@@ -38,6 +39,7 @@ export class FileLock {
   readonly #addon: NativeAddon;
   readonly #fd: number;
   readonly #tasks: Tasks;
+  readonly #path: string;
   #held: FileLockMode | undefined;
   #isWaiting = false;
   #isClosed = false;
@@ -49,6 +51,7 @@ export class FileLock {
   constructor(path: string, options: FileLockOptions = {}) {
     this.name = `lock of ${path}`;
     const { create = true, mode = 0o600 } = options;
+    this.#path = resolve(path);
     checkWhole(this.name, 'mode', mode, 0, 0o777);
     this.#addon = native(this.name);
     const flags = constants.O_RDWR | (create ? constants.O_CREAT : 0);
@@ -64,13 +67,16 @@ export class FileLock {
   /**
    * Takes the lock without waiting.
    * @returns false when another holds it
-   * @throws NARU_INVALID_ARGUMENT  this object has it, or waits for it; NARU_CLOSED; NARU_LIMIT
+   * @throws NARU_INVALID_ARGUMENT  this object has it, or waits for it; NARU_CLOSED  closed here, or the file was removed or replaced;
+   *   NARU_LIMIT
    */
   tryAcquire(mode: FileLockMode = 'exclusive'): boolean {
     this.#check(mode);
     const locked = kernelCall(this.name, () => this.#addon.tryLock(this.#fd, mode));
-    if (locked) this.#held = mode;
-    return locked;
+    if (!locked) return false;
+    this.#refuseReplaced();
+    this.#held = mode;
+    return true;
   }
 
   /**
@@ -97,6 +103,13 @@ export class FileLock {
         this.#addon.unlock(this.#fd);
       },
     );
+    try {
+      this.#refuseReplaced();
+    } catch (error) {
+      isLate = true;
+      this.#held = undefined;
+      throw error;
+    }
   }
 
   #startWait(mode: FileLockMode, timeoutMs: number, end: (result: string) => void): NativeTask {
@@ -125,6 +138,7 @@ export class FileLock {
     if (result === 'interrupted') {
       throw queueError('NARU_INTERRUPTED', this.name, 'a signal came; it is not acquired');
     }
+    this.#refuseReplaced();
     this.#held = mode;
   }
 
@@ -147,6 +161,17 @@ export class FileLock {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
+  }
+
+  /** Just locked. A lock on a file that nobody can open any more excludes nobody. */
+  #refuseReplaced(): void {
+    const own = fstatSync(this.#fd);
+    const now = statSync(this.#path, { throwIfNoEntry: false });
+    if (now !== undefined && now.ino === own.ino && now.dev === own.dev) return;
+    this.#addon.unlock(this.#fd);
+    const how = now === undefined ? 'removed' : 'replaced by another';
+    const text = `the file was ${how} since it was opened: who opens it now locks something else; open it anew`;
+    throw queueError('NARU_CLOSED', this.name, text);
   }
 
   #check(mode: FileLockMode): void {

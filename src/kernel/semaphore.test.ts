@@ -1,6 +1,8 @@
 // Semaphores of both kinds: counting, waiting, limits, and what the death of a holder leaves; C programs on the other side.
 
+import { once } from 'node:events';
 import { existsSync, statSync } from 'node:fs';
+import { Worker } from 'node:worker_threads';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { nativeProblem, tryNative } from '../native/index.ts';
 import { until } from '../native/stage.fixture.ts';
@@ -107,6 +109,22 @@ describe.skipIf(tryNative() === undefined)(`Semaphore (${nativeProblem() ?? 'add
       }
       await until('each release was acquired or is there', () => semaphore.value + acquired === 200);
     });
+
+    test.each(['acquire', 'acquireSync'] as const)(
+      'a worker that is terminated while it waits in %s ends at once and takes nothing',
+      async (act) => {
+        await using semaphore = make(kind, 0);
+        const file = new URL('./semaphore-worker.fixture.js', import.meta.url);
+        const worker = new Worker(file, { workerData: { kind, name, key, act } });
+        await once(worker, 'message');
+        await until('the worker waits', () => waiting() > 0);
+        await worker.terminate();
+        await until('nobody waits', () => waiting() === 0);
+        semaphore.release();
+        expect(semaphore.value).toBe(1);
+        expect(semaphore.tryAcquire()).toBe(true);
+      },
+    );
 
     test('what exists already, does not exist, or is wrong', async () => {
       expect(

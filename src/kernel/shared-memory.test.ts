@@ -1,8 +1,12 @@
 // Shared memory of both kinds: sizes, limits, removal, and raw structs exchanged with C and Python under a semaphore.
 
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { statSync, truncateSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { NaruError } from '../errors/index.ts';
 import { nativeProblem, tryNative } from '../native/index.ts';
+import { nextTurn } from './queue-wait.ts';
 import { Semaphore } from './semaphore.ts';
 import { SharedMemory } from './shared-memory.ts';
 import { codeOf, errorOf, hasCompiler, KernelStage, uniqueKey, uniqueName } from './stage.fixture.ts';
@@ -87,6 +91,34 @@ describe.skipIf(tryNative() === undefined)(`SharedMemory (${nativeProblem() ?? '
     expect(await codeOf(() => SharedMemory.posix(name, { sizeBytes: 8192 }))).toBe('NARU_CORRUPT');
     truncateSync(`/dev/shm/${name}`, 0);
     expect(await codeOf(() => SharedMemory.posix(name))).toBe('NARU_CORRUPT');
+  });
+
+  test('a POSIX object has its name only when it is complete', async () => {
+    const program = `import { SharedMemory } from '${new URL('./shared-memory.js', import.meta.url).href}';
+      for (let n = 0; n < 500; n += 1) {
+        const memory = SharedMemory.posix('${name}', { create: 'new', sizeBytes: 1_000_000 });
+        memory.remove();
+        memory.close();
+      }`;
+    const maker = spawn(process.execPath, ['--input-type=module', '-e', program], { stdio: 'inherit' });
+    stage.cleanup(() => maker.kill('SIGKILL'));
+    const ended = once(maker, 'exit');
+    const seen = new Set<string | number>();
+    while (maker.exitCode === null && maker.signalCode === null) {
+      for (let n = 0; n < 200; n += 1) {
+        try {
+          using memory = SharedMemory.posix(name, { create: 'never', readOnly: true });
+          seen.add(memory.sizeBytes);
+        } catch (error) {
+          seen.add((error as NaruError).code);
+        }
+      }
+      await nextTurn();
+    }
+    expect(await ended).toEqual([0, null]);
+    seen.delete('NARU_NOT_FOUND');
+    seen.delete(1_000_000);
+    expect([...seen]).toEqual([]);
   });
 
   test('its memory is really allocated when it is made, with exactly the mode asked for', async () => {

@@ -55,7 +55,9 @@ export interface SharedMemoryStatus {
 }
 
 const FOLDER = '/dev/shm';
-const { O_RDONLY, O_RDWR, O_CREAT, O_EXCL, O_NOFOLLOW } = constants;
+const { O_DIRECTORY, O_RDONLY, O_RDWR, O_NOFOLLOW } = constants;
+/** open(2); node:fs has no name for it. */
+const O_TMPFILE = 0o20000000 | O_DIRECTORY;
 
 interface Source {
   readonly name: string;
@@ -246,14 +248,15 @@ function openPosix(name: string, options: SharedMemoryOptions): Source {
   }
 }
 
+/** It has its name only when it is complete: nobody finds it too small, and whoever dies in between leaves nothing. */
 function makePosix(addon: NativeAddon, path: string, size: number, mode: number): number {
-  const fd = openSync(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, mode);
+  const fd = openSync(FOLDER, O_RDWR | O_TMPFILE, mode);
   try {
     fchmodSync(fd, mode);
     addon.allocate(fd, 0, size);
+    addon.linkFile(fd, path);
     return fd;
   } catch (error) {
-    unlinkSync(path);
     closeSync(fd);
     throw error;
   }

@@ -44,6 +44,8 @@ export interface NativeAddon extends NativeQueues, NativeObjects, NativePipes {
   allocate(fd: number, offset: number, length: number): void;
   /** Size of an open file in bytes: fstat(2). For looking whether a mapping is still whole, which node:fs makes slow. */
   fileSize(fd: number): number;
+  /** linkat(2): gives a file that was opened with O_TMPFILE its name. @throws EEXIST */
+  linkFile(fd: number, path: string): void;
 
   /**
    * Sleeps in the calling thread while the 32-bit word equals `expected`. futex(2) FUTEX_WAIT, not private.
@@ -88,7 +90,7 @@ export interface NativeAddon extends NativeQueues, NativeObjects, NativePipes {
 }
 
 /** The version of `NativeAddon` this file was written for. */
-const INTERFACE_VERSION = 7;
+const INTERFACE_VERSION = 8;
 
 let loaded: NativeAddon | undefined;
 let failure: string | undefined;
