@@ -22,9 +22,9 @@ export const doctor: Command = command({
   description: 'Checks Node, the addon, limits, permissions, and leftovers of dead processes',
   args: ARGS,
   notes: `
-Exit code 1 when something does not work ("fail"); a "warn" is something that works only in part. Leftovers are mailboxes in
-shared memory that nobody can use any more, and private queues for answers; mailboxes with owner=system stay, whoever died. --clean
-removes those, and nothing else: objects of the kernel whose known users have all ended are shown (in JSON: unused), but somebody may
+Exit code 1 when something does not work ("fail"); a "warn" is something that works only in part. Leftovers are mailboxes, locks,
+semaphores and events in shared memory that nobody can use any more, and private queues for answers; what has owner=system stays, whoever
+died. --clean removes those, and nothing else: objects of the kernel whose known users have all ended are shown (in JSON: unused), but somebody may
 mean them to stay. --verify reads every file of a data folder that no process has open, and changes nothing in it; exit code 71 when
 something is damaged.`,
   examples: ['naru doctor', 'naru doctor --clean --json', 'naru doctor --verify ./data'],
@@ -53,14 +53,15 @@ async function run({ args }: Invocation<typeof ARGS>): Promise<number> {
   const findings = [nodeVersion(), platform(), await addon(), sharedMemory(), openFiles(), await runtime()];
   findings.push(...(await groups()));
   const { mailboxes, removed, finding } = await leftovers(args.clean === true);
+  const { syncs, syncFinding } = await foundSyncs();
   const queues = await privateQueues(args.clean === true);
   removed.push(...queues.removed);
-  findings.push(finding, ...queues.findings, queueLimits());
+  findings.push(finding, syncFinding, ...queues.findings, queueLimits());
   const unused = await unusedObjects();
   findings.push(...(unused === undefined ? [] : [unusedFinding(unused)]));
   const ok = findings.every(({ verdict }) => verdict !== 'fail');
   if (args.json) {
-    await printJson({ ok, checks: findings, mailboxes, removed, unused: unused ?? [] });
+    await printJson({ ok, checks: findings, mailboxes, syncs, removed, unused: unused ?? [] });
   } else {
     const rows = findings.map(({ what, verdict, text }) => [verdict, what, text]);
     const text = table([{ title: '' }, { title: 'check' }, { title: 'found' }], rows, process.stdout);
@@ -199,14 +200,42 @@ async function leftovers(
         ...(gid === undefined ? {} : { accessGroup: gid }),
       });
   }
-  const count = (state: string): number => mailboxes.filter((mailbox) => mailbox.state === state).length;
+  const { text, verdict } = summary(mailboxes);
+  const cleaned = clean ? `; ${formatCount(removed.length)} removed` : '';
+  return { mailboxes, removed, finding: { what, verdict, text: `${text}${cleaned}` } };
+}
+
+function summary(found: readonly { readonly state: string }[]): { verdict: Verdict; text: string } {
+  const count = (state: string): number => found.filter((one) => one.state === state).length;
   const [left, damaged] = [count('leftover') + count('unfinished'), count('damaged')];
   const parts = [`${formatCount(count('live'))} in use or kept`];
   if (left > 0) parts.push(`${formatCount(left)} left by dead processes: naru doctor --clean`);
   if (damaged > 0) parts.push(`${formatCount(damaged)} damaged: see --json`);
-  if (clean) parts.push(`${formatCount(removed.length)} removed`);
-  const verdict = damaged > 0 ? 'fail' : left > 0 ? 'warn' : 'ok';
-  return { mailboxes, removed, finding: { what, verdict, text: parts.join('; ') } };
+  return { verdict: damaged > 0 ? 'fail' : left > 0 ? 'warn' : 'ok', text: parts.join('; ') };
+}
+
+/** What doctor shows of a lock, semaphore or event. */
+interface FoundSync {
+  readonly name: string;
+  readonly type: string;
+  readonly state: string;
+  readonly problem?: string;
+}
+
+/** After the leftovers were removed, if they were. */
+async function foundSyncs(): Promise<{ syncs: FoundSync[]; syncFinding: Finding }> {
+  const what = 'locks, semaphores, events';
+  const { nativeProblem } = await import('../native/index.ts');
+  if (nativeProblem() !== undefined)
+    return { syncs: [], syncFinding: { what, verdict: 'ok', text: 'none: no addon' } };
+  const { listSharedSyncs } = await import('./shared-sync.ts');
+  const syncs = (await listSharedSyncs()).map(({ listed: { name, type, state, problem }, gid }) => ({
+    name: named(name, gid),
+    type: type ?? 'unknown',
+    state,
+    ...(problem === undefined ? {} : { problem }),
+  }));
+  return { syncs, syncFinding: { what, ...summary(syncs) } };
 }
 
 function named(name: string, gid: number | undefined): string {

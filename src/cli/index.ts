@@ -24,6 +24,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   peek: async () => (await import('./peek.ts')).peek,
   purge: async () => (await import('./purge.ts')).purge,
   rm: async () => (await import('./rm.ts')).rm,
+  lock: async () => (await import('./lock.ts')).lock,
   broker: async () => (await import('./broker.ts')).broker,
   bench: async () => (await import('./bench.ts')).bench,
   places: async () => (await import('./places.ts')).places,

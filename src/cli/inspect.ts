@@ -41,6 +41,12 @@ async function run({ args, positionals, ending }: Invocation<typeof ARGS>): Prom
   const { connect, partsOf } = await import('./connect.ts');
   const { findKernelObject, holdsNoMessages } = await import('./kernel-objects.ts');
   const url = partsOf(target);
+  const { findSharedSync } = await import('./shared-sync.ts');
+  const sync = await findSharedSync(url);
+  if (sync !== undefined) {
+    await printReport(args.json, sync);
+    return EXIT.done;
+  }
   if (holdsNoMessages(url)) {
     await printReport(args.json, objectOf(findKernelObject(url)));
     return EXIT.done;

@@ -15,7 +15,7 @@ const ARGS = {
 export const ls: Command = command({
   name: 'ls',
   description:
-    'Lists what programs of this machine share: mailboxes, values, maps, kernel queues, shared memory, semaphores, FIFOs',
+    'Lists what programs of this machine share: mailboxes, locks, values, maps, kernel queues, shared memory, semaphores, FIFOs',
   args: ARGS,
   notes: `
 Also what other programs made. Reads only. Each name is a URL that naru inspect and naru rm take; where it is a mailbox, all commands do.
@@ -57,6 +57,7 @@ async function listAll(): Promise<Shown[]> {
   return [
     ...(await mailboxes()),
     ...(await states()),
+    ...(await syncs()),
     ...files,
     ...objects.filter(({ name }) => !folders.some((own) => name.startsWith(own))),
   ];
@@ -90,6 +91,11 @@ async function states(): Promise<Shown[]> {
       state: state === 'live' || state === 'damaged' ? state : ('dead' as const),
     })),
   );
+}
+
+async function syncs(): Promise<Shown[]> {
+  const { listSharedSyncs } = await import('./shared-sync.ts');
+  return (await listSharedSyncs()).map(({ shown }) => shown);
 }
 
 async function mappedFiles(): Promise<Shown[]> {

@@ -17,6 +17,8 @@ export interface Shown {
     | 'POSIX queue'
     | 'shared memory'
     | 'semaphore'
+    | 'lock'
+    | 'event'
     | 'FIFO';
   /** The URL that `naru inspect` and `naru rm` take, and where it is a mailbox, every other command. */
   readonly name: string;

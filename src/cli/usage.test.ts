@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest';
 import { Sandbox } from './command.fixture.ts';
 
 const COMMANDS =
-  'send receive request serve bridge get set update watch inspect peek purge rm bench places doctor'.split(
+  'send receive request serve bridge get set update watch inspect peek purge rm lock bench places doctor'.split(
     ' ',
   );
 

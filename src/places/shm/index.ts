@@ -22,7 +22,9 @@ export {
   cleanLeftovers,
   type ListedMailbox,
   type ListedParticipant,
+  type ListedSharedSync,
   listMailboxes,
+  listSyncs,
   removeMailbox,
 } from './leftovers.ts';
 export { type GroupFolder, groupFolders, mailboxFolders, runtimeFolder } from './runtime-folder.ts';
