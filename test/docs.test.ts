@@ -39,6 +39,7 @@ test('the errors page names every code, and the docs name no code that does not 
     'HEADERS',
     'TYPE',
     'ENGINES',
+    'RECOVERED',
   ];
   const environment = variables.map((name) => `NARU_${name}`);
   for (const page of pages()) {
