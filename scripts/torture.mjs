@@ -18,9 +18,13 @@ const { values } = parseArgs({
 });
 const { torture, TORTURE_MODES } = await import('../dist/places/shm/torture.fixture.js');
 const { manyDeaths } = await import('../dist/places/shm/many-deaths.fixture.js');
-const modes = values.mode === 'all' ? TORTURE_MODES : [values.mode];
-if (!modes.every((mode) => TORTURE_MODES.includes(mode))) {
-  console.error(`--mode is one of all, ${TORTURE_MODES.join(', ')}`);
+const { forget, SYNC_TORTURE_MODES, syncTorture } = await import(
+  '../dist/places/shm/sync-torture.fixture.js'
+);
+const all = [...TORTURE_MODES, ...SYNC_TORTURE_MODES];
+const modes = values.mode === 'all' ? all : [values.mode];
+if (!modes.every((mode) => all.includes(mode))) {
+  console.error(`--mode is one of all, ${all.join(', ')}`);
   process.exit(2);
 }
 const progress = process.stderr.isTTY ? (text) => process.stderr.write(`\r\x1b[K${text}`) : () => undefined;
@@ -49,8 +53,33 @@ async function runMode(mode, seed) {
   return violations;
 }
 
+/** The same for locks and semaphores. */
+async function runSyncMode(mode, seed) {
+  const end = performance.now() + Number(values.seconds) * 1000;
+  let [left, violations] = [Number(values.deaths), 0];
+  for (let round = seed; left > 0 && performance.now() < end; round += 1) {
+    const seconds = Math.min(ROUND_SECONDS, (end - performance.now()) / 1000);
+    const report = await syncTorture({ mode, seed: round, seconds, deaths: left });
+    left -= report.deaths;
+    violations += report.violations.length;
+    console.log(
+      `${mode}, seed ${round}: ${report.deaths} deaths, ${report.stops} stops, ${report.taken} taken, ` +
+        `${report.recovered} told, ${report.violations.length} violations`,
+    );
+    for (const text of report.violations.slice(0, 20)) console.log(`  ${text}`);
+    if (report.violations.length > 0) console.log(`  logs: ${report.folder}`);
+    else forget(report);
+  }
+  console.log(`${mode}: ${Number(values.deaths) - left} deaths, ${violations} violations`);
+  return violations;
+}
+
 let failures = 0;
 for (const mode of modes) {
+  if (SYNC_TORTURE_MODES.includes(mode)) {
+    failures += await runSyncMode(mode, Number(values.seed));
+    continue;
+  }
   failures += await runMode(mode, Number(values.seed));
   const problems = await manyDeaths(mode, Number(values.quick), Number(values.seed));
   console.log(`${mode}: ${values.quick} quick deaths in one process, ${problems.length} problems`);

@@ -16,10 +16,12 @@ import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { open } from '../../open.ts';
 import { openEvent, openLock, openSemaphore } from '../../open-sync.ts';
+import { defaultEdges } from '../../mapped-ring/edges.ts';
+import { SharedEvent } from '../../sync/event.ts';
 import { SYNC_HEADER } from '../../ring/sync-layout.ts';
 import { cleanLeftovers, listMailboxes, listSyncs, removeMailbox } from './leftovers.ts';
 import { type PeerProcess, Scene, until } from './scene.fixture.ts';
-import type { SyncOrders } from './sync-peer.fixture.ts';
+import { openSync as openWith, type SyncOrders } from './sync-peer.fixture.ts';
 
 const PEER = fileURLToPath(new URL('./sync-peer.fixture.js', import.meta.url));
 const COUNTER = fileURLToPath(new URL('./sync-count.fixture.js', import.meta.url));
@@ -413,6 +415,30 @@ describe('what is refused', () => {
     for (let i = 0; i < 64; i += 1) await lock();
     await expect(openLock('shm://l')).rejects.toMatchObject({ code: 'NARU_LIMIT' });
   });
+});
+
+test('taking and giving back what nobody else wants calls neither the kernel nor the addon', async () => {
+  let calls = 0;
+  const { native } = defaultEdges('shm://');
+  const counted = new Proxy(native, {
+    get: (addon, name) => {
+      calls += 1;
+      return Reflect.get(addon, name) as unknown;
+    },
+  });
+  const edges = { native: counted, failpoint: () => undefined };
+  const models = await Promise.all(
+    (['lock', 'semaphore'] as const).map((kind) => openWith({ kind, name: kind }, edges)),
+  );
+  opened.push(...models);
+  const before = calls;
+  for (const model of models) {
+    if (model instanceof SharedEvent) throw new Error('no event was asked for');
+    for (let i = 0; i < 1_000; i += 1) model.acquireSync().release();
+    for (let i = 0; i < 1_000; i += 1) (await model.acquire()).release();
+    for (let i = 0; i < 1_000; i += 1) model.tryAcquire()?.release();
+  }
+  expect(calls).toBe(before);
 });
 
 test('listings show who has and who waits, and removing tells them', async () => {
