@@ -66,7 +66,7 @@ test('a run is one JSON document: five rounds of each contestant, and every goal
 test('an unknown scenario or option is a usage error that names what there is', () => {
   const { status, stderr } = spawnSync(process.execPath, [program, 'nothing'], { encoding: 'utf8' });
   expect(status).toBe(2);
-  for (const name of ['mailbox', 'ring', 'wake', 'large', 'fan', 'log'])
+  for (const name of ['mailbox', 'ring', 'wake', 'large', 'fan', 'log', 'state'])
     expect(stderr).toContain(`\n  ${name} `);
 });
 
@@ -88,6 +88,13 @@ describe.skipIf(tryNative() === undefined || !hasCompiler)(
   'scenarios that need shared memory and a C compiler',
   () => {
     // Contestants that spin are left out: two of them on a machine with other work take turns of the scheduler's length.
+    test('state: the lock alone, and in two processes', async () => {
+      const { latency, throughput, missing } = await bench('state', ['naru-lock', 'bare-swaps']);
+      expect(missing).toEqual([]);
+      expect(latency.map(({ id }) => id)).toEqual(['naru-lock-alone', 'bare-swaps']);
+      expect(throughput.map(({ id }) => id)).toEqual(['naru-lock-two']);
+    }, 60_000);
+
     test('ring: the kernel’s queues and the public class; the report is one page that loads nothing', async () => {
       const folder = mkdtempSync(join(tmpdir(), 'naru-report-'));
       try {
