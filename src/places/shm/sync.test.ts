@@ -242,7 +242,7 @@ function cpuMs(pid: number): number {
 }
 
 test('two processes with two workers each add to a number in a file, under a lock, and lose nothing', {
-  timeout: 120_000,
+  timeout: 120_000 + COUNT / 5,
 }, async () => {
   const file = join(scene.folder, '.number');
   writeFileSync(file, new Uint8Array(8));
