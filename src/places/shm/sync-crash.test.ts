@@ -15,6 +15,8 @@ import { type AnySync, openSync, type SyncOrders } from './sync-peer.fixture.ts'
 const PEER = fileURLToPath(new URL('./sync-peer.fixture.js', import.meta.url));
 const ROUNDS = Number(process.env['NARU_CRASH_ROUNDS'] ?? 10);
 const TIMEOUT = { timeout: 60_000 + ROUNDS * 5_000 };
+/** For processes that have to start on a busy machine: nothing that is measured. */
+const PATIENCE_MS = 60_000;
 /** From the proof of death until the next one has it. */
 const RECOVERY_MS = 100;
 
@@ -85,8 +87,8 @@ describe('the holder of a lock that dies', () => {
       const { model: lock, watch } = await survivor(orders);
       const dying = start({ ...orders, untilAwaited: true, failpoint, isAsync: number % 2 === 0 });
       const has = (): boolean => dying.lines.includes('held') || dying.child.signalCode !== null;
-      await until(has, 'it has the lock, or died with it');
-      const guard = await lock.acquire({ timeoutMs: 10_000 });
+      await until(has, 'it has the lock, or died with it', PATIENCE_MS);
+      const guard = await lock.acquire({ timeoutMs: PATIENCE_MS });
       expect(await dying.exit).toBe('SIGKILL');
       expect(guard.recovered).toBe(told);
       if (!Number.isNaN(watch.provedAt) && told) times.push(performance.now() - watch.provedAt);
@@ -103,10 +105,10 @@ describe('the holder of a lock that dies', () => {
     await rounds(async (number) => {
       const orders = { name: `l${number}`, kind: 'lock', owner: 'system' } as const;
       const holder = start({ ...orders, stays: true });
-      await until(() => holder.lines.includes('held'), 'it has the lock');
+      await until(() => holder.lines.includes('held'), 'it has the lock', PATIENCE_MS);
       const others = [start(orders), start(orders)];
-      await until(() => others.every(({ lines }) => lines.includes('open')), 'they are there');
-      await until(() => waiters(orders.name) === 2, 'they wait');
+      await until(() => others.every(({ lines }) => lines.includes('open')), 'they are there', PATIENCE_MS);
+      await until(() => waiters(orders.name) === 2, 'they wait', PATIENCE_MS);
       holder.child.kill('SIGKILL');
       expect(await Promise.all(others.map(({ exit }) => exit))).toEqual([0, 0]);
       const said = others.map(({ lines }) => lines[1]);
@@ -123,7 +125,7 @@ describe('the holder of a lock that dies', () => {
     await rounds(async () => {
       for (const failpoint of ['lock:taken', 'lock:recovered', 'lock:recovered'])
         expect(await start({ ...orders, failpoint }).exit).toBe('SIGKILL');
-      const guard = await lock.acquire({ timeoutMs: 10_000 });
+      const guard = await lock.acquire({ timeoutMs: PATIENCE_MS });
       expect(guard.recovered).toBe(true);
       guard.release();
     }, 1);
@@ -146,7 +148,7 @@ describe('somebody who waits for a lock and dies', () => {
       const { model: lock } = await survivor(orders);
       const { model: second } = await survivor(orders);
       const guard = await lock.acquire();
-      const waiting = second.acquire({ timeoutMs: 10_000 });
+      const waiting = second.acquire({ timeoutMs: PATIENCE_MS });
       const dying = start({ ...orders, isAsync, failpoint });
       expect(await dying.exit).toBe('SIGKILL');
       guard.release();
@@ -173,17 +175,17 @@ describe('a holder of permits that dies', () => {
       const orders = { name: `s${number}`, kind: 'semaphore', permits: 2 } as const;
       const { model: semaphore, watch } = await survivor(orders);
       const keeper = start({ ...orders, stays: true });
-      await until(() => keeper.lines.includes('held'), 'it has one');
+      await until(() => keeper.lines.includes('held'), 'it has one', PATIENCE_MS);
       const dying = start({ ...orders, failpoint, nth, rounds: 2, isAsync: number % 2 === 0 });
       expect(await dying.exit).toBe('SIGKILL');
-      const permit = await semaphore.acquire({ timeoutMs: 10_000 });
+      const permit = await semaphore.acquire({ timeoutMs: PATIENCE_MS });
       if (!Number.isNaN(watch.provedAt)) times.push(performance.now() - watch.provedAt);
       // The other one lives, and has the second.
       expect(semaphore.tryAcquire()).toBe(undefined);
       permit.release();
       keeper.child.kill('SIGKILL');
       await keeper.exit;
-      await until(() => semaphore.value === 2, 'both are back');
+      await until(() => semaphore.value === 2, 'both are back', PATIENCE_MS);
       const all = [semaphore.tryAcquire(), semaphore.tryAcquire(), semaphore.tryAcquire()];
       expect(all.map((one) => one?.recovered)).toEqual([true, false, undefined]);
       for (const one of all) one?.release();
@@ -218,7 +220,7 @@ test('who sets an event and dies at event:set or in the ring leaves nobody aslee
     const orders = { name: `e${number}`, kind: 'event' } as const;
     const { model: event } = await survivor(orders);
     const dying = start({ ...orders, untilAwaited: true, failpoint });
-    await event.wait({ timeoutMs: 10_000 });
+    await event.wait({ timeoutMs: PATIENCE_MS });
     expect(await dying.exit).toBe('SIGKILL');
     expect(event.isSet).toBe(true);
   }, ROUNDS);
