@@ -16,9 +16,9 @@ function numbersOf(children: readonly Child[], word: 'sent' | 'got'): number[] {
 
 /** Everything that was sent came, and nothing came twice without saying so. */
 function check(producers: readonly Child[], consumers: readonly Child[], rest: readonly number[]): void {
-  const got = [...numbersOf(consumers, 'got'), ...rest];
+  const got = new Set([...numbersOf(consumers, 'got'), ...rest]);
   const sent = numbersOf(producers, 'sent');
-  expect(sent.filter((number) => !got.includes(number))).toEqual([]);
+  expect(sent.filter((number) => !got.has(number))).toEqual([]);
   const firsts = consumers
     .flatMap(({ lines }) => lines)
     .filter((line) => line.startsWith('got') && line.endsWith(' 1'));
@@ -86,6 +86,41 @@ describe('a mailbox in a mapped file', () => {
     }
     await Promise.all(consumers.map((consumer) => consumer.kill()));
     check(producers, consumers, []);
+  });
+
+  test('whoever makes, leaves or is recovered may be killed at any step', LIMIT, async () => {
+    await using files = new Files();
+    const steps = [
+      ...['create:empty', 'create:sized', 'create:header', 'create:before-ready', 'create:ready'],
+      ...[
+        'seat:before-fifo',
+        'seat:fifo-made',
+        'seat:fifo-locked',
+        'seat:slot-filled',
+        'lane:allocated',
+        'lane:owned',
+      ],
+      ...[
+        'offer:before-tail',
+        'offer:after-tail',
+        'recover:leaving',
+        'recover:bell-removed',
+        'remove:lock-gone',
+      ],
+    ];
+    for (const step of steps) {
+      const name = step.replace(':', '-');
+      expect(await files.start('./maker.fixture.js', [files.path(name), step]).exit, step).toBe('SIGKILL');
+      const mailbox = await open(files.url(name));
+      const isSent = steps.indexOf(step) >= steps.indexOf('offer:after-tail');
+      await mailbox.connect('consumer');
+      expect(mailbox.tryReceive()?.data, step).toBe(isSent ? 'kept' : undefined);
+      await mailbox.send('new');
+      expect((await mailbox.receive()).data).toBe('new');
+      await mailbox.close();
+      expect(readdirSync(files.folder), step).toEqual([name]);
+      rmSync(files.path(name));
+    }
   });
 
   test('a copy of the file, and one whose doorbells are gone, open with what is in them', LIMIT, async () => {
