@@ -90,24 +90,10 @@ describe('a mailbox in a mapped file', () => {
 
   test('whoever makes, leaves or is recovered may be killed at any step', LIMIT, async () => {
     await using files = new Files();
-    const steps = [
-      ...['create:empty', 'create:sized', 'create:header', 'create:before-ready', 'create:ready'],
-      ...[
-        'seat:before-fifo',
-        'seat:fifo-made',
-        'seat:fifo-locked',
-        'seat:slot-filled',
-        'lane:allocated',
-        'lane:owned',
-      ],
-      ...[
-        'offer:before-tail',
-        'offer:after-tail',
-        'recover:leaving',
-        'recover:bell-removed',
-        'remove:lock-gone',
-      ],
-    ];
+    const steps = (
+      'create:empty create:sized create:header create:before-ready create:ready seat:before-fifo seat:fifo-made seat:fifo-locked ' +
+      'seat:slot-filled lane:allocated lane:owned offer:before-tail offer:after-tail recover:leaving recover:bell-removed remove:lock-gone'
+    ).split(' ');
     for (const step of steps) {
       const name = step.replace(':', '-');
       expect(await files.start('./maker.fixture.js', [files.path(name), step]).exit, step).toBe('SIGKILL');
