@@ -18,6 +18,6 @@ export const memcachedMap = {
     ttl: 'to the millisecond, by the clocks of those who read and write',
     keepsAll: 'a full cache evicts what was not used for longest',
   },
-  limits: { maxKeyBytes: 128, maxValueBytes: 1_047_552 },
+  limits: { maxKeyBytes: 112, maxValueBytes: 1_047_552 },
   needs: [],
 } as const;

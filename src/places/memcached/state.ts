@@ -12,7 +12,7 @@ import { memcachedMap } from './map-capabilities.ts';
 import { type Answer, deleteRequest, getRequest, lookRequest, part, setRequest } from './protocol.ts';
 
 /** So that the prefix leaves room for keys: a key of the server has at most 250 bytes, as base64. */
-const NAME_LENGTH_MAX = 48;
+const NAME_LENGTH_MAX = 64;
 /** What an item needs beside its value: its key and memcached's own part. */
 const ITEM_OVERHEAD_BYTES = 1024;
 /** An exptime of more seconds is a Unix time. */
