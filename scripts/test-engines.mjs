@@ -2,7 +2,7 @@
 //   npm run test:engines                        every engine; an engine that cannot be had makes the run fail
 //   npm run test:engines -- redis postgres      only these
 //   npm run test:engines -- --allow-missing     what cannot be had is named and its tests are skipped (NARU_ENGINES=optional)
-//   npm run test:engines -- -- -t counting      everything after a second -- is for vitest
+//   npm run test:engines -- -- -t counting      everything after a second -- is for vitest; a file (x.engine.test) runs alone
 // Writes build/test-engines.json for .ci/run. What engines there are stands in src/engines/index.fixture.ts.
 import { spawn, spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, chmodSync, rmSync, writeFileSync } from 'node:fs';
@@ -88,9 +88,10 @@ async function bring(engine) {
 /** Runs the tests of engines. @returns the exit code */
 function test() {
   const program = join(root, 'node_modules', 'vitest', 'vitest.mjs');
+  const files = forVitest.some((one) => one.includes('.engine.test')) ? [] : ['.engine.test.js'];
   const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${REPORT}`];
   return new Promise((resolve) => {
-    vitest = spawn(process.execPath, [program, 'run', '.engine.test.js', ...reporters, ...forVitest], {
+    vitest = spawn(process.execPath, [program, 'run', ...files, ...reporters, ...forVitest], {
       cwd: root,
       stdio: 'inherit',
     });

@@ -192,8 +192,10 @@ for (const { engine, scheme, durable, features } of KINDS) {
         await writer.set('probe', i);
         await new Promise((resolve) => setTimeout(resolve, 10));
       }
-      await writer.set('short', 1, { ttlMs: 50 });
-      await expect.poll(() => seen, { timeout: 5_000 }).toContain('short=gone');
+      // Long enough to be seen while it is there: what comes and goes between two looks is told to nobody.
+      await writer.set('short', 1, { ttlMs: 1_500 });
+      await expect.poll(() => seen, { timeout: 1_400, interval: 5 }).toContain('short=1');
+      await expect.poll(() => seen, { timeout: 10_000 }).toContain('short=gone');
       await writer.set('a', 2);
       await expect.poll(() => seen, { timeout: 1_000, interval: 5 }).toContain('a=2');
       await writer.delete('a');
