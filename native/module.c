@@ -64,6 +64,7 @@ NAPI_MODULE_INIT() {
       METHOD("makeFifo", naru_make_fifo),
       METHOD("writeByte", naru_write_byte),
       METHOD("peerCredentials", naru_peer_credentials),
+      METHOD("dieWithParent", naru_die_with_parent),
   };
   if (napi_define_properties(env, exports, sizeof properties / sizeof properties[0], properties) != napi_ok) return NULL;
   if (!naru_init_records(env, exports)) return NULL;

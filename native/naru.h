@@ -102,6 +102,7 @@ napi_value naru_duplicate(napi_env env, napi_callback_info info);
 napi_value naru_make_fifo(napi_env env, napi_callback_info info);
 napi_value naru_write_byte(napi_env env, napi_callback_info info);
 napi_value naru_peer_credentials(napi_env env, napi_callback_info info);
+napi_value naru_die_with_parent(napi_env env, napi_callback_info info);
 
 // --- blocking.c: system calls that block the calling thread, and how they are interrupted.
 // A real-time signal of ours: it has a handler that does nothing, and so ends a system call. 0 when none is free.

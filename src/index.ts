@@ -24,3 +24,7 @@ export type { MailboxStats } from './mailbox/stats.ts';
 export type { MessageView } from './mailbox/view.ts';
 export type { WaitLimits } from './mailbox/waiting.ts';
 export { allCapabilities, open, type FeaturesOfUrl } from './open.ts';
+export { spawn } from './spawn.ts';
+export type { Child, ChildCrash, ChildEvents, ChildExit } from './spawn/child.ts';
+export type { RestartOptions, SpawnOptions } from './spawn/options.ts';
+export type { ChildContext } from './spawn/run.ts';

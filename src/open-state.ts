@@ -215,6 +215,7 @@ async function openAny(request: MapRequest): Promise<SharedMap> {
       values: new MapValues(driver.facts, codec, options.schema),
       ttlMs: options.ttlMs,
       emulate: options.emulate ?? [],
+      codec: options.codec,
     });
   } catch (error) {
     throw deadline.signal.aborted ? deadline.signal.reason : error;

@@ -48,6 +48,7 @@ const LEVELS: Readonly<Record<string, number>> = {
   'places/memcached': 3,
   'places/file': 3,
   places: 3.2,
+  spawn: 3.2,
   '': 3.5,
   conformance: 3.8,
   broker: 3,

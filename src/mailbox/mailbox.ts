@@ -12,6 +12,7 @@ import { DEFAULTS } from './defaults.ts';
 import type { Diagnostics } from './diagnostics.ts';
 import type { Delivery, Driver } from './driver.ts';
 import type { EventHub, MailboxEvents } from './events.ts';
+import { giveBack } from './give-back.ts';
 import type { HookRelay } from './hooks.ts';
 import { type Incoming, toError } from './incoming.ts';
 import type { Intake } from './intake.ts';
@@ -28,12 +29,11 @@ import { waitForPeers, type ReadyOptions } from './ready.ts';
 import type { Requests } from './requests.ts';
 import type { Sending } from './sending.ts';
 import type { CloseOptions, CloseResult, MailboxSetup } from './setup.ts';
+import type { SharedHandle } from './shared-handle.ts';
+import { sharedMailbox } from './shared-mailbox.ts';
 import { addCounters, type MailboxStats } from './stats.ts';
 import type { MessageView, Views } from './view.ts';
 import { atMost, checkLimits, type WaitLimits } from './waiting.ts';
-
-/** Giving back seats and ports may take so long even where nothing is left to flush, in milliseconds. */
-const GIVE_BACK_MS = 1_000;
 
 /**
  * A mailbox: producers send, consumers receive.
@@ -490,6 +490,11 @@ export class Mailbox<In = unknown, Out = In, Has extends Feature = Feature> impl
     return `Mailbox(${this.#text})`;
   }
 
+  /** What `spawn()` hands over. @internal */
+  toShared(): SharedHandle {
+    return sharedMailbox(this.#driver.facts, this.#stated);
+  }
+
   #bind(hooks: HookRelay): void {
     hooks.bind({
       readable: () => this.#intake.drain(),
@@ -530,18 +535,12 @@ export class Mailbox<In = unknown, Out = In, Has extends Feature = Feature> impl
     const unsent = this.#outbox.close(error);
     this.#intake.finish();
     for (const check of this.#peerWaits) check();
-    // A place out of reach gives no seat that could be given back: the driver's close() ends such attempts.
-    await atMost(this.#giveBack(error), Math.max(GIVE_BACK_MS, until - performance.now()));
+    const ends = { requests: this.#closeRequests(error), intake: this.#intake, outbox: this.#outbox };
+    await giveBack({ ...ends, deadLetter: this.#deadLetter }, until - performance.now());
     const { undelivered } = await this.#driver.close(Math.max(0, until - performance.now()));
     const result = { undelivered: unsent + undelivered };
     this.#events.emit('close', result);
     return result;
-  }
-
-  async #giveBack(error: Error): Promise<void> {
-    await this.#closeRequests(error);
-    await this.#deadLetter?.close();
-    await Promise.allSettled([this.#intake.detach(), this.#outbox.detach()]);
   }
 
   #iteration(limits: WaitLimits, max: number | undefined): IterationSource<Out> {

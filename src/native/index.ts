@@ -85,6 +85,8 @@ export interface NativeAddon extends NativeQueues, NativeObjects, NativePipes {
   makeFifo(path: string, mode: number): void;
   /** Writes one byte; the descriptor should not block. @returns false when there was no room (EAGAIN). @throws EPIPE and others */
   writeByte(fd: number): boolean;
+  /** This process is killed (SIGKILL) when the thread of `pid` that started it ends. @returns false when it has ended. prctl(2) */
+  dieWithParent(pid: number): boolean;
   /** SO_PEERCRED of a connected Unix socket. @see unix(7) */
   peerCredentials(fd: number): { readonly pid: number; readonly uid: number; readonly gid: number };
 }

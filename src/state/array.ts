@@ -2,10 +2,11 @@
 // view is the memory itself.
 
 import { NaruError } from '../errors/index.ts';
+import type { SharedHandle } from '../mailbox/shared-handle.ts';
 import type { WaitLimits } from '../mailbox/waiting.ts';
 import type { Lock, LockGuard } from '../sync/lock.ts';
 import { CellLock } from './cell-lock.ts';
-import type { CellDriver } from './cells.ts';
+import { type CellDriver, sharedCells } from './cells.ts';
 import {
   fits,
   type IntegerCode,
@@ -54,6 +55,11 @@ export class SharedArray<C extends NumberCode = NumberCode> {
   /** A URL by which others open this very array. */
   get address(): string {
     return this.#driver.facts.address;
+  }
+
+  /** What `spawn()` hands over. @internal */
+  toShared(): SharedHandle {
+    return sharedCells('array', this.#driver.facts);
   }
 
   /** Whether this handle made the array. */

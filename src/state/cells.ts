@@ -1,8 +1,9 @@
 // The contract between SharedValue and SharedArray and the places whose memory they look into: mapped bytes, a lock beside them, and
 // whether they may be touched.
 
+import type { SharedHandle } from '../mailbox/shared-handle.ts';
 import type { LockDriver, SyncHooks } from '../sync/driver.ts';
-import type { Element } from './elements.ts';
+import { codeOf, type Element } from './elements.ts';
 
 /** What is fixed while a handle is open. */
 export interface CellFacts {
@@ -34,4 +35,9 @@ export interface CellDriver {
   writeBlob(bytes: Uint8Array): void;
   close(): Promise<void>;
   unlink(): Promise<void>;
+}
+
+/** How spawn() hands a value or an array over: mapped memory is within reach of every process of its user. */
+export function sharedCells(kind: 'value' | 'array', { address, element }: CellFacts): SharedHandle {
+  return { kind, url: address, options: { type: codeOf(element) }, shapes: ['worker', 'child'] };
 }

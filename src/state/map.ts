@@ -2,6 +2,8 @@
 // schema, frozen values, update() with its retries, iteration, watch(). A place brings a MapDriver.
 
 import { NaruError } from '../errors/index.ts';
+import type { SharedHandle } from '../mailbox/shared-handle.ts';
+import { withCodec } from '../mailbox/shared-mailbox.ts';
 import { awaitOutcome, checkLimits, within, type WaitLimits } from '../mailbox/waiting.ts';
 import type { Frozen } from './frozen.ts';
 import { type MapCapabilities, MAP_FEATURES, type MapFeature, type MapNeeds } from './map-capabilities.ts';
@@ -57,6 +59,8 @@ export interface MapSetup {
   readonly values: MapValues;
   readonly ttlMs: number | undefined;
   readonly emulate: readonly MapFeature[];
+  /** As it was given. */
+  readonly codec?: unknown;
 }
 
 /**
@@ -283,6 +287,14 @@ export class SharedMap<In = unknown, Out = In, Has extends MapFeature = MapFeatu
   /** Removes the map itself, for everybody: other handles get NARU_CLOSED. @throws NARU_CLOSED, NARU_DENIED, NARU_TIMEOUT */
   async unlink(): Promise<void> {
     await this.#open().unlink();
+  }
+
+  /** What `spawn()` hands over. @internal */
+  toShared(): SharedHandle {
+    const { ttlMs, emulate, codec } = this.#setup;
+    const options = { emulate, ...(ttlMs === undefined ? {} : { ttlMs }) };
+    const shapes = this.capabilities.features.crossProcess === 'none' ? [] : (['worker', 'child'] as const);
+    return withCodec({ kind: 'map', url: this.address, options, shapes }, codec);
   }
 
   /** @throws NARU_CLOSED */

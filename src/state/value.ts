@@ -3,10 +3,11 @@
 
 import { types } from 'node:util';
 import { NaruError } from '../errors/index.ts';
+import type { SharedHandle } from '../mailbox/shared-handle.ts';
 import type { WaitLimits } from '../mailbox/waiting.ts';
 import type { Lock, LockGuard } from '../sync/lock.ts';
 import { CellLock } from './cell-lock.ts';
-import type { CellDriver } from './cells.ts';
+import { type CellDriver, sharedCells } from './cells.ts';
 import {
   codeOf,
   fits,
@@ -53,6 +54,11 @@ export class SharedValue<C extends ValueCode = ValueCode> {
   /** A URL by which others open this very value. */
   get address(): string {
     return this.#driver.facts.address;
+  }
+
+  /** What `spawn()` hands over. @internal */
+  toShared(): SharedHandle {
+    return sharedCells('value', this.#driver.facts);
   }
 
   /** Whether this handle made the value. */

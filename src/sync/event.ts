@@ -1,5 +1,6 @@
 // An event that processes and threads share: set or not; who waits goes on when it is set. Where the event lives is the driver's.
 
+import type { SharedHandle } from '../mailbox/shared-handle.ts';
 import { checkLimits, type WaitLimits } from '../mailbox/waiting.ts';
 import type { EventDriver } from './driver.ts';
 import { blockFor, closedError, syncError, type SyncLimits } from './handle.ts';
@@ -21,8 +22,13 @@ export class SharedEvent {
   }
 
   /** The URL by which others open it. */
-  get url(): string {
+  get address(): string {
     return this.#driver.facts.address;
+  }
+
+  /** What `spawn()` hands over. @internal */
+  toShared(): SharedHandle {
+    return { kind: 'event', url: this.address, options: {}, shapes: ['worker', 'child'] };
   }
 
   /** Who this handle is: `<pid>.<start>.<thread>/<n>`. */

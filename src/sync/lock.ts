@@ -2,6 +2,7 @@
 // that waits for itself. Where the lock lives is the driver's.
 
 import { AsyncLocalStorage } from 'node:async_hooks';
+import type { SharedHandle } from '../mailbox/shared-handle.ts';
 import { checkLimits, type WaitLimits, watchLimits } from '../mailbox/waiting.ts';
 import type { LockDriver, SyncHolder } from './driver.ts';
 import { blockFor, closedError, syncError, type SyncLimits } from './handle.ts';
@@ -75,8 +76,18 @@ export class Lock {
   }
 
   /** The URL by which others open it. */
-  get url(): string {
+  get address(): string {
     return this.#driver.facts.address;
+  }
+
+  /** What `spawn()` hands over. @internal */
+  toShared(): SharedHandle {
+    return {
+      kind: 'lock',
+      url: this.address,
+      options: { reentrant: this.#reentrant },
+      shapes: ['worker', 'child'],
+    };
   }
 
   /** Who this handle is: `<pid>.<start>.<thread>/<n>`. */

@@ -1,6 +1,7 @@
 // A semaphore that processes and threads share: so many permits, who finds none waits. What a handle has comes back when it closes or dies.
 // Where the semaphore lives is the driver's.
 
+import type { SharedHandle } from '../mailbox/shared-handle.ts';
 import { checkLimits, type WaitLimits } from '../mailbox/waiting.ts';
 import type { SemaphoreDriver } from './driver.ts';
 import { blockFor, closedError, syncError, type SyncLimits } from './handle.ts';
@@ -68,8 +69,13 @@ export class Semaphore {
   }
 
   /** The URL by which others open it. */
-  get url(): string {
+  get address(): string {
     return this.#driver.facts.address;
+  }
+
+  /** What `spawn()` hands over. @internal */
+  toShared(): SharedHandle {
+    return { kind: 'semaphore', url: this.address, options: {}, shapes: ['worker', 'child'] };
   }
 
   /** Who this handle is: `<pid>.<start>.<thread>/<n>`. */
