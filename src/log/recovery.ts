@@ -311,7 +311,7 @@ export class Recovery {
     const { claim, usedBytes } = scanned;
     const from = claim.number === number ? Math.min(claim.bytes, usedBytes) : FIRST_RECORD_AT;
     const size = await file.size();
-    const chunk = newMemory(1 << 20).bytes;
+    const chunk = newMemory(Math.min(1 << 20, Math.max(0, usedBytes - from))).bytes;
     for (let at = from; at < usedBytes; at += chunk.length) {
       const part = chunk.subarray(0, Math.min(chunk.length, usedBytes - at));
       await file.read(part, at);
