@@ -1,10 +1,29 @@
 // The calls that block a thread: sendSync and receiveSync, in threads and processes that have nothing else to do.
 
+import type { FarMailbox } from '../far-mailbox.ts';
+import type { AnswerOf } from '../peers.ts';
 import type { Rule } from '../rule.ts';
 import { eventually, isSettled, pause, within } from '../waiting.ts';
 
 const range = (from: number, to: number): number[] =>
   Array.from({ length: to - from + 1 }, (_, i) => from + i);
+
+/** Time for the far side to block. */
+const BLOCKED_MS = 100;
+const AGAIN_MS = 1_000;
+
+/** Signals a far side that blocks until that ends. One that comes just before it blocks waits for its event loop, as any would. */
+async function interrupted(far: FarMailbox, what: string): Promise<AnswerOf<'finish'>> {
+  const signal = (): boolean => process.kill(far.peer.pid, 'SIGINT');
+  await pause(BLOCKED_MS);
+  signal();
+  const again = setInterval(signal, AGAIN_MS);
+  try {
+    return await within(far.finish(), 8_000, `${what} to be interrupted`);
+  } finally {
+    clearInterval(again);
+  }
+}
 
 export const blocking: readonly Rule[] = [
   {
@@ -95,13 +114,7 @@ export const blocking: readonly Rule[] = [
       const far = await t.far({ role: 'consumer' });
       await far.peer.call('listen', 'SIGINT');
       await far.begin('receiveSync');
-      await pause(100);
-      const signal = (): boolean => process.kill(far.peer.pid, 'SIGINT');
-      signal();
-      // On a busy machine the first may come before the thread blocks.
-      const again = setInterval(signal, 1_000);
-      const finished = within(far.finish(), 8_000, 'receiveSync() to be interrupted');
-      const { error } = await finished.finally(() => clearInterval(again));
+      const { error } = await interrupted(far, 'receiveSync()');
       t.equal(error, 'NARU_INTERRUPTED', 'what receiveSync() threw');
       await near.send('afterwards');
       t.equal((await far.receiveSync({ timeoutMs: 8_000 })).data, 'afterwards', 'the message');
@@ -152,9 +165,7 @@ export const blocking: readonly Rule[] = [
       const far = await t.far({ role: 'producer' });
       await far.peer.call('listen', 'SIGINT');
       await far.begin('sendSync', t.filler(1));
-      await pause(150);
-      process.kill(far.peer.pid, 'SIGINT');
-      const { count, error } = await within(far.finish(), 8_000, 'sendSync() to be interrupted');
+      const { count, error } = await interrupted(far, 'sendSync()');
       t.equal(error, 'NARU_INTERRUPTED', 'what sendSync() threw');
       t.ok(count > 0, 'a small mailbox holds at least one message');
       for (let n = 1; n <= count; n += 1) await near.receive({ timeoutMs: 8_000 });
