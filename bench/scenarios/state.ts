@@ -4,11 +4,12 @@ import { scenarioOf } from './plan.ts';
 import type { Scenario } from './scenario.ts';
 import { engineGoals, engineParts } from './state-engines.ts';
 import { lockGoals, lockParts } from './state-locks.ts';
+import { memoryGoals, memoryParts } from './state-memory.ts';
 
 export const state: Scenario = scenarioOf({
   name: 'state',
-  summary: "locks against Python's; shared maps on Redis and memcached, against the engines' own clients",
+  summary: "locks, values and maps in shared memory against Python's and postMessage; maps on engines against their own clients",
   title: 'Shared state',
-  parts: [...lockParts, ...engineParts],
-  goals: (figures) => [...lockGoals(figures), ...engineGoals(figures)],
+  parts: [...lockParts, ...memoryParts, ...engineParts],
+  goals: (figures) => [...lockGoals(figures), ...memoryGoals(figures), ...engineGoals(figures)],
 });

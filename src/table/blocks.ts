@@ -11,8 +11,9 @@ export class Blocks {
   readonly #words: Int32Array;
   readonly #geometry: TableGeometry;
   readonly #sparesMax: number;
-  /** Blocks that take() gave: references. Valid until the next call. */
+  /** Blocks that take() gave: the first `count` references. Valid until the next call. */
   readonly taken: number[] = [];
+  count = 0;
 
   constructor(words: Int32Array, geometry: TableGeometry) {
     this.#words = words;
@@ -29,15 +30,15 @@ export class Blocks {
   /** Takes `count` blocks, into `taken`. @returns false when there are not so many; none is taken then */
   take(shard: number, count: number): boolean {
     const { taken } = this;
-    taken.length = 0;
-    while (taken.length < count) {
+    this.count = 0;
+    while (this.count < count) {
       const reference = this.#takeSpare(shard) || this.#find(shard);
       if (reference === 0) {
-        for (const one of taken) this.#release(one);
-        taken.length = 0;
+        for (let index = 0; index < this.count; index += 1) this.#release(taken[index] as number);
         return false;
       }
-      taken.push(reference);
+      taken[this.count] = reference;
+      this.count += 1;
     }
     return true;
   }
@@ -139,5 +140,4 @@ export class Blocks {
  */
 export function clearVersion(words: Int32Array, at: number): void {
   Atomics.exchange(words, at + BLOCK.versionLow, 0);
-  Atomics.exchange(words, at + BLOCK.versionHigh, 0);
 }

@@ -99,11 +99,11 @@ export class Entries {
   }
 
   #writeLong(key: Uint8Array, value: Uint8Array): void {
-    const { taken } = this.#blocks;
+    const { taken, count } = this.#blocks;
     let done = 0;
-    for (let index = 0; index < taken.length; index += 1) {
+    for (let index = 0; index < count; index += 1) {
       const at = this.#blocks.wordOf(taken[index] as number);
-      this.#words[at + BLOCK.next] = taken[index + 1] ?? 0;
+      this.#words[at + BLOCK.next] = index + 1 < count ? (taken[index + 1] as number) : 0;
       const start = (at + (index === 0 ? FIRST_WORDS : MORE_WORDS)) * 4;
       const room = index === 0 ? FIRST_BYTES : MORE_BYTES;
       const ofKey = Math.max(0, Math.min(room, key.length - done));

@@ -50,7 +50,7 @@ export const SHARD = {
   hint: 7,
 } as const;
 
-/** Word offsets in every block: in those that continue an entry `version` is 0. */
+/** Word offsets in every block. `versionLow` of an entry is never 0; in what is no entry (any more) it is. */
 export const BLOCK = {
   next: 0,
   versionLow: 1,

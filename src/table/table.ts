@@ -416,7 +416,9 @@ export class Table {
     const lowAt = this.#shardAt + SHARD.versionLow;
     const highAt = this.#shardAt + SHARD.versionHigh;
     const before = versionNumber(words[lowAt] as number, words[highAt] as number);
-    const next = before === 0 ? this.geometry.shards + this.#shard : before + this.geometry.shards;
+    const step = before === 0 ? this.geometry.shards + this.#shard : this.geometry.shards;
+    // A low word of 0 says that a block is no entry.
+    const next = (before + step) % LOW === 0 ? before + step + this.geometry.shards : before + step;
     const low = (next % LOW) | 0;
     const high = Math.floor(next / LOW);
     words[highAt] = high;
