@@ -1,9 +1,10 @@
-// Maps of memory:// and shm:// against the suite.
+// Maps of memory://, shm:// and mmap:// against the suite.
 
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { memoryMap } from '../places/memory/map-capabilities.ts';
+import { mmapMap } from '../places/mmap/map-capabilities.ts';
 import { shmMap } from '../places/shm/map-capabilities.ts';
 import { listMapRules, mapConformanceSuite, runMapConformance } from './index.ts';
 
@@ -28,6 +29,16 @@ describe('shm://', () => {
     else process.env['NARU_RUNTIME_DIR'] = before;
     rmSync(folder, { recursive: true, force: true });
   });
+});
+
+describe('mmap://', () => {
+  const folder = mkdtempSync('/dev/shm/naru-test-');
+  const suite = mapConformanceSuite({ url: (name) => `mmap://${folder}/${name}`, capabilities: mmapMap });
+  for (const { name, run } of suite.cases) test(name, { timeout: 30_000 }, run);
+  test('leaves nothing behind', () => {
+    expect(readdirSync(folder)).toEqual([]);
+  });
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
 });
 
 test('every rule of the contract is covered by a case; skips need a reason', async () => {

@@ -1,12 +1,13 @@
 // From the files of an object to a part in it: finding it or making it, checking it, taking a slot. Everything here happens under
 // the lock of the object's folder.
 
-import { closeSync } from 'node:fs';
+import { closeSync, existsSync } from 'node:fs';
 import { NaruError } from '../errors/index.ts';
 import { atExit } from '../mapped-ring/exit.ts';
 import { fifoPath, isDead, makeOwnFifo } from '../mapped-ring/fifo.ts';
 import {
   lockFolder,
+  removeBeside,
   removeFifos,
   removeFile,
   removeMailboxFiles,
@@ -17,7 +18,14 @@ import type { Site } from '../mapped-ring/site.ts';
 import { newHandleIdentity, ownIdentity } from '../native/identity.ts';
 import { CLOSED } from '../ring/layout.ts';
 import { headerWord, type RingOwner } from '../ring/memory.ts';
-import { fillSlot, findFreeSlot, participantAt, seatMark, type SeatMark } from '../ring/participants.ts';
+import {
+  fillSlot,
+  findFreeSlot,
+  listParticipants,
+  participantAt,
+  seatMark,
+  type SeatMark,
+} from '../ring/participants.ts';
 import { closeFor, isAbandoned, isCreator } from '../ring/recovery.ts';
 import { codeOf } from '../state/elements.ts';
 import type { StateEdges } from './edges.ts';
@@ -72,7 +80,9 @@ export async function attach(
   signal: AbortSignal | undefined,
   edges: StateEdges,
 ): Promise<StatePart> {
-  const lock = await lockFolder(site, request.create !== 'never', signal, edges);
+  // What exists may have been brought here without the folder beside it.
+  const mayMakeFolder = request.create !== 'never' || (site.isBeside && existsSync(site.ring));
+  const lock = await lockFolder(site, mayMakeFolder, signal, edges);
   if (lock === 'absent') throw absent(request, site);
   try {
     return attachLocked(request, site, edges);
@@ -122,7 +132,7 @@ export function recoveryEdges(site: Site, object: StateObject, edges: StateEdges
 function attachLocked(request: StateRequest, site: Site, edges: StateEdges): StatePart {
   const found = findLiving(site, edges);
   if (found === undefined && (request.create === 'never' || request.shape === undefined)) {
-    removeMailboxFiles(site, edges.failpoint);
+    removeBeside(site, edges.failpoint);
     throw absent(request, site);
   }
   let object = found;
@@ -147,7 +157,7 @@ function attachLocked(request: StateRequest, site: Site, edges: StateEdges): Sta
     if (object !== undefined) releaseObject(object, edges);
     if (found === undefined) {
       removeFile(site, draftOf(site));
-      removeMailboxFiles(site, edges.failpoint);
+      removeBeside(site, edges.failpoint);
     }
     throw error;
   }
@@ -157,7 +167,7 @@ function attachLocked(request: StateRequest, site: Site, edges: StateEdges): Sta
 function findLiving(site: Site, edges: StateEdges): StateObject | undefined {
   // Nobody holds the lock but us: who left this is dead.
   removeFile(site, draftOf(site));
-  const object = openObject(site, edges);
+  const object = openedOrNothing(site, edges);
   if (object === undefined) {
     removeFifos(site);
     return undefined;
@@ -170,6 +180,16 @@ function findLiving(site: Site, edges: StateEdges): StateObject | undefined {
   removeFile(site, site.ring);
   removeFifos(site);
   return undefined;
+}
+
+/** A file that is none of ours keeps no folder beside it. */
+function openedOrNothing(site: Site, edges: StateEdges): StateObject | undefined {
+  try {
+    return openObject(site, edges);
+  } catch (error) {
+    if (site.isBeside) removeBeside(site, edges.failpoint);
+    throw error;
+  }
 }
 
 function takePart(
@@ -221,8 +241,11 @@ function leaveNow(part: StatePart): void {
 }
 
 function leaveLocked({ object, site, slot, edges }: StatePart): void {
-  // Removed and perhaps made again: nothing in this folder is ours any more.
-  if (objectState(object, edges) !== 'ok') return;
+  if (objectState(object, edges) !== 'ok') {
+    // Made again, perhaps: then nothing in this folder is ours any more.
+    if (site.isBeside && !existsSync(site.ring)) removeBeside(site, edges.failpoint);
+    return;
+  }
   const { memory } = object;
   const recovery = recoveryEdges(site, object, edges);
   const self = participantAt(memory, slot);
@@ -234,7 +257,7 @@ function leaveLocked({ object, site, slot, edges }: StatePart): void {
     closeFor(memory, CLOSED.closed);
     wakeTurn(object, edges);
     removeMailboxFiles(site, edges.failpoint);
-  }
+  } else if (site.isBeside && listParticipants(memory).length === 0) removeBeside(site, edges.failpoint);
 }
 
 /** @throws NARU_EXISTS  it is something else, or something that was asked for differs from what it was made with */

@@ -1,6 +1,7 @@
 // Values, arrays and maps as listings show them, read without disturbing anybody; removing one, whatever state it is in; and
 // removing what the dead left. Which objects there are is the places' business.
 
+import { existsSync } from 'node:fs';
 import { NaruError } from '../errors/index.ts';
 import { isDead } from '../mapped-ring/fifo.ts';
 import {
@@ -98,7 +99,10 @@ export async function removeState(site: Site, edges: StateEdges): Promise<boolea
       new NaruError('NARU_TIMEOUT', `${site.ring}: a stopped process holds its lock`, { place: site.place }),
     );
   }, LOCK_WAIT_MS);
-  const lock = await lockFolder(site, false, patience.signal, edges).finally(() => clearTimeout(timer));
+  const mayMakeFolder = site.isBeside && existsSync(site.ring);
+  const lock = await lockFolder(site, mayMakeFolder, patience.signal, edges).finally(() =>
+    clearTimeout(timer),
+  );
   if (lock === 'absent') return removeEmptyFolder(site);
   try {
     tellClosed(site, edges);

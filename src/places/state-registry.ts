@@ -4,6 +4,7 @@ import type { CellPlace } from '../state/cell-place.ts';
 import type { MapPlace } from '../state/map-place.ts';
 import type { memcachedMap } from './memcached/map-capabilities.ts';
 import type { memoryMap } from './memory/map-capabilities.ts';
+import type { mmapMap } from './mmap/map-capabilities.ts';
 import type { shmMap } from './shm/map-capabilities.ts';
 import type { postgresMap } from './postgres/map-capabilities.ts';
 import type { redisMap } from './redis/map-capabilities.ts';
@@ -13,6 +14,7 @@ import type { sqliteMap } from './sqlite/map-capabilities.ts';
 export const MAP_PLACES: Readonly<Record<string, () => Promise<{ readonly mapPlace: MapPlace }>>> = {
   memory: () => import('./memory/state.ts'),
   shm: () => import('./shm/state.ts'),
+  mmap: () => import('./mmap/state.ts'),
   sqlite: () => import('./sqlite/state.ts'),
   postgres: () => import('./postgres/state.ts'),
   redis: () => import('./redis/state.ts'),
@@ -22,12 +24,14 @@ export const MAP_PLACES: Readonly<Record<string, () => Promise<{ readonly mapPla
 /** The same for values and arrays. */
 export const CELL_PLACES: Readonly<Record<string, () => Promise<{ readonly cellPlace: CellPlace }>>> = {
   shm: () => import('./shm/state.ts'),
+  mmap: () => import('./mmap/state.ts'),
 };
 
 /** The same at type level: capabilities by scheme, from which a literal URL gets its methods. */
 export interface MapPlaceTypes {
   memory: typeof memoryMap;
   shm: typeof shmMap;
+  mmap: typeof mmapMap;
   sqlite: typeof sqliteMap;
   postgres: typeof postgresMap;
   redis: typeof redisMap;

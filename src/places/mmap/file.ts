@@ -7,6 +7,7 @@ import { isNaruError, NaruError } from '../../errors/index.ts';
 import { errnoOf, ioError } from '../../mapped-ring/io-error.ts';
 import { readTables } from '../../mapped-ring/object.ts';
 import type { Site } from '../../mapped-ring/site.ts';
+import { STATE_KIND } from '../../mapped-state/layout.ts';
 import { KIND, MAGIC } from '../../ring/layout.ts';
 import { BESIDE } from './options.ts';
 import { fileSystemObjection } from './file-system.ts';
@@ -35,6 +36,12 @@ export function siteOf(path: string): Site {
  * @throws NARU_DENIED       it is somebody else's, or open to others; a link
  */
 export function checkFile(site: Site, text: string): void {
+  checkFolder(site, text);
+  if (readTables(site) === 'unfinished' && !fs.existsSync(site.folder)) throw noRing(site, text);
+}
+
+/** The part of checkFile() that is about the folder alone. @throws NARU_NOT_FOUND, NARU_UNSUPPORTED */
+export function checkFolder(site: Site, text: string): void {
   const folder = dirname(site.ring);
   let objection: string | undefined;
   try {
@@ -56,22 +63,23 @@ export function checkFile(site: Site, text: string): void {
       about(text),
     );
   }
-  if (readTables(site) === 'unfinished' && !fs.existsSync(site.folder)) throw noRing(site, text);
 }
 
 /**
- * Whether a file may be removed as a mailbox's: it is a ring, sound or not, or was about to become one.
+ * Whether a file may be removed as ours: it is a ring, sound or not, or was about to become one, or a value, array or map.
+ * @returns which of them
  * @throws NARU_CORRUPT  it is anything else
  */
-export function checkRemovable(site: Site, text: string): void {
+export function checkRemovable(site: Site, text: string): 'ring' | 'state' {
   const mark = firstWords(site);
-  if (mark === undefined || mark === 'ring') return;
-  if (mark === 'nothing' && fs.existsSync(site.folder)) return;
+  if (mark === 'state') return mark;
+  if (mark === undefined || mark === 'ring') return 'ring';
+  if (mark === 'nothing' && fs.existsSync(site.folder)) return 'ring';
   throw noRing(site, text);
 }
 
-/** What a file starts with: the mark of a ring, nothing but zeros, anything else; undefined when there is none. */
-function firstWords(site: Site): 'ring' | 'nothing' | 'other' | undefined {
+/** What a file starts with: the mark of a ring, that of a value, array or map, nothing but zeros, anything else; undefined when there is none. */
+function firstWords(site: Site): 'ring' | 'state' | 'nothing' | 'other' | undefined {
   let fd: number;
   try {
     fd = fs.openSync(site.ring, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
@@ -84,6 +92,7 @@ function firstWords(site: Site): 'ring' | 'nothing' | 'other' | undefined {
     const start = Buffer.alloc(8);
     fs.readSync(fd, start, 0, start.length, 0);
     if (start.readUInt32LE(0) === MAGIC && start.readUInt32LE(4) === KIND) return 'ring';
+    if (start.readUInt32LE(0) === MAGIC && start.readUInt32LE(4) === STATE_KIND) return 'state';
     return start.every((byte) => byte === 0) ? 'nothing' : 'other';
   } finally {
     fs.closeSync(fd);

@@ -4,6 +4,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import type { PlaceUrl } from '../../mailbox/place.ts';
 import { defaultEdges } from '../../mapped-ring/edges.ts';
 import { describeRing, type ListedRing, removeObject } from '../../mapped-ring/listing.ts';
+import { removeState } from '../../mapped-state/listing.ts';
 import { checkRemovable, isRing, siteOf } from './file.ts';
 import { addressOf, pathOf } from './options.ts';
 
@@ -36,8 +37,7 @@ export function listMapped(): ListedFile[] {
 export async function removeMapped(url: PlaceUrl): Promise<boolean> {
   const edges = defaultEdges('mmap://');
   const site = siteOf(pathOf(url));
-  checkRemovable(site, url.text);
-  return removeObject(site, edges);
+  return checkRemovable(site, url.text) === 'state' ? removeState(site, edges) : removeObject(site, edges);
 }
 
 /** Files mapped as shared memory by processes that may be looked at. */
