@@ -53,6 +53,8 @@ export interface StateRequest {
   ) => readonly (readonly [what: string, asked: unknown, is: unknown])[];
   readonly type: StateGeometry['type'];
   readonly owner: RingOwner | undefined;
+  /** Called when this handle has left: removes folders of the place that hold nothing any more. */
+  readonly tidy: () => void;
 }
 
 /** One handle's part in an object. */
@@ -102,6 +104,7 @@ export async function leave(part: StatePart): Promise<void> {
     if (lock !== 'absent') lock.release();
     releaseObject(part.object, part.edges);
     closeSync(part.proof);
+    part.request.tidy();
   }
 }
 
@@ -237,6 +240,7 @@ function leaveNow(part: StatePart): void {
     leaveLocked(part);
   } finally {
     lock.release();
+    part.request.tidy();
   }
 }
 

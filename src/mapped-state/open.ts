@@ -23,6 +23,8 @@ export interface StateTarget {
   readonly address: string;
   /** How long a new object lives when nothing is stated. */
   readonly defaultOwner: RingOwner;
+  /** Removes folders of the place that hold nothing any more. */
+  readonly tidy?: () => void;
 }
 
 export const MAP_CAPACITY_DEFAULT: number = 4 * 1024 * 1024;
@@ -53,6 +55,7 @@ export async function openCells(
     type,
     shape,
     owner: options.owner,
+    tidy: () => target.tidy?.(),
     compare: (geometry) => [
       [
         'type',
@@ -85,6 +88,7 @@ export async function openMappedMap(
     type: 'map',
     shape: { type: 'map', owner: options.owner ?? target.defaultOwner, table },
     owner: options.owner,
+    tidy: () => target.tidy?.(),
     compare: ({ table: is }) => [
       [
         'capacityBytes',

@@ -2,6 +2,7 @@
 
 import { readdirSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
+import { removeIfEmpty } from '../../mapped-ring/own-folder.ts';
 import type { Site } from '../../mapped-ring/site.ts';
 import { checkName } from '../../mailbox/parse-url.ts';
 import { defaultEdges } from '../../mapped-ring/edges.ts';
@@ -29,9 +30,11 @@ export function listStates(folder: string = runtimeFolder()): ListedShmState[] {
 export function cleanStates(folder: string = runtimeFolder()): string[] {
   const edges = defaultEdges('shm://');
   const gid = groupOfFolder(folder);
-  return namesIn(folder).filter((name) =>
+  const removed = namesIn(folder).filter((name) =>
     removeDeadState(stateSiteOf(join(folder, STATE_FOLDER, name), gid), edges),
   );
+  removeIfEmpty(join(folder, STATE_FOLDER));
+  return removed;
 }
 
 /**
@@ -39,9 +42,11 @@ export function cleanStates(folder: string = runtimeFolder()): string[] {
  * @returns false when there is none
  * @throws NARU_DENIED, NARU_TIMEOUT (its lock is held by a stopped process)
  */
-export function removeStateByName(name: string, folder: string = runtimeFolder()): Promise<boolean> {
+export async function removeStateByName(name: string, folder: string = runtimeFolder()): Promise<boolean> {
   const path = join(folder, STATE_FOLDER, checkName(name, `shm://${name}`));
-  return removeState(stateSiteOf(path, groupOfFolder(folder)), defaultEdges('shm://'));
+  const isRemoved = await removeState(stateSiteOf(path, groupOfFolder(folder)), defaultEdges('shm://'));
+  removeIfEmpty(join(folder, STATE_FOLDER));
+  return isRemoved;
 }
 
 /** The same for a few of those beside an object, chosen by chance: what every creation does on its way. */

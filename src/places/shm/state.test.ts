@@ -341,6 +341,15 @@ describe('a life', () => {
   });
 });
 
+test('many that come and go at once, each the last one again and again, all find a folder', async () => {
+  await Promise.all(
+    Array.from({ length: 8 }, async (_, n) => {
+      for (let round = 0; round < 30; round += 1) await (await openValue(`shm://come-${n}`, 'i32')).close();
+    }),
+  );
+  expect(readdirSync(scene.folder)).toEqual([]);
+});
+
 describe('a map', () => {
   test('wakes who watches it in another handle, by set, delete, clear', async () => {
     await using mine = await openMap('shm://m');
