@@ -8,7 +8,8 @@ import { memoryGoals, memoryParts } from './state-memory.ts';
 
 export const state: Scenario = scenarioOf({
   name: 'state',
-  summary: "locks, values and maps in shared memory against Python's and postMessage; maps on engines against their own clients",
+  summary:
+    "locks, values and maps in shared memory against Python's and postMessage; maps on engines against their own clients",
   title: 'Shared state',
   parts: [...lockParts, ...memoryParts, ...engineParts],
   goals: (figures) => [...lockGoals(figures), ...memoryGoals(figures), ...engineGoals(figures)],
