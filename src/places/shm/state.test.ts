@@ -378,12 +378,12 @@ describe('a map', () => {
       code: 'NARU_TOO_LARGE',
       message: expect.stringMatching(/1025 bytes, the limit of this map is 1024/),
     });
-    for (let n = 0; n < 50; n += 1) await map.set(`k${n}`, n, n < 5 ? { ttlMs: 30 } : {});
+    for (let n = 0; n < 50; n += 1) await map.set(`k${n}`, n, n < 5 ? { ttlMs: 1_500 } : {});
     await expect(map.set('more', 1)).rejects.toMatchObject({
       code: 'NARU_FULL',
       message: expect.stringMatching(/50 entries of 50/),
     });
-    await new Promise((resolve) => setTimeout(resolve, 40));
+    await new Promise((resolve) => setTimeout(resolve, 1_510));
     expect(await map.size()).toBe(45);
     for (let n = 0; n < 5; n += 1) await map.set(`more${n}`, 1);
     await expect(map.set('last', 1)).rejects.toMatchObject({ code: 'NARU_FULL' });
