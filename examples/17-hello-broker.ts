@@ -1,0 +1,35 @@
+// 17 · The textbook's hello pair, unchanged, against Naru's broker: two programs for RabbitMQ, one process instead of a container.
+import { spawn, type ChildProcess } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { Broker } from 'naru/broker';
+
+const broker = await Broker.start({ port: 0 });
+
+function run(name: string): ChildProcess {
+  const file = fileURLToPath(new URL(name, import.meta.url));
+  return spawn(process.execPath, [file], {
+    env: { ...process.env, AMQP_URL: broker.url },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+}
+
+/** Prints what a program says; resolves when it said `text`. */
+function said(child: ChildProcess, text: string): Promise<void> {
+  let output = '';
+  return new Promise((resolve) => {
+    child.stdout?.on('data', (chunk: Buffer) => {
+      process.stdout.write(chunk);
+      output += chunk.toString();
+      if (output.includes(text)) resolve();
+    });
+  });
+}
+
+// The sender first: the message waits in the queue.
+const sender = run('17-hello-send.js');
+await said(sender, 'Sent');
+const receiver = run('17-hello-receive.js');
+await said(receiver, 'Received');
+receiver.kill('SIGINT');
+sender.kill();
+await broker.stop();
