@@ -44,7 +44,7 @@ async function main(): Promise<void> {
   const ends = workers.map(
     (worker) =>
       new Promise<string>((resolve) => {
-        worker.on('message', console.log);
+        worker.on('message', (text) => console.log(text));
         worker.on('close', (code, signal) => resolve(String(signal ?? code)));
       }),
   );
