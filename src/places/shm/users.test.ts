@@ -239,7 +239,7 @@ describe.skipIf(problem !== undefined)(`users of a group (${problem ?? 'as root'
             outsider,
             `import { openShm } from '${shared.file('places/shm/index.js')}';
              import { shmOptions } from '${shared.file('places/shm/peer.fixture.js')}';
-             import { defaultEdges } from '${shared.file('places/shm/edges.js')}';
+             import { defaultEdges } from '${shared.file('mapped-ring/edges.js')}';
              const orders = { name: 'm', gid: ${GID}, role: 'opener', create: '${create}' };
              await openShm(shmOptions(orders), {}, undefined, {}, defaultEdges('shm://')).catch(({ code }) => console.log(code));`,
           ),
