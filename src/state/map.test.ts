@@ -44,6 +44,14 @@ describe('values', () => {
     expect([...got.set]).toEqual([1]);
   });
 
+  test('calls of one handle take effect in the order in which they were made, awaited or not', async () => {
+    await using map = await openMap(fresh());
+    const first = map.set('a', 1);
+    const read = map.get('a');
+    const second = map.set('a', 2);
+    expect([await read, await first, await second, await map.get('a')]).toEqual([1, true, true, 2]);
+  });
+
   test('an object that is changed after set() changes nothing in the map', async () => {
     await using map = await openMap(fresh());
     const mine = { n: 1 };

@@ -138,7 +138,9 @@ export class SharedMap<In = unknown, Out = In, Has extends MapFeature = MapFeatu
     const { text } = this.#driver.facts;
     checkLimits(options, text);
     const settings = this.#setSettings(key, options);
-    const body = await this.#values.encode(key, value);
+    const encoded = this.#values.encode(key, value);
+    // Not awaited where it is there: calls of one handle reach the place in the order in which they were made.
+    const body = encoded instanceof Promise ? await encoded : encoded;
     return this.#outcome(() => this.#driver.set(key, body, settings), options, `"${key}" was not stored`);
   }
 
