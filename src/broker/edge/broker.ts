@@ -86,7 +86,7 @@ export class Broker extends EventEmitter {
    * Starts a broker; it takes connections when this resolves.
    * @throws NARU_EXISTS  a port or socket is taken
    * @throws NARU_DENIED  the system does not allow listening there
-   * @throws NARU_INVALID_ARGUMENT  the definitions are wrong, or the default user would be open to the network
+   * @throws NARU_INVALID_ARGUMENT  the definitions are wrong. The default user logs in from this machine only, whatever `host` says
    */
   static async start(options: BrokerOptions = {}): Promise<Broker> {
     const broker = new Broker(options);
