@@ -1,11 +1,12 @@
 // 14 · A lock that processes share. Three workers add to a number in a file; each reads it, and writes it back, under the lock. One of them is
-// killed in the middle: the next one who gets the lock is told, and repairs what the dead one left half done.
+// killed in the middle, with the lock in its hands, just when it has let the others start: the next one who gets the lock is told, and
+// repairs what the dead one left half done.
 import { type ChildProcess, fork } from 'node:child_process';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { openLock } from 'naru/sync';
+import { openEvent, openLock } from 'naru/sync';
 
 const [, , role, url = `shm://example-14-${process.pid}`, file = ''] = process.argv;
 const TIMES = 500;
@@ -21,6 +22,8 @@ const write = (path: string, account: Account): void => writeFileSync(path, JSON
 
 async function work(isFatal: boolean): Promise<void> {
   await using lock = await openLock(url);
+  await using go = await openEvent(`${url}-go`);
+  if (!isFatal) await go.wait();
   for (let i = 0; i < TIMES; i += 1) {
     using guard = await lock.acquire();
     const account = read(file);
@@ -30,13 +33,19 @@ async function work(isFatal: boolean): Promise<void> {
       account.adding = false;
     }
     write(file, { ...account, adding: true });
-    if (isFatal && i === TIMES / 2) process.kill(process.pid, 'SIGKILL');
+    if (isFatal && i === TIMES / 2) {
+      go.set();
+      process.kill(process.pid, 'SIGKILL');
+    }
     write(file, { sum: account.sum + 1, adding: false });
   }
   process.disconnect();
 }
 
 async function main(): Promise<void> {
+  // Both live as long as somebody has them open: not only the one that is killed before the others are there.
+  await using _lock = await openLock(url);
+  await using _go = await openEvent(`${url}-go`);
   const path = join(tmpdir(), `naru-example-14-${process.pid}.json`);
   write(path, { sum: 0, adding: false });
   const start = (kind: string): ChildProcess => fork(fileURLToPath(import.meta.url), [kind, url, path]);
