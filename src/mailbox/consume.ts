@@ -3,6 +3,7 @@
 
 import { isNaruError, NaruError } from '../errors/index.ts';
 import { DEFAULTS } from './defaults.ts';
+import { type GrowingDelay, growingDelay } from './growing-delay.ts';
 import type { DeadLetter } from './dead-letter.ts';
 import type { Diagnostics } from './diagnostics.ts';
 import type { Delivery, Receiver } from './driver.ts';
@@ -156,7 +157,7 @@ export class Consumption<T> {
     const attempts = retry.attempts ?? DEFAULTS.retryAttempts;
     const why = toError(error).message;
     if (attempt < attempts) {
-      const delayMs = backoff(attempt, retry);
+      const delayMs = growingDelay(attempt, retryDelays(retry), Math.random());
       if (canDelay) {
         await message.nack({ delayMs });
         return true;
@@ -202,10 +203,7 @@ export class Consumption<T> {
   }
 }
 
-/** Doubles from `delayMs` up to `delayMsMax`, give or take a half, so that many failures do not come back together. */
-function backoff(attempt: number, retry: RetryOptions): number {
-  const first = retry.delayMs ?? DEFAULTS.retryDelayMs;
-  const longest = retry.delayMsMax ?? DEFAULTS.retryDelayMsMax;
-  const base = Math.min(longest, first * 2 ** (attempt - 1));
-  return Math.round(base * (0.5 + Math.random()));
+function retryDelays(retry: RetryOptions): GrowingDelay {
+  const { delayMs = DEFAULTS.retryDelayMs, delayMsMax = DEFAULTS.retryDelayMsMax } = retry;
+  return { delayMs, delayMsMax };
 }

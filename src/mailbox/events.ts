@@ -2,6 +2,7 @@
 // warning: nothing is lost without a word.
 
 import type { DriverEvents } from './driver.ts';
+import { Listeners } from './listeners.ts';
 
 /** Events of a mailbox and what each carries. */
 export interface MailboxEvents extends DriverEvents {
@@ -22,7 +23,7 @@ export interface MailboxEvents extends DriverEvents {
 
 /** The listeners of one mailbox. */
 export class EventHub {
-  readonly #listeners = new Map<keyof MailboxEvents, Set<(detail: never) => void>>();
+  readonly #listeners = new Listeners<MailboxEvents>();
   readonly #mailbox: string;
 
   constructor(mailbox: string) {
@@ -31,27 +32,14 @@ export class EventHub {
 
   /** @returns a function that takes the listener off */
   on<K extends keyof MailboxEvents>(type: K, listener: (detail: MailboxEvents[K]) => void): () => void {
-    const set = this.#listeners.get(type) ?? new Set();
-    this.#listeners.set(type, set);
-    set.add(listener);
-    return () => set.delete(listener);
+    return this.#listeners.on(type, listener);
   }
 
   /** Calls every listener; one that throws does not keep the others from hearing. */
   emit<K extends keyof MailboxEvents>(type: K, detail: MailboxEvents[K]): void {
-    const set = this.#listeners.get(type) as Set<(detail: MailboxEvents[K]) => void> | undefined;
-    if (set === undefined || set.size === 0) {
-      if (type === 'error') this.#warn((detail as MailboxEvents['error']).error);
-      if (type === 'leak') this.#warnOfLeak(detail as MailboxEvents['leak']);
-      return;
-    }
-    for (const listener of set) {
-      try {
-        listener(detail);
-      } catch (error) {
-        this.#warn(error);
-      }
-    }
+    if (this.#listeners.tell(type, detail, (error) => this.#warn(error))) return;
+    if (type === 'error') this.#warn((detail as MailboxEvents['error']).error);
+    if (type === 'leak') this.#warnOfLeak(detail as MailboxEvents['leak']);
   }
 
   #warnOfLeak({ kind, createdAt }: MailboxEvents['leak']): void {

@@ -2,6 +2,8 @@
 // ends it. What runs inside stands in run.ts.
 
 import { NaruError } from '../errors/index.ts';
+import { growingDelay } from '../mailbox/growing-delay.ts';
+import { Listeners } from '../mailbox/listeners.ts';
 import { errorOf } from './error-report.ts';
 import type { ChildReport } from './messages.ts';
 import type { Settings } from './options.ts';
@@ -32,8 +34,6 @@ export interface ChildEvents {
   exit: ChildExit;
 }
 
-type Listener = (detail: never) => void;
-
 /** A child that was started with `spawn()`. Its crashes are events; they end neither its parent nor its siblings. */
 export class Child implements AsyncDisposable {
   /** Resolves when it is over for good: it finished, was stopped, or crashed once too often. Never rejects. */
@@ -41,7 +41,7 @@ export class Child implements AsyncDisposable {
   readonly #settings: Settings;
   readonly #runtime: URL;
   readonly #random: () => number;
-  readonly #listeners = new Map<keyof ChildEvents, Set<Listener>>();
+  readonly #listeners = new Listeners<ChildEvents>();
   #resolve!: (exit: ChildExit) => void;
   #vessel: Vessel | undefined;
   #failure: Error | undefined;
@@ -82,10 +82,7 @@ export class Child implements AsyncDisposable {
 
   /** Listens. @returns a function that takes the listener off */
   on<K extends keyof ChildEvents>(event: K, listener: (detail: ChildEvents[K]) => void): () => void {
-    const set = this.#listeners.get(event) ?? new Set<Listener>();
-    this.#listeners.set(event, set);
-    set.add(listener);
-    return () => void set.delete(listener);
+    return this.#listeners.on(event, listener);
   }
 
   /**
@@ -185,11 +182,9 @@ export class Child implements AsyncDisposable {
     this.#emit('restart', { restarts: this.#restarts, pid: this.pid });
   }
 
-  /** Doubles, give or take a half, so that many that died of one cause do not come back together. */
   #nextDelay(): number {
-    const { delayMs, delayMsMax } = this.#settings.restart;
-    const base = Math.min(delayMsMax, delayMs * 2 ** (this.#crashes - 1));
-    return Math.round(Math.min(delayMsMax, base * (0.5 + this.#random())));
+    const { restart } = this.#settings;
+    return Math.min(restart.delayMsMax, growingDelay(this.#crashes, restart, this.#random()));
   }
 
   #endedEarly(code: number | null, signal: NodeJS.Signals | null): NaruError {
@@ -208,20 +203,14 @@ export class Child implements AsyncDisposable {
     this.#resolve(exit);
   }
 
-  /** One listener that throws does not keep the others from hearing. A crash that nobody listens to becomes a warning. */
+  /** A crash that nobody listens to becomes a warning. */
   #emit<K extends keyof ChildEvents>(event: K, detail: ChildEvents[K]): void {
-    const listeners = this.#listeners.get(event) as Set<(detail: ChildEvents[K]) => void> | undefined;
-    if (event === 'crash' && (listeners === undefined || listeners.size === 0)) {
-      const { code, signal, error } = detail as ChildCrash;
-      const how = error?.message ?? (signal === null ? `exit code ${code}` : signal);
-      process.emitWarning(`${this.#settings.module}: the child crashed: ${how}`, 'NaruWarning');
-    }
-    for (const listener of listeners ?? []) {
-      try {
-        listener(detail);
-      } catch (error) {
-        process.emitWarning(error instanceof Error ? error : String(error), 'NaruWarning');
-      }
-    }
+    const isHeard = this.#listeners.tell(event, detail, (error) => {
+      process.emitWarning(error instanceof Error ? error : String(error), 'NaruWarning');
+    });
+    if (isHeard || event !== 'crash') return;
+    const { code, signal, error } = detail as ChildCrash;
+    const how = error?.message ?? (signal === null ? `exit code ${code}` : signal);
+    process.emitWarning(`${this.#settings.module}: the child crashed: ${how}`, 'NaruWarning');
   }
 }
