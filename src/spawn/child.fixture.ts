@@ -61,10 +61,10 @@ const acts: Record<string, (shared: Shared, context: ChildContext<Orders>) => un
     await orders.send(process.pid);
     await pause(60_000, undefined, { signal }).catch(() => undefined);
   },
-  /** Sleeps in a system call: no message reaches it. */
+  /** Sleeps in a system call: no message reaches it. Only once its own has been received: it would take it itself. */
   async blocks({ orders }) {
-    await orders.send(process.pid);
-    (await Promise.resolve(orders)).receiveSync();
+    await orders.send(process.pid, { confirm: 'received' });
+    orders.receiveSync();
   },
   /** Is told to stop and says no. */
   async stays({ orders }) {
@@ -73,7 +73,7 @@ const acts: Record<string, (shared: Shared, context: ChildContext<Orders>) => un
   },
   /** Its handler ends with the reason. */
   async abortable({ orders }, { signal }) {
-    await orders.send(process.pid);
+    await orders.send(process.pid, { confirm: 'received' });
     await orders.receive({ signal });
   },
   /** Leaves a timer behind. */

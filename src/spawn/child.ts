@@ -148,15 +148,19 @@ export class Child implements AsyncDisposable {
     this.#startedAt = performance.now();
     const vessel = start(
       { runtime: this.#runtime, env, execArgv },
-      { report: (report) => this.#onReport(report), end: (end) => this.#onEnd(end) },
+      // The end may come with the report that it is ready: whoever awaited that is to hear of the end.
+      { report: (report) => this.#onReport(report), end: (end) => setImmediate(() => this.#onEnd(end)) },
     );
     this.#vessel = vessel;
     vessel.order({ say: 'start', module, handles, data, attempt: this.#restarts, parentPid: process.pid });
   }
 
   #onReport(report: ChildReport): void {
-    if (report.say === 'ready') this.#ready?.();
-    else this.#failure = errorOf(report.error);
+    if (report.say === 'failed') this.#failure = errorOf(report.error);
+    else {
+      this.#ready?.();
+      this.#ready = undefined;
+    }
   }
 
   #onEnd({ code, signal, error }: VesselEnd): void {

@@ -54,7 +54,8 @@ export function startProcess(options: VesselOptions, events: VesselEvents): Vess
     failure = error;
     if (child.pid === undefined) end(null, null);
   });
-  child.on('exit', end);
+  // Not at 'exit': what it said last may still be in the channel then.
+  child.on('close', end);
   return {
     pid: child.pid,
     order: (order) => {
