@@ -1,11 +1,12 @@
 // The state of a broker: virtual hosts, users, messages, and the turn in which everything that came up is brought to an end. No
 // sockets, no disk; time and randomness are given to it.
 
+import { NaruError } from '../errors/index.ts';
 import { Reader, PropertyScan } from '../wire/amqp091/index.ts';
 import type { Clock } from './clock.ts';
 import { SlabPool, type Output } from './connection/output.ts';
 import { DeadLetters } from './dead-letters.ts';
-import { limitsOf, type Limits } from './limits.ts';
+import { checkNameLength, limitsOf, type Limits } from './limits.ts';
 import { MessageTable } from './message-table.ts';
 import type { DeathReason, Queue } from './queue/queue.ts';
 import { Users } from './users.ts';
@@ -51,7 +52,7 @@ export class Core {
   readonly limits: Limits;
   readonly product: { readonly name: string; readonly version: string };
   readonly messages: MessageTable = new MessageTable();
-  readonly users: Users = new Users();
+  readonly users: Users;
   readonly vhosts: Map<string, Vhost> = new Map<string, Vhost>();
   readonly slabs: SlabPool = new SlabPool();
   readonly counters: CoreCounters = { published: 0, unroutable: 0, returned: 0, connections: 0, channels: 0 };
@@ -76,6 +77,7 @@ export class Core {
     this.#init = init;
     this.clock = init.clock;
     this.limits = limitsOf(init.limits);
+    this.users = new Users(this.limits.usersMax);
     this.product = init.product ?? { name: 'RabbitMQ', version: '3.13.7' };
     this.#deadLetters = new DeadLetters(this.messages, this.clock, () => this.#soon());
   }
@@ -85,9 +87,17 @@ export class Core {
     return this.#blocked;
   }
 
+  /** @throws NARU_LIMIT  there are as many as may be @throws NARU_INVALID_ARGUMENT  its name is too long */
   addVhost(name: string): Vhost {
     const existing = this.vhosts.get(name);
     if (existing !== undefined) return existing;
+    checkNameLength('name of the virtual host', name);
+    if (this.vhosts.size >= this.limits.vhostsMax) {
+      throw new NaruError(
+        'NARU_LIMIT',
+        `vhost '${name}' cannot be added: the limit of ${this.limits.vhostsMax} is reached; delete others or raise vhostsMax`,
+      );
+    }
     const host = {
       clock: this.clock,
       messages: this.messages,

@@ -97,7 +97,7 @@ export class Handshake {
     writeConnectionTune(connection.output, 0, {
       channelMax: core.limits.channelsMax,
       frameMax: core.limits.frameBytesMax,
-      heartbeat: HEARTBEAT_SECONDS,
+      heartbeat: core.limits.heartbeatSeconds,
     });
     this.stage = 'tune-ok';
   }
@@ -129,9 +129,6 @@ export class Handshake {
     this.stage = 'done';
   }
 }
-
-/** What the broker proposes; the client decides. */
-const HEARTBEAT_SECONDS = 60;
 
 function checkNegotiated(name: string, value: number, min: number, max: number): void {
   if (value !== 0 && value < min) {

@@ -10,6 +10,7 @@ import {
   type FieldTable,
   type PropertyPieces,
 } from '../wire/amqp091/index.ts';
+import { checkNameLength } from './limits.ts';
 import type { MessageTable } from './message-table.ts';
 
 export class MessageView {
@@ -50,8 +51,12 @@ export function textsOf(field: Field | undefined): readonly string[] {
   return field.value.flatMap((element) => (element.type === 'S' ? [String(element.value)] : []));
 }
 
-/** Exchange and routing key as they stand in front of a stored message. */
+/**
+ * Exchange and routing key as they stand in front of a stored message.
+ * @throws NARU_INVALID_ARGUMENT  the routing key is too long
+ */
 export function encodeKey(exchange: string, routingKey: string): Buffer {
+  checkNameLength('routing key', routingKey);
   const names = [exchange, routingKey].map((name) => Buffer.from(name));
   return Buffer.concat(names.flatMap((name) => [Buffer.from([name.length]), name]));
 }

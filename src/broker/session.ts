@@ -26,9 +26,6 @@ import { Handshake, LoginRefused, ProtocolHeader } from './handshake.ts';
 import { HANDLERS, receiveBody, receiveHeader } from './methods/index.ts';
 import { notAllowed, Refusal } from './refusal.ts';
 
-/** How long a client has to answer connection.close. */
-const CLOSE_MS = 10_000;
-
 /** What the session tells its owner. */
 export interface SessionHooks {
   /** The handshake is over: it is no stranger any more. */
@@ -295,7 +292,7 @@ export class Session implements FrameHandler {
     this.#state = 'closing';
     writeConnectionClose(this.connection.output, 0, reply(refusal, method));
     this.#release();
-    this.#after(CLOSE_MS, () => this.abort());
+    this.#after(this.#core.limits.closeMs, () => this.abort());
   }
 
   #closedByClient(): void {
@@ -317,7 +314,7 @@ export class Session implements FrameHandler {
     this.#parser.stop();
     this.connection.output.flush();
     this.#transport.end();
-    this.#after(CLOSE_MS, () => this.abort());
+    this.#after(this.#core.limits.closeMs, () => this.abort());
   }
 
   /** Everything the connection holds goes back or away. Idempotent. */

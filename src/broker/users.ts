@@ -3,6 +3,7 @@
 
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { NaruError } from '../errors/index.ts';
+import { LIMITS } from './limits.ts';
 
 export type Action = 'configure' | 'write' | 'read';
 
@@ -26,14 +27,19 @@ interface Compiled {
 }
 
 const SALT_BYTES = 4;
-const PATTERN_LENGTH_MAX = 1024;
 const NOBODY = `${'A'.repeat(47)}=`;
 
 export class Users {
+  readonly #max: number;
   readonly #users = new Map<string, User>();
   readonly #permissions = new Map<string, Map<string, Compiled>>();
   /** Raised by every change. */
   epoch = 0;
+
+  /** @param max  how many there may be */
+  constructor(max: number) {
+    this.#max = max;
+  }
 
   get all(): Iterable<User> {
     return this.#users.values();
@@ -43,7 +49,14 @@ export class Users {
     return this.#users.get(name);
   }
 
+  /** @throws NARU_LIMIT  there are as many as may be */
   put(user: User): void {
+    if (this.#users.size >= this.#max && !this.#users.has(user.name)) {
+      throw new NaruError(
+        'NARU_LIMIT',
+        `user '${user.name}' cannot be added: the limit of ${this.#max} is reached; delete others or raise usersMax`,
+      );
+    }
     this.#users.set(user.name, user);
     this.epoch += 1;
   }
@@ -114,10 +127,10 @@ function hash(salt: Uint8Array, password: Uint8Array): Buffer {
 }
 
 function compile(pattern: string): RegExp {
-  if (pattern.length > PATTERN_LENGTH_MAX) {
+  if (pattern.length > LIMITS.permissionPatternMax.default) {
     throw new NaruError(
       'NARU_INVALID_ARGUMENT',
-      `a permission's pattern of ${pattern.length} characters is longer than ${PATTERN_LENGTH_MAX}`,
+      `a permission's pattern of ${pattern.length} characters is longer than ${LIMITS.permissionPatternMax.default}`,
     );
   }
   try {

@@ -5,7 +5,7 @@ import { emptyTable, type FieldTable } from '../wire/amqp091/index.ts';
 import { Delays } from './delays.ts';
 import { Exchange, targetOf, type ExchangeInit } from './exchange/exchange.ts';
 import { Router, type Names } from './exchange/router.ts';
-import type { Limits } from './limits.ts';
+import { checkNameLength, type Limits } from './limits.ts';
 import { Queue, type QueueHost, type QueueInit } from './queue/queue.ts';
 import { preconditionFailed } from './refusal.ts';
 
@@ -76,6 +76,7 @@ export class Vhost implements Names {
 
   /** @throws Refusal 406  its type or arguments are wrong, or there are too many */
   addExchange(init: ExchangeInit): Exchange {
+    checkNameLength('name of the exchange', init.name);
     this.#checkRoom('exchanges', this.exchanges.size, this.#limits.exchangesPerVhostMax);
     const exchange = new Exchange(init);
     this.exchanges.set(init.name, exchange);
@@ -85,6 +86,7 @@ export class Vhost implements Names {
 
   /** @throws Refusal 406  there are too many */
   addQueue(init: QueueInit): Queue {
+    checkNameLength('name of the queue', init.name);
     this.#checkRoom('queues', this.queues.size, this.#limits.queuesPerVhostMax);
     const queue = new Queue(init, this.#queueHost);
     this.queues.set(init.name, queue);

@@ -2,7 +2,7 @@
 
 import { readFile } from 'node:fs/promises';
 import { once } from 'node:events';
-import { Broker, type BrokerOptions, type Definitions } from '../broker/index.ts';
+import { Broker, LIMITS, type BrokerOptions, type Definitions } from '../broker/index.ts';
 import { command, wholeNumber, type Command, type Invocation } from './command.ts';
 import { ConfigError, EXIT, tell } from './exit.ts';
 import { note, print } from './output.ts';
@@ -60,7 +60,13 @@ async function run({ args, all, ending }: Invocation<typeof ARGS>): Promise<numb
   const options = await optionsOf(args, all('no-http').length === 0);
   const running = await Broker.start(options);
   running.on('error', (error: Error) => tell(error));
-  const { port, httpPort, tlsPort } = running;
+  const { port, httpPort, tlsPort, connectionsMax } = running;
+  const wanted = options.limits?.connectionsMax ?? LIMITS.connectionsMax.default;
+  if (connectionsMax < wanted) {
+    note(
+      `broker: open files are limited, so it takes ${connectionsMax} connections and not ${wanted}; raise ulimit -n`,
+    );
+  }
   if (args.json === true) {
     const tls = tlsPort === 0 ? {} : { tls: tlsPort };
     await print(`${JSON.stringify({ ready: true, amqp: port, http: httpPort, ...tls, pid: process.pid })}\n`);

@@ -66,11 +66,12 @@ function errorTable(): string {
 /** The limits of the broker. */
 function limitTable(): string {
   const rows = Object.entries(LIMITS).map(
-    ([name, limit]) => `| \`${name}\` | ${limit.default} | ${limit.max} | ${limit.reply} | ${limit.reason} |`,
+    ([name, limit]) =>
+      `| \`${name}\` | ${limit.default} | ${limit.min ?? 1} | ${limit.max} | ${limit.reply} | ${limit.reason} |`,
   );
   return [
-    '| limit | default | at most | the peer is told | why it is there |',
-    '|---|---|---|---|---|',
+    '| limit | default | at least | at most | the peer is told | why it is there |',
+    '|---|---|---|---|---|---|',
     ...rows,
   ].join('\n');
 }

@@ -56,8 +56,6 @@ export interface BrokerEvents {
 
 const DEFAULT_PORT = 5672;
 const LOCALHOST = '127.0.0.1';
-/** How long clients have to confirm that the broker goes. */
-const STOP_MS = 1000;
 
 export class Broker extends EventEmitter {
   readonly #core: Core;
@@ -129,6 +127,11 @@ export class Broker extends EventEmitter {
     }));
   }
 
+  /** Clients it can have at a time; fewer than the limit `connectionsMax` where `ulimit -n` allows fewer. */
+  get connectionsMax(): number {
+    return this.#listener.budget.connections;
+  }
+
   /** Queues that hold messages, unsettled ones included, and how many. */
   get queuedMessages(): readonly {
     readonly vhost: string;
@@ -156,7 +159,7 @@ export class Broker extends EventEmitter {
 
   /** As it was when it started: connections are ended; queues, exchanges, users and messages that came since are gone. */
   async reset(): Promise<void> {
-    await this.#listener.closeAll(320, 'broker was reset', STOP_MS);
+    await this.#listener.closeAll(320, 'broker was reset', this.#core.limits.stopMs);
     for (const name of this.#core.vhosts.keys()) this.#core.deleteVhost(name);
     for (const { name } of this.#core.users.all) this.#core.users.delete(name);
     this.#core.force(undefined);
@@ -225,6 +228,7 @@ export class Broker extends EventEmitter {
       this.#http = new HttpEdge({
         core: this.#core,
         listener: this.#listener,
+        connectionsMax: this.#listener.budget.http,
         failed: (error) => this.#failed(error),
       });
       await this.#http.listen(httpHost ?? LOCALHOST, httpPort);
@@ -233,7 +237,7 @@ export class Broker extends EventEmitter {
 
   async #stop(): Promise<void> {
     await this.#listener.stopListening();
-    await this.#listener.closeAll(320, 'broker is stopping', STOP_MS);
+    await this.#listener.closeAll(320, 'broker is stopping', this.#core.limits.stopMs);
     await this.#http?.stop();
     this.#clock.stop();
   }

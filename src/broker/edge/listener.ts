@@ -6,6 +6,7 @@ import { NaruError } from '../../errors/index.ts';
 import type { PeerAddress } from '../connection/connection.ts';
 import type { Core } from '../core.ts';
 import { Session } from '../session.ts';
+import { socketBudget, type SocketBudget } from './descriptors.ts';
 import { SocketTransport } from './socket-transport.ts';
 
 /** Where to listen. */
@@ -35,6 +36,8 @@ export class Listener {
   readonly sessions: Set<Session> = new Set();
   /** Where it listens. */
   readonly endpoints: { readonly protocol: string; readonly address: string; readonly port: number }[] = [];
+  /** Sockets it may have; see descriptors.ts. */
+  readonly budget: SocketBudget;
   readonly counters: DoorCounters = { accepted: 0, refused: 0, broken: 0 };
   readonly #core: Core;
   readonly #hooks: ListenerHooks;
@@ -45,6 +48,7 @@ export class Listener {
 
   constructor(core: Core, hooks: ListenerHooks) {
     this.#core = core;
+    this.budget = socketBudget(core.limits);
     this.#hooks = hooks;
   }
 
@@ -62,8 +66,7 @@ export class Listener {
     server.on('drop', () => {
       this.counters.refused += 1;
     });
-    const { connectionsMax, handshakesMax } = this.#core.limits;
-    server.maxConnections = connectionsMax + handshakesMax;
+    server.maxConnections = this.budget.connections + this.budget.handshakes;
     await new Promise<void>((resolve, reject) => {
       server.once('error', (error: NodeJS.ErrnoException) => reject(listenError(endpoint, error)));
       // A socket that others of this machine could write to would let them in as local users: only its owner may.
@@ -127,8 +130,8 @@ export class Listener {
   }
 
   #accept(socket: Socket, isTls: boolean, path: string | undefined): void {
-    const { connectionsMax, handshakesMax } = this.#core.limits;
-    if (this.#strangers.size >= handshakesMax) {
+    const { connections, handshakes } = this.budget;
+    if (this.#strangers.size >= handshakes || this.#sockets.size >= connections + handshakes) {
       this.counters.refused += 1;
       socket.destroy();
       return;
@@ -137,14 +140,14 @@ export class Listener {
     this.#sockets.add(socket);
     const session: Session = new Session(
       this.#core,
-      new SocketTransport(socket),
+      new SocketTransport(socket, this.#core.limits.lingerMs),
       addressOf(socket, isTls, path),
       {
         opened: () => {
           this.#strangers.delete(session);
-          if (this.sessions.size > connectionsMax) {
+          if (this.sessions.size - this.#strangers.size > connections) {
             this.counters.refused += 1;
-            session.close(320, `connection limit (${connectionsMax}) is reached`);
+            session.close(320, `connection limit (${connections}) is reached`);
           }
         },
         closed: () => {

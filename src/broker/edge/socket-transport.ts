@@ -3,14 +3,14 @@
 import type { Socket } from 'node:net';
 import type { Transport } from '../connection/transport.ts';
 
-/** How long the last bytes have to leave before the socket is destroyed. */
-const LINGER_MS = 2000;
-
 export class SocketTransport implements Transport {
   readonly #socket: Socket;
+  readonly #lingerMs: number;
 
-  constructor(socket: Socket) {
+  /** @param lingerMs  how long the last bytes have to leave before the socket is destroyed */
+  constructor(socket: Socket, lingerMs: number) {
     this.#socket = socket;
+    this.#lingerMs = lingerMs;
   }
 
   get pendingBytes(): number {
@@ -34,7 +34,7 @@ export class SocketTransport implements Transport {
     const socket = this.#socket;
     socket.end();
     // Whoever does not read does not keep the socket.
-    const timer = setTimeout(() => socket.destroy(), LINGER_MS).unref();
+    const timer = setTimeout(() => socket.destroy(), this.#lingerMs).unref();
     socket.once('close', () => clearTimeout(timer));
     socket.resume();
   }

@@ -18,7 +18,7 @@ import {
 import type { Channel } from '../connection/channel.ts';
 import { EXPECT, NO_KEYS, type Incoming, type Publication } from '../connection/publication.ts';
 import { MessageView, textsOf } from '../message-view.ts';
-import { TTL_MS_MAX } from '../queue/arguments.ts';
+import { LIMITS } from '../limits.ts';
 import type { Queue } from '../queue/queue.ts';
 import { accessRefused, notImplemented, preconditionFailed, Refusal, resource } from '../refusal.ts';
 import type { Handlers } from './handler.ts';
@@ -198,7 +198,7 @@ function inspectHeaders(incoming: Incoming, scan: PropertyScan, buffer: Buffer):
   incoming.moreKeys = more;
   if (delays) {
     const asked = Number(headers['x-delay']?.value ?? 0);
-    incoming.delayMs = Number.isFinite(asked) ? Math.min(Math.max(0, asked), TTL_MS_MAX) : 0;
+    incoming.delayMs = Number.isFinite(asked) ? Math.min(Math.max(0, asked), LIMITS.ttlMsMax.default) : 0;
   }
   return headers['BCC'] !== undefined;
 }
@@ -217,7 +217,8 @@ function textAt(scan: PropertyScan, buffer: Buffer, property: number): string {
 function ttlOf(text: string): number {
   if (!DIGITS.test(text)) throw preconditionFailed(`invalid expiration '${text}': no_integer`);
   const ttl = Number(text);
-  if (ttl > TTL_MS_MAX) throw preconditionFailed(`invalid expiration '${text}': {value_too_large,${text}}`);
+  if (ttl > LIMITS.ttlMsMax.default)
+    throw preconditionFailed(`invalid expiration '${text}': {value_too_large,${text}}`);
   return ttl;
 }
 

@@ -2,6 +2,7 @@
 // RabbitMQ words them.
 
 import { FIELD_TYPE_NAMES, type Field, type FieldTable } from '../../wire/amqp091/index.ts';
+import { LIMITS } from '../limits.ts';
 import { preconditionFailed, resource, type Refusal } from '../refusal.ts';
 
 export type Overflow = 'drop-head' | 'reject-publish' | 'reject-publish-dlx';
@@ -26,9 +27,6 @@ export interface QueuePolicy {
 
 const INTEGERS = new Set(['b', 'B', 's', 'u', 'I', 'i', 'l', 'T']);
 const OVERFLOWS: readonly string[] = ['drop-head', 'reject-publish', 'reject-publish-dlx'];
-const PRIORITY_MAX = 255;
-/** Longest ttl and expiry, as RabbitMQ has it: 100 years of 365 days in milliseconds. */
-export const TTL_MS_MAX: number = 100 * 365 * 86_400_000;
 /** What a quorum queue does unless told otherwise. */
 const DELIVERY_LIMIT = 20;
 
@@ -63,7 +61,7 @@ export function readPolicy(args: FieldTable, name: string, vhost: string): Queue
     throw invalid('x-dead-letter-routing-key', where, 'routing_key_but_no_dlx_defined');
   }
   const maxPriority = integer(args, 'x-max-priority', where, 0);
-  if (maxPriority !== undefined && maxPriority > PRIORITY_MAX) {
+  if (maxPriority !== undefined && maxPriority > LIMITS.priorityMax.default) {
     throw invalid('x-max-priority', where, `{max_value_exceeded,${maxPriority}}`);
   }
   text(args, 'x-queue-mode', where);
@@ -155,7 +153,8 @@ function integer(args: FieldTable, key: string, where: string, min: 0 | 1): numb
 
 function duration(args: FieldTable, key: string, where: string, min: 0 | 1): number | undefined {
   const value = integer(args, key, where, min);
-  if (value !== undefined && value > TTL_MS_MAX) throw invalid(key, where, `{value_too_large,${value}}`);
+  if (value !== undefined && value > LIMITS.ttlMsMax.default)
+    throw invalid(key, where, `{value_too_large,${value}}`);
   return value;
 }
 

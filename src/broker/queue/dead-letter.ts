@@ -10,6 +10,7 @@ import {
   type FieldTable,
   type PropertyPieces,
 } from '../../wire/amqp091/index.ts';
+import { LIMITS } from '../limits.ts';
 import type { DeathReason } from './queue.ts';
 
 export interface Death {
@@ -23,8 +24,6 @@ export interface Death {
 
 type DeathTable = { readonly type: 'F'; readonly value: FieldTable };
 
-/** Queues and reasons that are remembered of one message; the oldest are forgotten. */
-const DEATHS_MAX = 128;
 const REMOVED = ['x-death', 'x-last-death-exchange', 'x-last-death-queue', 'x-last-death-reason'];
 
 /**
@@ -88,7 +87,7 @@ function updated(deaths: readonly DeathTable[], death: Death, ttl: string | unde
   entry['exchange'] = longstr(death.exchange);
   entry['routing-keys'] = { type: 'A', value: death.keys.map(longstr) };
   if (ttl !== undefined) entry['original-expiration'] = longstr(ttl);
-  return [{ type: 'F', value: entry }, ...deaths.slice(0, DEATHS_MAX - 1)];
+  return [{ type: 'F', value: entry }, ...deaths.slice(0, LIMITS.deathsMax.default - 1)];
 }
 
 function longstr(value: string): Field {

@@ -28,8 +28,6 @@ const NAMES = {
   app_id: 'appId',
   cluster_id: 'clusterId',
 } as const;
-/** Messages of one request. */
-const GET_MAX = 1000;
 
 /** @returns whether any queue got it */
 export function publishMessage(
@@ -78,7 +76,7 @@ export function getMessages(core: Core, queue: Queue, body: Body): Body[] {
   if (typeof count !== 'number' || count < 1) throw badRequest('count is needed');
   const requeue = ackmode !== 'ack_requeue_false' && ackmode !== 'reject_requeue_false';
   const taken: Entry[] = [];
-  while (taken.length < Math.min(count, GET_MAX)) {
+  while (taken.length < Math.min(count, core.limits.httpMessagesMax)) {
     const entry = queue.get(false);
     if (entry === undefined) break;
     taken.push(entry);

@@ -16,13 +16,12 @@ import { ROUTES, type Role, type Route } from './routes.ts';
 export interface HttpInit {
   readonly core: Core;
   readonly listener: Listener;
+  /** Sockets it may have, by the descriptors that there are. */
+  readonly connectionsMax: number;
   /** A mistake of the broker's own. */
   readonly failed: (error: unknown) => void;
 }
 
-const HEADERS_MS = 10_000;
-const REQUEST_MS = 30_000;
-const IDLE_MS = 60_000;
 const SAFE_HEADERS = {
   'content-security-policy': "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
   'x-content-type-options': 'nosniff',
@@ -38,13 +37,15 @@ export class HttpEdge {
 
   constructor(init: HttpInit) {
     this.#init = init;
+    const { limits } = init.core;
     this.#server = createServer(
-      { headersTimeout: HEADERS_MS, requestTimeout: REQUEST_MS },
+      { headersTimeout: limits.httpHeadersMs, requestTimeout: limits.httpRequestMs },
       (request, response) => {
         void this.#answer(request, response);
       },
     );
-    this.#server.setTimeout(IDLE_MS);
+    this.#server.setTimeout(limits.httpIdleMs);
+    this.#server.maxConnections = Math.min(limits.httpConnectionsMax, init.connectionsMax);
   }
 
   /**
