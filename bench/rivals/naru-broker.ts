@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { Bodies, Check } from '../harness/bodies.ts';
 import type { Duel, FarEnd, NearEnd } from '../harness/duel.ts';
-import { AmqpLoad } from './amqp-load.ts';
+import { AmqpLoad } from '#naru/cli/amqp-load';
 
 const QUEUE = 'bench';
 

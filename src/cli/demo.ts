@@ -1,4 +1,4 @@
-// npm start: real messages between real processes through every place of this machine, shown live, then a table. Ends by
+// npm start: real messages between real processes through every place of this machine and the broker, shown live, then a table. Ends by
 // itself; exit code 1 when anything was lost, doubled, out of order or changed.
 
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { command, wholeNumber, type Command, type Invocation } from './command.ts';
 import { EXIT, runProcess, UsageError, type Ending } from './exit.ts';
 import { formatCount, formatMicros, note, paint, print, printJson, Progress, table } from './output.ts';
+import { DemoBroker } from './demo-broker.ts';
 import { Team, type PhaseResult, type TeamTotals } from './team.ts';
 import { allCapabilities } from '../open.ts';
 import { nativeProblem } from '../native/index.ts';
@@ -17,6 +18,8 @@ const ARGS = {
   json: { type: 'boolean', description: 'one JSON document on standard output and nothing else' },
 } as const;
 
+/** What the broker is called among the places. */
+const BROKER = 'broker';
 /** Bytes of each message. */
 const BODY_BYTES = 64;
 /** Messages a second while latency is measured: enough to see, few enough not to wait for each other. */
@@ -49,10 +52,10 @@ interface Candidate {
 
 const demo: Command = command({
   name: 'demo',
-  description: 'Passes messages between processes through every place of this machine',
+  description: 'Passes messages between processes through every place of this machine and the AMQP broker',
   args: ARGS,
   notes: `
-Each place gets a producer and a consumer process (memory:// lives within one). First they send flat out: messages a second.
+Each place gets a producer and a consumer process (memory:// lives within one; the AMQP broker is a third). First they send flat out: messages a second.
 Then ${CALM_RATE} messages a second: how long each is on its way (p50, p99). Every message is checked: once, in order, unchanged.`,
   examples: ['npm start', 'npm start -- --seconds 5 --json', 'npm start -- --places shm,unix'],
   run,
@@ -92,24 +95,23 @@ async function run({ args, ending }: Invocation<typeof ARGS>): Promise<number> {
 async function chooseCandidates(wanted: string | undefined): Promise<Candidate[]> {
   const modes = await allCapabilities();
   const all = modes.filter(({ mode }) => mode === 'envelope');
+  const schemes = [...all.map(({ scheme }) => scheme), BROKER];
   const names = wanted?.split(',').map((name) => name.trim());
-  const unknown = names?.find((name) => !all.some(({ scheme }) => scheme === name));
+  const unknown = names?.find((name) => !schemes.includes(name));
   if (unknown !== undefined) {
-    throw new UsageError(
-      `there is no place "${unknown}"; places: ${all.map(({ scheme }) => scheme).join(', ')}`,
-    );
+    throw new UsageError(`there is no place "${unknown}"; places: ${schemes.join(', ')}`);
   }
-  return all
-    .filter(({ scheme }) => names === undefined || names.includes(scheme))
-    .map(({ scheme, features, needs }) => {
-      const problem = needs.includes('addon') ? nativeProblem() : undefined;
-      return {
-        place: scheme,
-        oneProcess: features.crossProcess === 'none',
-        isRaw: modes.find((one) => one.scheme === scheme)?.mode === 'raw',
-        missing: problem === undefined ? undefined : `the native addon is not loaded (${problem})`,
-      };
-    });
+  const places = all.map(({ scheme, features, needs }) => {
+    const problem = needs.includes('addon') ? nativeProblem() : undefined;
+    return {
+      place: scheme,
+      oneProcess: features.crossProcess === 'none',
+      isRaw: modes.find((one) => one.scheme === scheme)?.mode === 'raw',
+      missing: problem === undefined ? undefined : `the native addon is not loaded (${problem})`,
+    };
+  });
+  const broker = { place: BROKER, oneProcess: false, isRaw: false, missing: undefined };
+  return [...places, broker].filter(({ place }) => names === undefined || names.includes(place));
 }
 
 async function runPlace(
@@ -120,8 +122,9 @@ async function runPlace(
 ): Promise<{ result: PlaceResult; totals: TeamTotals }> {
   const progress = new Progress();
   const { place, oneProcess } = candidate;
-  const url = urlOf(candidate, folder);
   progress.update(() => `${place}: starting`);
+  await using broker = place === BROKER ? await DemoBroker.start(signal) : undefined;
+  const url = broker?.url ?? urlOf(candidate, folder);
   const team = await Team.start({
     url,
     producers: 1,

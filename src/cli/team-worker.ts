@@ -1,9 +1,8 @@
 // A process of `naru bench` or the demo: producers and consumers of one mailbox, told by messages what to do. Not a command.
 
 import { isNaruError, NaruError } from '../errors/index.ts';
-import { open } from '../open.ts';
-import type { ByteMailbox } from './connect.ts';
 import { makeProbes, monotonicMs, ProbeCheck } from './probe.ts';
+import { openEnd, type TeamEnd } from './team-end.ts';
 import type { Answer, Order } from './team-protocol.ts';
 
 /** Probes sent at once when there is no pace. */
@@ -15,13 +14,13 @@ type ProduceOrder = Pick<Order & { type: 'produce' }, 'phase' | 'pace' | 'count'
 
 interface Producer {
   readonly number: number;
-  readonly mailbox: ByteMailbox;
+  readonly end: TeamEnd;
   sent: number;
   sum: number;
 }
 
 const producers: Producer[] = [];
-const consumers: { readonly mailbox: ByteMailbox; readonly check: ProbeCheck }[] = [];
+const consumers: { readonly end: TeamEnd; readonly check: ProbeCheck }[] = [];
 let bodyBytes = 0;
 let producing = new AbortController();
 
@@ -53,29 +52,23 @@ async function openAll(order: Order & { type: 'open' }): Promise<void> {
   let address = order.url;
   // Consumers first: where the mailbox lives in its first opener, that should be who receives.
   for (let i = 0; i < order.consumers; i += 1) {
-    const mailbox = await openOne(address, 'consumer');
-    address = mailbox.address;
+    const end = await openEnd(address, 'consumer');
+    address = end.address;
     const check = new ProbeCheck(bodyBytes);
-    consumers.push({ mailbox, check });
-    consume(mailbox, check).catch(fail);
+    consumers.push({ end, check });
+    consume(end, check).catch(fail);
   }
   for (const number of order.producers) {
-    producers.push({ number, mailbox: await openOne(address, 'producer'), sent: 0, sum: 0 });
+    producers.push({ number, end: await openEnd(address, 'producer'), sent: 0, sum: 0 });
   }
-  const mailboxes = [...consumers, ...producers].map(({ mailbox }) => mailbox);
-  const made = mailboxes.some(({ created, capabilities }) => created && capabilities.owner === 'system');
-  tell({ type: 'opened', address, made });
+  tell({ type: 'opened', address, made: [...consumers, ...producers].some(({ end }) => end.made) });
 }
 
-async function openOne(url: string, role: 'producer' | 'consumer'): Promise<ByteMailbox> {
-  return (await open(url, { codec: 'bytes', role })) as unknown as ByteMailbox;
-}
-
-async function consume(mailbox: ByteMailbox, check: ProbeCheck): Promise<void> {
-  for await (const batch of mailbox.batches()) {
+async function consume(end: TeamEnd, check: ProbeCheck): Promise<void> {
+  await end.receive((bodies) => {
     const now = monotonicMs();
-    for (const { body } of batch) check.add(body, now);
-  }
+    for (const body of bodies) check.add(body, now);
+  });
 }
 
 async function produceAll({ phase, pace, count }: ProduceOrder): Promise<void> {
@@ -105,7 +98,7 @@ async function produce(
       continue;
     }
     const first = producer.sent + 1;
-    await producer.mailbox.sendMany(makeProbes(size, bodyBytes, { producer: producer.number, phase, first }));
+    await producer.end.send(makeProbes(size, bodyBytes, { producer: producer.number, phase, first }));
     producer.sent += size;
     producer.sum += size * first + (size * (size - 1)) / 2;
     done += size;
@@ -113,8 +106,7 @@ async function produce(
 }
 
 async function report(): Promise<void> {
-  const any = consumers[0]?.mailbox;
-  const depth = any === undefined ? -1 : (await any.stats()).place.depth;
+  const depth = (await consumers[0]?.end.depth()) ?? -1;
   const total = (field: 'received' | 'sum' | 'disordered' | 'broken'): number =>
     consumers.reduce((sum, { check }) => sum + check[field], 0);
   tell({
@@ -133,7 +125,7 @@ async function report(): Promise<void> {
 
 async function stop(): Promise<void> {
   const all = [...producers, ...consumers];
-  await Promise.allSettled(all.map(({ mailbox }) => mailbox.close({ flushMs: 0 })));
+  await Promise.allSettled(all.map(({ end }) => end.close()));
   process.exit(0);
 }
 

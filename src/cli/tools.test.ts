@@ -201,6 +201,7 @@ describe('the demo', () => {
       ...QUEUE_PLACES,
       ...FILE_PLACES,
       ...PIPE_PLACES,
+      'broker',
     ]);
     for (const place of places) {
       expect(place).toMatchObject({ lost: 0, received: place['sent'] });

@@ -1,5 +1,5 @@
-// A raw AMQP 0-9-1 client for load: frames made once and written in large pieces, frames read by offset. It knows just enough of
-// the protocol to publish and to consume, so that what is measured is the broker.
+// A raw AMQP 0-9-1 client for load, used by the demo and the benchmarks: frames made once and written in large pieces, frames read
+// by offset. It knows just enough of the protocol to publish and to consume, so that what is measured is the broker.
 
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
@@ -9,15 +9,17 @@ import {
   FrameParser,
   METHOD,
   PROTOCOL_HEADER,
+  readQueueDeclareOk,
+  Reader,
   writeBasicConsume,
   writeBasicPublish,
   writeChannelOpen,
   writeConnectionOpen,
   writeConnectionStartOk,
   writeConnectionTuneOk,
-  Writer,
   writeQueueDeclare,
-} from '#naru/wire/amqp091/index';
+  Writer,
+} from '../wire/amqp091/index.ts';
 
 const CHANNEL = 1;
 const FRAME_BYTES_MAX = 131_072;
@@ -27,9 +29,12 @@ const BODY_FRAME = 3;
 
 export class AmqpLoad {
   readonly #socket: Socket;
+  /** Resolves when the connection is over: with undefined when close() ended it. */
+  readonly closed: Promise<Error | undefined>;
   readonly #writer = new Writer();
   readonly #parser: FrameParser;
-  #answered: (() => void) | undefined;
+  #answered: ((method: Buffer) => void) | undefined;
+  #isClosed = false;
   /** Called with each body that is delivered; valid during the call. */
   onBody: (body: Uint8Array) => void = () => undefined;
 
@@ -38,12 +43,18 @@ export class AmqpLoad {
     this.#parser = new FrameParser({
       frame: (type, _channel, buffer, start, end) => {
         if (type === BODY_FRAME) this.onBody(buffer.subarray(start, end));
-        else if (type === 1 && buffer.readUInt32BE(start) !== METHOD.basicDeliver) this.#answered?.();
+        else if (type === 1 && buffer.readUInt32BE(start) !== METHOD.basicDeliver) {
+          this.#answered?.(Buffer.from(buffer.subarray(start, end)));
+        }
       },
       broken: (problem) => socket.destroy(new Error(`the broker sent a broken frame: ${problem.kind}`)),
     });
     this.#parser.payloadMax = FRAME_BYTES_MAX;
     socket.on('data', (chunk: Buffer) => this.#parser.push(chunk));
+    this.closed = new Promise((resolve) => {
+      socket.on('error', resolve);
+      socket.on('close', () => resolve(this.#isClosed ? undefined : new Error('the connection was closed')));
+    });
   }
 
   /** Connects as guest and opens channel 1. */
@@ -68,10 +79,13 @@ export class AmqpLoad {
     return client;
   }
 
-  /** Declares a queue that is not durable. */
-  async declare(queue: string): Promise<void> {
+  /** Declares a queue that is not durable. @returns how many messages wait in it */
+  async declare(queue: string): Promise<number> {
     const flags = { passive: false, durable: false, exclusive: false, autoDelete: false, nowait: false };
-    await this.#call((writer) => writeQueueDeclare(writer, CHANNEL, { queue, ...flags, args: emptyTable() }));
+    const answer = await this.#call((writer) =>
+      writeQueueDeclare(writer, CHANNEL, { queue, ...flags, args: emptyTable() }),
+    );
+    return readQueueDeclareOk(new Reader().reset(answer, 4, answer.length)).messageCount;
   }
 
   /** Consumes without acks. */
@@ -101,6 +115,7 @@ export class AmqpLoad {
   }
 
   close(): void {
+    this.#isClosed = true;
     this.#socket.destroy();
   }
 
@@ -125,9 +140,11 @@ export class AmqpLoad {
     return writer.take();
   }
 
-  #call(write: (writer: Writer) => void): Promise<void> {
-    return new Promise((resolve) => {
+  /** @returns the method that answers */
+  #call(write: (writer: Writer) => void): Promise<Buffer> {
+    return new Promise((resolve, reject) => {
       this.#answered = resolve;
+      void this.closed.then((error) => reject(error ?? new Error('the client is closed')));
       write(this.#writer);
       this.#socket.write(this.#writer.take());
     });
