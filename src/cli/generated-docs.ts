@@ -1,6 +1,7 @@
 // The parts of the docs that are made from code: the table of errors, the capability matrix, the defaults. A page holds them
 // between two marks; scripts/generate.mjs replaces what is between, and a test fails when a page is stale.
 
+import { ROUTES } from '../broker/edge/http/routes/index.ts';
 import { LIMITS } from '../broker/limits.ts';
 import { ERROR_CODES } from '../errors/index.ts';
 import { FEATURES, type Capabilities, type Feature, type Level } from '../mailbox/capabilities.ts';
@@ -25,6 +26,7 @@ export async function generatedDocs(): Promise<GeneratedDoc[]> {
   const parts: Readonly<Record<string, string>> = {
     errors: errorTable(),
     'broker-limits': limitTable(),
+    'broker-routes': routeTable(),
     features: featureTable(places),
     places: placeTable(places),
     maps: mapTable(maps),
@@ -38,6 +40,7 @@ export async function generatedDocs(): Promise<GeneratedDoc[]> {
     'docs/guide/model.md',
     'docs/reference/errors.md',
     'docs/reference/broker-limits.md',
+    'docs/reference/broker-http.md',
     'docs/reference/capabilities.md',
     'docs/reference/options.md',
   ].map((file) => ({ file, replace }));
@@ -74,6 +77,17 @@ function limitTable(): string {
     '|---|---|---|---|---|---|',
     ...rows,
   ].join('\n');
+}
+
+/** The routes of the broker's management API, with what they ask of a user. */
+function routeTable(): string {
+  const rows = ROUTES.map(({ method, path, role, vhost, needs }) => {
+    const permissions = (needs ?? []).map(([action, kind]) => `${action} the ${kind}`).join(', ');
+    return `| ${method} | \`/api/${path}\` | ${role} | ${vhost ?? ''} | ${permissions} |`;
+  });
+  return ['| method | path | tag | virtual host | permissions |', '|---|---|---|---|---|', ...rows].join(
+    '\n',
+  );
 }
 
 /** Feature by place: what the README of every messaging library should have and none generates. */

@@ -14,8 +14,8 @@ import {
   type Reader,
 } from '../../wire/amqp091/index.ts';
 import type { Channel } from '../connection/channel.ts';
-import { EXCHANGE_TYPES, type Exchange } from '../exchange/exchange.ts';
-import { compareArgument, inequivalent } from '../queue/arguments.ts';
+import { checkSameExchange } from '../declared.ts';
+import { EXCHANGE_TYPES } from '../exchange/exchange.ts';
 import { accessRefused, preconditionFailed, Refusal, resource } from '../refusal.ts';
 import type { Handlers } from './handler.ts';
 import { checkNotDefault, checkNotReserved, cleanName, findExchange } from './names.ts';
@@ -38,7 +38,7 @@ function declareActively(channel: Channel, request: ExchangeDeclare, name: strin
   connection.check('configure', 'exchange', name);
   const existing = connection.place.exchange(name);
   if (existing !== undefined) {
-    checkSame(existing, request);
+    checkSameExchange(existing, request);
     return;
   }
   checkNotReserved('exchange', name);
@@ -57,20 +57,6 @@ function declareActively(channel: Channel, request: ExchangeDeclare, name: strin
     internal,
     args,
   });
-}
-
-function checkSame(existing: Exchange, request: ExchangeDeclare): void {
-  const where = resource('exchange', existing.name, existing.vhost);
-  const compare = (key: string, received: unknown, current: unknown): void => {
-    if (received === current) return;
-    throw inequivalent(key, where, `received '${String(received)}' but current is '${String(current)}'`);
-  };
-  compare('type', request.type, existing.type);
-  compare('durable', request.durable, existing.durable);
-  compare('auto_delete', request.autoDelete, existing.autoDelete);
-  compare('internal', request.internal, existing.internal);
-  const key = 'alternate-exchange';
-  compareArgument(key, existing.args[key], request.args[key], where);
 }
 
 function remove(channel: Channel, reader: Reader): void {

@@ -16,7 +16,8 @@ import {
   type Reader,
 } from '../../wire/amqp091/index.ts';
 import type { Channel } from '../connection/channel.ts';
-import { checkSameArguments, inequivalent, readPolicy } from '../queue/arguments.ts';
+import { checkSameQueue } from '../declared.ts';
+import { readPolicy } from '../queue/arguments.ts';
 import type { Queue } from '../queue/queue.ts';
 import { preconditionFailed, resource } from '../refusal.ts';
 import type { Handlers } from './handler.ts';
@@ -96,14 +97,7 @@ function checkSame(channel: Channel, existing: Queue, request: QueueDeclare): vo
   const { name, vhost } = existing;
   checkOwner(channel, existing);
   if (request.exclusive !== (existing.owner !== undefined)) throw locked(name, vhost);
-  const where = resource('queue', name, vhost);
-  const compare = (key: string, received: boolean, current: boolean): void => {
-    if (received !== current)
-      throw inequivalent(key, where, `received '${received}' but current is '${current}'`);
-  };
-  compare('durable', request.durable, existing.durable);
-  compare('auto_delete', request.autoDelete, existing.autoDelete);
-  checkSameArguments(existing.args, request.args, name, vhost);
+  checkSameQueue(existing, request);
 }
 
 /** `queue=''` means the one declared last, and an empty routing key then its name. */

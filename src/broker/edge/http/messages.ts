@@ -7,8 +7,9 @@ import { encodeKey, MessageView } from '../../message-view.ts';
 import { fromPlain, plainTable } from '../../plain-table.ts';
 import type { Entry } from '../../queue/ring.ts';
 import type { Queue } from '../../queue/queue.ts';
+import type { User } from '../../users.ts';
 import type { Vhost } from '../../vhost.ts';
-import { badRequest } from './http-error.ts';
+import { badRequest, HttpError } from './http-error.ts';
 
 type Body = Readonly<Record<string, unknown>>;
 
@@ -29,18 +30,27 @@ const NAMES = {
   cluster_id: 'clusterId',
 } as const;
 
-/** @returns whether any queue got it */
+/**
+ * @param user  who publishes; undefined: the broker itself
+ * @returns whether any queue got it
+ */
 export function publishMessage(
   core: Core,
   place: Vhost,
   exchange: Exchange,
   body: Body,
+  user?: User,
 ): { readonly routed: boolean } {
   const { routing_key: key, payload, payload_encoding: encoding, properties } = body;
   if (typeof key !== 'string' || typeof payload !== 'string')
     throw badRequest('routing_key and payload are needed');
   const bytes = Buffer.from(payload, encoding === 'base64' ? 'base64' : 'utf8');
   const known = propertiesOf((properties ?? {}) as Body);
+  const { userId } = known;
+  if (userId !== undefined && userId !== user?.name && user?.tags.includes('impersonator') !== true) {
+    throw badRequest(`user_id property set to '${userId}' but authenticated user was '${user?.name ?? ''}'`);
+  }
+  if (exchange.internal) throw new HttpError(403, `cannot publish to internal exchange '${exchange.name}'`);
   const slot = core.messages.add(encodeKey(exchange.name, key), encodeProperties(known), bytes);
   core.messages.describe(slot, known.priority ?? 0, known.deliveryMode === 2);
   core.counters.published += 1;

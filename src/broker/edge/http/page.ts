@@ -2,11 +2,11 @@
 
 import type { Core } from '../../core.ts';
 import type { Listener } from '../listener.ts';
-import { allQueues } from './views.ts';
+import { queuesIn } from './visible.ts';
 
 export function statePage(core: Core, listener: Listener): string {
   const { pageRowsMax } = core.limits;
-  const queues = allQueues(core);
+  const queues = queuesIn([...core.vhosts.values()]);
   const queueRows = queues.map(({ vhost, name, ready, unacked, consumers }) => [
     vhost,
     name,

@@ -6,17 +6,6 @@ import type { Core } from '../../core.ts';
 import type { User } from '../../users.ts';
 import { badRequest, HttpError } from './http-error.ts';
 
-/** A request as the routes see it. */
-export interface ApiRequest {
-  readonly method: string;
-  /** The path's parts, decoded. */
-  readonly parts: readonly string[];
-  readonly query: URLSearchParams;
-  readonly user: User;
-  /** The body as JSON; an empty object when there is none. */
-  readonly body: Readonly<Record<string, unknown>>;
-}
-
 /** @throws HttpError 401  no user, or a wrong password */
 export function userOf(core: Core, request: IncomingMessage): User {
   const [scheme = '', credentials = ''] = (request.headers.authorization ?? '').split(' ');

@@ -8,10 +8,12 @@ import { Refusal } from '../../refusal.ts';
 import type { User } from '../../users.ts';
 import type { Listener } from '../listener.ts';
 import { HttpError, notFound } from './http-error.ts';
-import { metricsText } from './metrics.ts';
+import { metricsText, objectMetricsText } from './metrics.ts';
 import { statePage } from './page.ts';
 import { checkOrigin, readBody, userOf } from './request.ts';
-import { ROUTES, type Role, type Route } from './routes.ts';
+import { checkAccess, is } from './access.ts';
+import type { Route } from './route.ts';
+import { ROUTES } from './routes/index.ts';
 
 export interface HttpInit {
   readonly core: Core;
@@ -22,12 +24,16 @@ export interface HttpInit {
   readonly failed: (error: unknown) => void;
 }
 
+const METRICS_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
 const SAFE_HEADERS = {
   'content-security-policy': "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
   'x-content-type-options': 'nosniff',
   'referrer-policy': 'no-referrer',
   'cache-control': 'no-store',
 };
+
+/** What becomes of a reply that a client would get over AMQP. */
+const STATUS: Readonly<Record<number, number>> = { 403: 403, 404: 404 };
 
 export class HttpEdge {
   readonly #server: Server;
@@ -79,53 +85,67 @@ export class HttpEdge {
       checkOrigin(request, this.#host);
       await this.#dispatch(request, response);
     } catch (error) {
-      const { status, reason } = this.#problem(error);
+      const { status, message: reason, more } = this.#problem(error);
       const challenge = status === 401 ? { 'www-authenticate': 'Basic realm="Naru broker"' } : {};
-      send(response, status, 'application/json', JSON.stringify({ error: reason, reason }), challenge);
+      send(
+        response,
+        status,
+        'application/json',
+        JSON.stringify({ error: reason, reason, ...more }),
+        challenge,
+      );
     }
   }
 
   async #dispatch(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { core, listener } = this.#init;
-    const [path = '/', query = ''] = (request.url ?? '/').split('?', 2);
+    const [path = '/'] = (request.url ?? '/').split('?', 1);
     if (path.startsWith('/api/')) {
-      await this.#api(request, response, path.slice(5), query);
+      await this.#api(request, response, path.slice(5));
       return;
     }
     if (request.method !== 'GET' && request.method !== 'HEAD') throw new HttpError(405, 'Method Not Allowed');
     if (path === '/health') {
       const status = core.blocked === undefined ? 'ok' : 'blocked';
       send(response, 200, 'application/json', JSON.stringify({ status, reason: core.blocked }));
-    } else if (path === '/metrics') {
-      send(response, 200, 'text/plain; version=0.0.4; charset=utf-8', metricsText(core, listener));
+    } else if (path === '/metrics') send(response, 200, METRICS_TYPE, metricsText(core, listener));
+    else if (path === '/metrics/per-object') {
+      // Names of queues and users are nobody's business who is not known.
+      checkMonitoring(userOf(core, request));
+      send(response, 200, METRICS_TYPE, objectMetricsText(core, listener));
     } else if (path === '/') {
-      checkRole(userOf(core, request), 'management');
+      checkMonitoring(userOf(core, request));
       send(response, 200, 'text/html; charset=utf-8', statePage(core, listener));
     } else throw notFound();
   }
 
-  async #api(request: IncomingMessage, response: ServerResponse, path: string, query: string): Promise<void> {
+  async #api(request: IncomingMessage, response: ServerResponse, path: string): Promise<void> {
     const { core, listener } = this.#init;
     // Who is not known learns nothing, not even which routes there are.
     const user = userOf(core, request);
     const parts = decode(path);
-    const found = find(request.method === 'HEAD' ? 'GET' : (request.method ?? ''), parts);
-    checkRole(user, found.route.role);
+    const { route, values } = find(request.method === 'HEAD' ? 'GET' : (request.method ?? ''), parts);
+    checkAccess(route, { core, user, values });
     const body = await readBody(request, core.limits.httpBodyBytesMax);
-    const api = { method: found.route.method, parts, query: new URLSearchParams(query), user, body };
-    const result = found.route.call({ core, listener, request: api, values: found.values });
+    // While the body came its sender may have lost what it had.
+    checkAccess(route, { core, user: userOf(core, request), values });
+    const result = route.call({ core, listener, user, values, body });
     core.endTurn();
-    if (result === undefined)
-      send(response, found.route.method === 'GET' ? 200 : 204, 'application/json', '');
+    if (result === undefined) send(response, 204, 'application/json', '');
     else send(response, 200, 'application/json', JSON.stringify(result));
   }
 
-  #problem(error: unknown): { readonly status: number; readonly reason: string } {
-    if (error instanceof HttpError) return { status: error.status, reason: error.message };
-    if (error instanceof Refusal || isNaruError(error)) return { status: 400, reason: error.message };
+  #problem(error: unknown): HttpError {
+    if (error instanceof HttpError) return error;
+    if (error instanceof Refusal) return new HttpError(STATUS[error.code] ?? 400, error.message);
+    if (isNaruError(error)) return new HttpError(400, error.message);
     this.#init.failed(error);
-    return { status: 500, reason: 'Internal Server Error' };
+    return new HttpError(500, 'Internal Server Error');
   }
+}
+
+function checkMonitoring(user: User): void {
+  if (!is(user, 'monitoring')) throw new HttpError(403, `user '${user.name}' is not monitoring`);
 }
 
 function send(
@@ -160,16 +180,4 @@ function find(
     if (route.method === method) return { route, values: parts.filter((_, at) => wanted[at] === '*') };
   }
   throw isKnown ? new HttpError(405, 'Method Not Allowed') : notFound();
-}
-
-const ROLES: Readonly<Record<Role, readonly string[]>> = {
-  user: [],
-  management: ['management', 'policymaker', 'monitoring', 'administrator'],
-  administrator: ['administrator'],
-};
-
-function checkRole(user: User, role: Role): void {
-  const tags = ROLES[role];
-  if (tags.length === 0 || tags.some((tag) => user.tags.includes(tag))) return;
-  throw new HttpError(403, `user '${user.name}' is not ${role}`);
 }

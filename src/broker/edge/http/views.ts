@@ -1,5 +1,7 @@
 // The broker's objects as RabbitMQ's management API shows them: the members that its tools read.
 
+import { createHash } from 'node:crypto';
+import { availableParallelism } from 'node:os';
 import type { Core } from '../../core.ts';
 import type { Binding } from '../../exchange/binding.ts';
 import type { Exchange, Target } from '../../exchange/exchange.ts';
@@ -8,12 +10,15 @@ import type { Queue } from '../../queue/queue.ts';
 import type { Session } from '../../session.ts';
 import type { Subscription } from '../../connection/subscription.ts';
 import type { User } from '../../users.ts';
+import type { Vhost } from '../../vhost.ts';
 import type { Listener } from '../listener.ts';
+import { queuesIn } from './visible.ts';
 
-type View = Readonly<Record<string, unknown>>;
+export type View = Readonly<Record<string, unknown>>;
 
-export function overviewView(core: Core, listener: Listener): View {
-  const queues = allQueues(core);
+/** @param places  the virtual hosts that are counted */
+export function overviewView(core: Core, listener: Listener, places: readonly Vhost[]): View {
+  const queues = queuesIn(places);
   return {
     management_version: core.product.version,
     product_name: core.product.name,
@@ -26,7 +31,7 @@ export function overviewView(core: Core, listener: Listener): View {
       connections: listener.sessions.size,
       channels: core.counters.channels,
       consumers: sum(queues, ({ consumers }) => consumers.size),
-      exchanges: [...core.vhosts.values()].reduce((total, { exchanges }) => total + exchanges.size, 0),
+      exchanges: sum(places, ({ exchanges }) => exchanges.size),
       queues: queues.length,
     },
     queue_totals: {
@@ -50,7 +55,37 @@ export function overviewView(core: Core, listener: Listener): View {
   };
 }
 
-const NODE = 'naru@localhost';
+export const NODE = 'naru@localhost';
+
+export function nodeView(core: Core, listener: Listener): View {
+  const { rss } = process.memoryUsage();
+  return {
+    name: NODE,
+    type: 'disc',
+    running: true,
+    os_pid: String(process.pid),
+    uptime: Math.round(process.uptime() * 1000),
+    processors: availableParallelism(),
+    mem_used: rss,
+    mem_limit: core.limits.memoryBytesMax,
+    mem_alarm: core.blocked !== undefined,
+    sockets_used: listener.sessions.size,
+    sockets_total: listener.budget.connections,
+  };
+}
+
+export function vhostView({ name, queues }: Vhost): View {
+  const all = [...queues.values()];
+  return {
+    name,
+    description: '',
+    tags: [],
+    default_queue_type: 'classic',
+    messages: sum(all, ({ ready, unacked }) => ready + unacked),
+    messages_ready: sum(all, ({ ready }) => ready),
+    messages_unacknowledged: sum(all, ({ unacked }) => unacked),
+  };
+}
 
 export function queueView(queue: Queue): View {
   const { name, vhost, durable, autoDelete, owner, args, policy, ready, unacked, readyBytes, counters } =
@@ -84,6 +119,14 @@ export function exchangeView({ name, vhost, type, durable, autoDelete, internal,
   return { name, vhost, type, durable, auto_delete: autoDelete, internal, arguments: plainTable(args) };
 }
 
+/** What a binding is called among those with the same ends, as RabbitMQ does: its key, and a hash of its arguments. */
+export function propertiesKey({ key, args }: Pick<Binding<Target>, 'key' | 'args'>): string {
+  const plain = plainTable(args);
+  if (Object.keys(plain).length === 0) return key === '' ? '~' : encodeURIComponent(key);
+  const hash = createHash('md5').update(JSON.stringify(plain)).digest('base64url');
+  return `${encodeURIComponent(key)}~${hash}`;
+}
+
 export function bindingView(exchange: Exchange, { destination, key, args }: Binding<Target>): View {
   return {
     source: exchange.name,
@@ -92,22 +135,22 @@ export function bindingView(exchange: Exchange, { destination, key, args }: Bind
     destination_type: destination.kind,
     routing_key: key,
     arguments: plainTable(args),
-    properties_key: key === '' ? '~' : encodeURIComponent(key),
+    properties_key: propertiesKey({ key, args }),
   };
 }
 
 /** Every binding of a virtual host, those of the default exchange too, as RabbitMQ lists them. */
-export function bindingViews(exchanges: Iterable<Exchange>, queues: Iterable<Queue>): View[] {
-  const implicit = Array.from(queues, ({ name, vhost }) => ({
+export function bindingViews({ exchanges, queues }: Vhost): View[] {
+  const implicit = Array.from(queues.values(), ({ name, vhost }) => ({
     source: '',
     vhost,
     destination: name,
     destination_type: 'queue',
     routing_key: name,
     arguments: {},
-    properties_key: name,
+    properties_key: encodeURIComponent(name),
   }));
-  const explicit = Array.from(exchanges).flatMap((exchange) =>
+  const explicit = Array.from(exchanges.values()).flatMap((exchange) =>
     Array.from(exchange.bindings.values(), (binding) => bindingView(exchange, binding)),
   );
   return [...implicit, ...explicit];
@@ -180,10 +223,6 @@ function consumerView(
 
 export function userView({ name, passwordHash, tags }: User): View {
   return { name, password_hash: passwordHash, hashing_algorithm: 'rabbit_password_hashing_sha256', tags };
-}
-
-export function allQueues(core: Core): Queue[] {
-  return Array.from(core.vhosts.values()).flatMap(({ queues }) => [...queues.values()]);
 }
 
 function sum<T>(items: readonly T[], of: (item: T) => number): number {
