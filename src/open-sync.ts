@@ -8,6 +8,7 @@ import type { SyncDriver, SyncHooks, SyncPlace } from './sync/driver.ts';
 import { SharedEvent } from './sync/event.ts';
 import { Lock } from './sync/lock.ts';
 import { Semaphore } from './sync/semaphore.ts';
+import type { SyncCapabilities } from './sync/sync-capabilities.ts';
 import {
   checkSyncParameters,
   type OpenLockOptions,
@@ -32,6 +33,12 @@ export type { SharedEvent } from './sync/event.ts';
 export type { SyncLimits } from './sync/handle.ts';
 export type { Lock, LockGuard } from './sync/lock.ts';
 export type { Permit, Semaphore } from './sync/semaphore.ts';
+export {
+  SYNC_FEATURES,
+  type SyncCapabilities,
+  type SyncFeature,
+  type SyncFeatures,
+} from './sync/sync-capabilities.ts';
 export type { OpenLockOptions, OpenSemaphoreOptions, OpenSyncOptions } from './sync/sync-options.ts';
 
 /**
@@ -48,7 +55,7 @@ export function openLock(url: string, options: OpenLockOptions = {}): Promise<Lo
     url,
     options,
     (place, resolved, hooks) => place.openLock(resolved, hooks),
-    (driver, { reentrant }) => new Lock(driver, reentrant),
+    (driver, { reentrant }, { features }) => new Lock(driver, reentrant, features),
   );
 }
 
@@ -64,7 +71,7 @@ export function openSemaphore(url: string, options: OpenSemaphoreOptions = {}): 
     url,
     options,
     (place, resolved, hooks) => place.openSemaphore(resolved, hooks),
-    (driver) => new Semaphore(driver),
+    (driver, _request, { features }) => new Semaphore(driver, features),
   );
 }
 
@@ -80,7 +87,7 @@ export function openEvent(url: string, options: OpenSyncOptions = {}): Promise<S
     url,
     options,
     (place, resolved, hooks) => place.openEvent(resolved, hooks),
-    (driver) => new SharedEvent(driver),
+    (driver, _request, { features }) => new SharedEvent(driver, features),
   );
 }
 
@@ -89,7 +96,7 @@ async function openAny<D extends SyncDriver, M extends SyncHooks>(
   url: string,
   given: OpenLockOptions & OpenSemaphoreOptions,
   open: (place: SyncPlace, options: SyncOptions, hooks: SyncHooks) => Promise<D>,
-  modelOf: (driver: D, request: { readonly reentrant: boolean }) => M,
+  modelOf: (driver: D, request: { readonly reentrant: boolean }, capabilities: SyncCapabilities) => M,
 ): Promise<M> {
   const request = readSyncRequest(kind, url, given);
   const place = await loadPlace(request.url.scheme, request.url.text);
@@ -106,7 +113,8 @@ async function openAny<D extends SyncDriver, M extends SyncHooks>(
     },
   };
   try {
-    model = modelOf(await open(place, { ...request, signal: deadline.signal }, hooks), request);
+    const driver = await open(place, { ...request, signal: deadline.signal }, hooks);
+    model = modelOf(driver, request, place.capabilities);
     if (failure !== undefined) model.failed(failure);
     return model;
   } catch (error) {

@@ -23,6 +23,15 @@ export {
   runMapConformance,
 } from './map-suite.ts';
 export { conformanceSuite, type ConformanceCase, type ConformanceSuite } from './suite.ts';
+export type { SyncConformanceOptions } from './sync-trial.ts';
+export {
+  listSyncRules,
+  runSyncConformance,
+  type SyncConformanceCase,
+  type SyncConformanceReport,
+  type SyncConformanceSuite,
+  syncConformanceSuite,
+} from './sync-suite.ts';
 
 /**
  * Runs every rule that applies to a place, in every shape it has, one after the other.

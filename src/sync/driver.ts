@@ -1,6 +1,7 @@
 // The contract between the model (Lock, Semaphore, Event) and the places where they live. Everything common is in the model: waiting with
 // deadline and abort, re-entrance, guards. A driver takes, gives back, and says when it is worth trying again.
 
+import type { SyncCapabilities } from './sync-capabilities.ts';
 import type { SyncOptions } from './sync-options.ts';
 
 /**
@@ -95,6 +96,8 @@ export interface EventDriver extends SyncDriver {
 
 /** Where locks, semaphores and events live: the export `syncPlace` of a place's `sync.ts`. */
 export interface SyncPlace {
+  /** What it can do. The models refuse the calls that it does not declare. */
+  readonly capabilities: SyncCapabilities;
   /** Names of URL parameters that only this place knows. */
   readonly parameters: readonly string[];
   openLock(options: SyncOptions, hooks: SyncHooks): Promise<LockDriver>;

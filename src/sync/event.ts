@@ -4,6 +4,8 @@ import type { SharedHandle } from '../mailbox/shared-handle.ts';
 import { checkLimits, type WaitLimits } from '../mailbox/waiting.ts';
 import type { EventDriver } from './driver.ts';
 import { blockFor, closedError, syncError, type SyncLimits } from './handle.ts';
+import { SyncCalls } from './sync-calls.ts';
+import { IN_MEMORY, type SyncFeatures } from './sync-capabilities.ts';
 import { WaitQueue } from './wait-queue.ts';
 
 /**
@@ -12,12 +14,14 @@ import { WaitQueue } from './wait-queue.ts';
  */
 export class SharedEvent {
   readonly #driver: EventDriver;
+  readonly #calls: SyncCalls;
   readonly #queue: WaitQueue<true>;
   #error: Error | undefined;
   #closing: Promise<void> | undefined;
 
-  constructor(driver: EventDriver) {
+  constructor(driver: EventDriver, features: SyncFeatures = IN_MEMORY) {
     this.#driver = driver;
+    this.#calls = new SyncCalls(driver.facts, features);
     this.#queue = new WaitQueue(driver.facts.text, 'not set', (count) => this.#want(count));
   }
 
@@ -36,9 +40,10 @@ export class SharedEvent {
     return this.#driver.facts.identity;
   }
 
-  /** @throws NARU_CLOSED, NARU_PEER_GONE, NARU_CORRUPT */
+  /** @throws NARU_CLOSED, NARU_PEER_GONE, NARU_CORRUPT; NARU_UNSUPPORTED  the place does not answer at once */
   get isSet(): boolean {
     this.#check();
+    this.#calls.mustAnswerAtOnce('isSet and tryWait()', 'wait({ timeoutMs })');
     return this.#driver.isSet;
   }
 
@@ -55,7 +60,7 @@ export class SharedEvent {
     this.#driver.clear();
   }
 
-  /** Whether it is set, without waiting: `wait()` would return at once. @throws NARU_CLOSED, NARU_PEER_GONE, NARU_CORRUPT */
+  /** Whether it is set, without waiting: `wait()` would return at once. @throws what `isSet` raises */
   tryWait(): boolean {
     return this.isSet;
   }
@@ -74,9 +79,11 @@ export class SharedEvent {
 
   /**
    * Waits until it is set; blocks the thread.
-   * @throws NARU_TIMEOUT; NARU_INTERRUPTED  a signal that has a handler came; NARU_CLOSED; NARU_PEER_GONE; NARU_CORRUPT; NARU_INVALID_ARGUMENT
+   * @throws NARU_TIMEOUT; NARU_INTERRUPTED  a signal that has a handler came; NARU_CLOSED; NARU_PEER_GONE; NARU_CORRUPT; NARU_INVALID_ARGUMENT;
+   *   NARU_UNSUPPORTED  the place blocks no thread
    */
   waitSync(limits: SyncLimits = {}): void {
+    this.#calls.mustBlock('waitSync()', 'wait()');
     checkLimits(limits, this.#driver.facts.text);
     const attempt = this.#attempt();
     if (attempt() !== true) blockFor(this.#driver, attempt, limits, 'not set');

@@ -6,6 +6,8 @@ import type { SharedHandle } from '../mailbox/shared-handle.ts';
 import { checkLimits, type WaitLimits, watchLimits } from '../mailbox/waiting.ts';
 import type { LockDriver, SyncHolder } from './driver.ts';
 import { blockFor, closedError, syncError, type SyncLimits } from './handle.ts';
+import { SyncCalls } from './sync-calls.ts';
+import { IN_MEMORY, type SyncFeatures } from './sync-capabilities.ts';
 import { waitsForEver, WaitQueue } from './wait-queue.ts';
 
 let letGo: (lock: Lock, turn: number) => void;
@@ -55,6 +57,7 @@ export class Lock {
   }
 
   readonly #driver: LockDriver;
+  readonly #calls: SyncCalls;
   readonly #reentrant: boolean;
   readonly #queue: WaitQueue<LockGuard>;
   readonly #tasks: WaitQueue<boolean>;
@@ -67,8 +70,9 @@ export class Lock {
   #error: Error | undefined;
   #closing: Promise<void> | undefined;
 
-  constructor(driver: LockDriver, reentrant: boolean) {
+  constructor(driver: LockDriver, reentrant: boolean, features: SyncFeatures = IN_MEMORY) {
     this.#driver = driver;
+    this.#calls = new SyncCalls(driver.facts, features);
     this.#reentrant = reentrant;
     this.#queue = new WaitQueue(driver.facts.text, 'not acquired', (count) => this.#want(count));
     this.#tasks = new WaitQueue(driver.facts.text, 'not acquired', () => undefined);
@@ -100,18 +104,20 @@ export class Lock {
     return this.#depth > 0;
   }
 
-  /** Identity of the handle that has it; undefined when nobody has. @throws NARU_CLOSED */
+  /** Identity of the handle that has it; undefined when nobody has. @throws NARU_CLOSED; NARU_UNSUPPORTED  the place does not answer at once */
   get holder(): string | undefined {
     if (this.#error !== undefined) throw this.#error;
+    this.#calls.mustAnswerAtOnce('holder', 'isHeld');
     return this.#driver.holder()?.identity;
   }
 
   /**
    * Takes it if it is free (or this handle's, when it is re-entrant).
    * @returns undefined when it is not
-   * @throws NARU_CLOSED, NARU_PEER_GONE  it was closed or removed; NARU_CORRUPT
+   * @throws NARU_CLOSED, NARU_PEER_GONE  it was closed or removed; NARU_CORRUPT; NARU_UNSUPPORTED  the place does not answer at once
    */
   tryAcquire(): LockGuard | undefined {
+    this.#calls.mustAnswerAtOnce('tryAcquire()', 'acquire({ timeoutMs })');
     return this.#take();
   }
 
@@ -138,9 +144,10 @@ export class Lock {
   /**
    * Takes it; blocks the thread while another has it.
    * @throws NARU_TIMEOUT; NARU_DEADLOCK  a handle of this very thread has it, and no time ends the wait; NARU_INTERRUPTED  a signal that has a
-   *   handler came; NARU_CLOSED; NARU_PEER_GONE; NARU_CORRUPT; NARU_INVALID_ARGUMENT
+   *   handler came; NARU_CLOSED; NARU_PEER_GONE; NARU_CORRUPT; NARU_INVALID_ARGUMENT; NARU_UNSUPPORTED  the place blocks no thread
    */
   acquireSync(limits: SyncLimits = {}): LockGuard {
+    this.#calls.mustBlock('acquireSync()', 'acquire()');
     const guard = this.#take();
     if (guard !== undefined) return guard;
     checkLimits(limits, this.#driver.facts.text);

@@ -5,6 +5,8 @@ import type { SharedHandle } from '../mailbox/shared-handle.ts';
 import { checkLimits, type WaitLimits } from '../mailbox/waiting.ts';
 import type { SemaphoreDriver } from './driver.ts';
 import { blockFor, closedError, syncError, type SyncLimits } from './handle.ts';
+import { SyncCalls } from './sync-calls.ts';
+import { IN_MEMORY, type SyncFeatures } from './sync-capabilities.ts';
 import { WaitQueue } from './wait-queue.ts';
 
 let settle: (semaphore: Semaphore, how: 'give' | 'spend') => void;
@@ -57,13 +59,15 @@ export class Semaphore {
   }
 
   readonly #driver: SemaphoreDriver;
+  readonly #calls: SyncCalls;
   readonly #queue: WaitQueue<Permit>;
   readonly #attempt: () => Permit | undefined;
   #error: Error | undefined;
   #closing: Promise<void> | undefined;
 
-  constructor(driver: SemaphoreDriver) {
+  constructor(driver: SemaphoreDriver, features: SyncFeatures = IN_MEMORY) {
     this.#driver = driver;
+    this.#calls = new SyncCalls(driver.facts, features);
     this.#queue = new WaitQueue(driver.facts.text, 'not acquired', (count) => this.#want(count));
     this.#attempt = () => this.#take();
   }
@@ -88,9 +92,10 @@ export class Semaphore {
     return this.#driver.bounded;
   }
 
-  /** Permits that are left at this moment. @throws NARU_CLOSED, NARU_PEER_GONE, NARU_CORRUPT */
+  /** Permits that are left at this moment. @throws NARU_CLOSED, NARU_PEER_GONE, NARU_CORRUPT; NARU_UNSUPPORTED  the place does not answer at once */
   get value(): number {
     this.#check();
+    this.#calls.mustAnswerAtOnce('value', 'held');
     return this.#driver.value;
   }
 
@@ -103,9 +108,11 @@ export class Semaphore {
   /**
    * Takes a permit if there is one.
    * @returns undefined when there is none
-   * @throws NARU_CLOSED, NARU_PEER_GONE  it was closed or removed; NARU_CORRUPT; NARU_LIMIT  this handle has 16,777,215
+   * @throws NARU_CLOSED, NARU_PEER_GONE  it was closed or removed; NARU_CORRUPT; NARU_LIMIT  this handle has 16,777,215;
+   *   NARU_UNSUPPORTED  the place does not answer at once
    */
   tryAcquire(): Permit | undefined {
+    this.#calls.mustAnswerAtOnce('tryAcquire()', 'acquire({ timeoutMs })');
     return this.#take();
   }
 
@@ -130,9 +137,10 @@ export class Semaphore {
   /**
    * Takes a permit; blocks the thread while there is none.
    * @throws NARU_TIMEOUT; NARU_INTERRUPTED  a signal that has a handler came; NARU_CLOSED; NARU_PEER_GONE; NARU_CORRUPT; NARU_LIMIT;
-   *   NARU_INVALID_ARGUMENT
+   *   NARU_INVALID_ARGUMENT; NARU_UNSUPPORTED  the place blocks no thread
    */
   acquireSync(limits: SyncLimits = {}): Permit {
+    this.#calls.mustBlock('acquireSync()', 'acquire()');
     const permit = this.#take();
     if (permit !== undefined) return permit;
     checkLimits(limits, this.#driver.facts.text);

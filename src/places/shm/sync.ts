@@ -14,6 +14,7 @@ import type { SyncOptions } from '../../sync/sync-options.ts';
 import { addressOf, GROUP_PARAMETER } from './address.ts';
 import { sweepSome } from './leftovers.ts';
 import { groupOf } from './options.ts';
+import { shmSyncCapabilities } from './sync-capabilities.ts';
 import { ensureRuntimeFolder, existingRuntimeFolder, siteOf } from './runtime-folder.ts';
 
 /** How many other objects a creation looks at, for what the dead left. */
@@ -31,6 +32,7 @@ export function shmSync(edgesOf: () => RingEdges): SyncPlace {
     return new Driver(part, address, hooks);
   };
   return {
+    capabilities: shmSyncCapabilities,
     parameters: [GROUP_PARAMETER],
     openLock: (options, hooks) => open('lock', options, hooks, MappedLock),
     openSemaphore: (options, hooks) => open('semaphore', options, hooks, MappedSemaphore),
