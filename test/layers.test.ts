@@ -12,6 +12,7 @@ const src = join(root, 'src');
 /** Level of each folder; a file may import only from lower levels and from its own folder. */
 const LEVELS: Readonly<Record<string, number>> = {
   errors: 0,
+  waiting: 0,
   native: 0.5,
   kernel: 1,
   ring: 1,

@@ -2,6 +2,8 @@
 // those who wait are served in their order. Nothing is taken before somebody receives it, so an abort has nothing to give back.
 
 import { type NativeAddon, type NativeWatch, native } from '../native/index.ts';
+import { Patience } from '../waiting/patience.ts';
+import { Linger, QUEUE_TURNS } from './linger.ts';
 import type { PosixCalls } from './posix-calls.ts';
 import type { PosixMessage } from './posix-types.ts';
 import { asFailure, queueError } from './queue-errors.ts';
@@ -25,7 +27,12 @@ export class PosixWaits {
   readonly #sends: WaitingSend[] = [];
   #watch: NativeWatch | undefined;
   #watched = 0;
-  #isLooking = false;
+  readonly #patience = new Patience(QUEUE_TURNS, QUEUE_TURNS);
+  readonly #linger = new Linger(
+    this.#patience,
+    () => this.#look(),
+    () => this.#update(),
+  );
   /** The last that was waited for were messages. */
   #isPrepared = false;
 
@@ -52,7 +59,7 @@ export class PosixWaits {
       this.#update();
     });
     this.#receives.push(wait);
-    this.#look();
+    this.#await();
     return wait.promise;
   }
 
@@ -69,27 +76,31 @@ export class PosixWaits {
     });
     const it: WaitingSend = { priority, body: body.slice(), wait };
     this.#sends.push(it);
-    this.#look();
+    this.#await();
     return wait.promise;
   }
 
   /**
-   * What is waited for often comes within a turn of the event loop; only then is the descriptor watched. One that was watched for
-   * messages before still is: native/posix_mq_wait.c.
+   * It is looked for during some turns of the event loop; only then is the descriptor watched. Where looking brings nothing, one that
+   * was watched for messages before still is: native/posix_mq_wait.c.
    */
-  #look(): void {
-    if (this.#isPrepared && this.#sends.length === 0) return this.#update();
-    if (this.#isLooking) return;
-    this.#isLooking = true;
-    setImmediate(() => {
-      this.#isLooking = false;
-      this.#ready();
-    });
+  #await(): void {
+    const isAlone = this.#sends.length === 0;
+    if (isAlone && this.#isPrepared && this.#patience.turns === 0) {
+      this.#patience.slept();
+      this.#update();
+    } else this.#linger.start();
+  }
+
+  #look(): boolean {
+    this.#serve();
+    return this.#receives.length === 0 && this.#sends.length === 0;
   }
 
   /** Tells the event loop what is waited for. */
   #update(): void {
     const events = (this.#receives.length > 0 ? READABLE : 0) | (this.#sends.length > 0 ? WRITABLE : 0);
+    if (events === 0) this.#linger.stop(false);
     if (events === this.#watched) return;
     try {
       this.#watch ??= this.#addon.watch(this.#calls.fd, () => this.#ready());
@@ -102,6 +113,13 @@ export class PosixWaits {
   }
 
   #ready(): void {
+    if (this.#serve()) this.#linger.stop(true);
+    this.#update();
+  }
+
+  /** @returns true when somebody got what he waited for */
+  #serve(): boolean {
+    const before = this.#receives.length + this.#sends.length;
     try {
       for (let first = this.#receives[0]; first !== undefined; first = this.#receives[0]) {
         const message = this.#calls.tryReceive();
@@ -117,7 +135,7 @@ export class PosixWaits {
     } catch (error) {
       this.#fail(error);
     }
-    this.#update();
+    return this.#receives.length + this.#sends.length < before;
   }
 
   #fail(error: unknown): void {

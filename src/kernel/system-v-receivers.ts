@@ -2,6 +2,8 @@
 // because msgrcv(2) takes one selection at a time and a wait for one type must not hold up another. A message that a thread took
 // while its wait was aborted is kept for the next receive that wants it, and goes back into the queue at close.
 
+import { Patience } from '../waiting/patience.ts';
+import { Linger, QUEUE_TURNS } from './linger.ts';
 import { failureOf, queueError } from './queue-errors.ts';
 import { type QueueWaitOptions, Wait } from './queue-wait.ts';
 import type { SystemVCalls } from './system-v-calls.ts';
@@ -13,6 +15,7 @@ interface Line {
   readonly key: string;
   readonly request: ReceiveRequest;
   readonly waits: Wait<SystemVMessage>[];
+  readonly linger: Linger;
   /** undefined: none yet. */
   waiter: SystemVWaiter | undefined;
 }
@@ -23,6 +26,7 @@ export class SystemVReceivers {
   readonly #waiters: SystemVWaiters;
   readonly #lines = new Map<string, Line>();
   readonly #kept: SystemVMessage[] = [];
+  readonly #patience = new Patience(QUEUE_TURNS, QUEUE_TURNS);
 
   constructor(calls: SystemVCalls) {
     this.#calls = calls;
@@ -62,20 +66,26 @@ export class SystemVReceivers {
 
   #open(request: ReceiveRequest): Line {
     const key = keyOf(request);
-    const line: Line = { key, request, waits: [], waiter: undefined };
+    const linger = new Linger(
+      this.#patience,
+      () => this.#take(line),
+      () => this.#start(line),
+    );
+    const line: Line = { key, request, waits: [], linger, waiter: undefined };
     this.#lines.set(key, line);
-    // An answer often comes within a turn of the event loop: half the latency, and no thread is woken.
-    setImmediate(() => {
-      if (this.#lines.get(key) === line) this.#drain(line);
-    });
+    linger.start();
     return line;
   }
 
   /** Lets a thread wait for the line. */
   #start(line: Line): void {
     const room = this.#calls.roomFor(line.request);
-    line.waiter ??= this.#waiters.take();
-    line.waiter.receive(line.request, room, (errno, message) => this.#woken(line, errno, message));
+    try {
+      line.waiter ??= this.#waiters.take();
+      line.waiter.receive(line.request, room, (errno, message) => this.#woken(line, errno, message));
+    } catch (error) {
+      this.#fail(line, error);
+    }
   }
 
   /** Nobody waits in this line any more; its thread may just have taken a message. */
@@ -88,6 +98,7 @@ export class SystemVReceivers {
 
   #rest(line: Line): void {
     this.#lines.delete(line.key);
+    line.linger.stop(false);
     if (line.waiter !== undefined) this.#waiters.give(line.waiter);
     line.waiter = undefined;
   }
@@ -110,21 +121,22 @@ export class SystemVReceivers {
       return;
     }
     line.waits.shift()?.resolve(message);
-    this.#drain(line);
+    if (!this.#take(line)) this.#start(line);
   }
 
-  /** Serves the line without sleeping, as far as there are messages; a thread waits for the rest. */
-  #drain(line: Line): void {
+  /** Serves the line without sleeping, as far as there are messages. @returns true when nobody waits in it any more */
+  #take(line: Line): boolean {
     try {
       while (line.waits.length > 0) {
         const message = this.#calls.tryReceive(line.request);
-        if (message === undefined) return this.#start(line);
+        if (message === undefined) return false;
         line.waits.shift()?.resolve(message);
       }
       this.#rest(line);
     } catch (error) {
       this.#fail(line, error);
     }
+    return true;
   }
 
   #fail(line: Line, error: unknown): void {

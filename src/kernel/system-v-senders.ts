@@ -1,5 +1,7 @@
 // Sends that wait for room, in their order: the first sits in a thread, the others behind it.
 
+import { Patience } from '../waiting/patience.ts';
+import { Linger, QUEUE_TURNS } from './linger.ts';
 import { failureOf, queueError } from './queue-errors.ts';
 import { type QueueWaitOptions, Wait } from './queue-wait.ts';
 import { reserveRecords } from './records.ts';
@@ -18,6 +20,11 @@ export class SystemVSenders {
   readonly #waiters: SystemVWaiters;
   readonly #maxWaiting: number;
   readonly #line: Waiting[] = [];
+  readonly #linger = new Linger(
+    new Patience(QUEUE_TURNS, QUEUE_TURNS),
+    () => this.#advance(),
+    () => this.#start(),
+  );
   #waiter: SystemVWaiter | undefined;
 
   constructor(calls: SystemVCalls, maxWaiting: number) {
@@ -44,21 +51,15 @@ export class SystemVSenders {
     const wait: Wait<void> = new Wait(this.#calls.name, 'no room', options, (error) => this.#drop(it, error));
     const it: Waiting = { type, body: body.slice(), wait };
     this.#line.push(it);
-    // Room often comes within a turn of the event loop: no thread is woken for it.
-    if (this.#line.length === 1) setImmediate(() => this.#look(it));
+    if (this.#line.length === 1) this.#linger.start();
     return wait.promise;
   }
 
-  /** Unless it has ended or is waiting in the thread already. */
-  #look(it: Waiting): void {
-    if (this.#line[0] === it && this.#waiter === undefined) this.#advance();
-  }
-
-  /** Sends what there is room for, and lets the thread wait with the first that there is none for. */
-  #advance(): void {
+  /** Sends what there is room for. @returns true when nobody waits any more */
+  #advance(): boolean {
     for (let first = this.#line[0]; first !== undefined; first = this.#line[0]) {
       try {
-        if (!this.#calls.trySend(first.type, first.body)) return this.#start(first);
+        if (!this.#calls.trySend(first.type, first.body)) return false;
         first.wait.resolve();
       } catch (error) {
         first.wait.reject(error);
@@ -66,19 +67,34 @@ export class SystemVSenders {
       this.#line.shift();
     }
     this.#rest();
+    return true;
   }
 
-  #start({ type, body }: Waiting): void {
-    this.#waiter ??= this.#waiters.take();
-    reserveRecords(body.length);
-    this.#waiter.send(type, body, (errno) => this.#sent(errno));
+  /** Lets the thread wait with the first. */
+  #start(): void {
+    for (let first = this.#line[0]; first !== undefined; first = this.#line[0]) {
+      try {
+        this.#waiter ??= this.#waiters.take();
+        reserveRecords(first.body.length);
+        this.#waiter.send(first.type, first.body, (errno) => this.#sent(errno));
+        return;
+      } catch (error) {
+        first.wait.reject(error);
+        this.#line.shift();
+      }
+    }
   }
 
   #sent(errno: number): void {
     const first = this.#line.shift();
     if (errno === 0) first?.wait.resolve();
     else first?.wait.reject(this.#calls.sendError(failureOf(errno, 'msgsnd'), first.body.length));
-    this.#advance();
+    this.#goOn();
+  }
+
+  /** The first has gone from the thread. */
+  #goOn(): void {
+    if (!this.#advance()) this.#start();
   }
 
   /** The limits of one wait are over. The first may have been sent in this moment: then it was. */
@@ -87,10 +103,13 @@ export class SystemVSenders {
     if (index === 0 && this.#waiter?.cancel()?.[0] === 0) it.wait.resolve();
     else it.wait.reject(error);
     this.#line.splice(index, 1);
-    if (index === 0) this.#advance();
+    // One that is still looked for has no thread to hand on.
+    if (this.#line.length === 0) this.#rest();
+    else if (index === 0 && this.#waiter !== undefined) this.#goOn();
   }
 
   #rest(): void {
+    this.#linger.stop(false);
     if (this.#waiter === undefined) return;
     this.#waiters.give(this.#waiter);
     this.#waiter = undefined;

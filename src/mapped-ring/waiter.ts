@@ -8,6 +8,7 @@ import { performance } from 'node:perf_hooks';
 import type { WaitOptions } from '../mailbox/options.ts';
 import { Doorbell } from '../ring/doorbell.ts';
 import { BELL } from '../ring/layout.ts';
+import { Patience } from '../waiting/patience.ts';
 import type { RingEdges } from './edges.ts';
 
 /** Something that waits on a handle's bell: its sender, its receiver, the handle itself. */
@@ -28,11 +29,6 @@ export interface WaitingEnd {
 export const SAFETY_MS = 500;
 /** How long a ring may be on its way. */
 const GRACE_MS = 100;
-const LOOP_YIELDS = 2;
-const LOOP_YIELDS_MAX = 24;
-/** Turning in vain takes the processor from the very peer that is waited for: it is tried again only so often. */
-const PARKS_BEFORE_TRIAL = 64;
-const TRIAL_YIELDS = 8;
 const THREAD_SPIN_MICROS = 20;
 const THREAD_YIELDS = 10;
 /** From here on a wait is as good as endless: its time is not looked at. */
@@ -67,10 +63,9 @@ export class Waiter {
   readonly #edges: RingEdges;
   readonly #options: WaitOptions;
   readonly #turn = (): void => this.#lingered();
+  readonly #patience = new Patience();
   #isWhole: () => boolean = () => true;
   #turnsLeft = 0;
-  #patience = LOOP_YIELDS;
-  #parksInVain = 0;
   #hasTurned = false;
   #immediate: NodeJS.Immediate | undefined;
   #isReferenced = true;
@@ -130,7 +125,7 @@ export class Waiter {
   arm(): void {
     if (this.#isClosed || this.#isLost) return;
     if (this.#doorbell.isParked) this.#doorbell.wake();
-    this.#turnsLeft = this.#options.yields ?? this.#patience;
+    this.#turnsLeft = this.#options.yields ?? this.#patience.turns;
     this.#hasTurned = false;
     this.#immediate ??= setImmediate(this.#turn);
     this.#hold(this.#mustHold());
@@ -262,7 +257,7 @@ export class Waiter {
     this.#immediate = undefined;
     if (this.#isClosed) return;
     if (this.#anyReady(this.#turnsLeft === 0) || this.#spinInLoop()) {
-      if (this.#hasTurned) this.#adapt(true);
+      if (this.#hasTurned) this.#patience.found();
       return this.#fire();
     }
     if (this.#turnsLeft > 0) {
@@ -290,21 +285,8 @@ export class Waiter {
     this.counters.parks += 1;
     this.#edges.failpoint('park:before-look');
     if (this.#anyReady(true)) return this.#fire();
-    this.#adapt(false);
+    this.#patience.slept();
     this.#hold(this.#mustHold());
-  }
-
-  /** Turns more where turning finds something, less where it does not. */
-  #adapt(isFound: boolean): void {
-    if (isFound) {
-      this.#patience = Math.min(Math.max(this.#patience * 2, LOOP_YIELDS), LOOP_YIELDS_MAX);
-      return;
-    }
-    this.#patience >>>= 1;
-    this.#parksInVain += 1;
-    if (this.#parksInVain < PARKS_BEFORE_TRIAL) return;
-    this.#parksInVain = 0;
-    this.#patience = TRIAL_YIELDS;
   }
 
   #rung(): void {

@@ -20,6 +20,7 @@ import {
 } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { hasCompiler, KernelStage } from '../../kernel/stage.fixture.ts';
 import { open } from '../../open.ts';
 import { Files, until } from '../mmap/files.fixture.ts';
 
@@ -32,6 +33,25 @@ interface Numbered {
   readonly filler: string;
   readonly end: number;
 }
+
+/** Beside the file first, then over it: rename(2) lets no reader see half of it. */
+const C_WRITER = String.raw`
+char beside[4096];
+snprintf(beside, sizeof beside, "%s.tmp", argv[1]);
+FILE *file = fopen(beside, "w");
+if (file == NULL) fail("fopen");
+fprintf(file, "{\"from\": \"c\", \"orders\": [7, 8]}\n");
+if (fclose(file) != 0) fail("fclose");
+if (rename(beside, argv[1]) != 0) fail("rename");
+`;
+const C_READER = String.raw`
+FILE *file = fopen(argv[1], "r");
+if (file == NULL) fail("fopen");
+char from[32];
+int count;
+if (fscanf(file, " { \"from\" : \"%31[^\"]\" , \"count\" : %d }", from, &count) != 2) fail("fscanf");
+printf("%s counted to %d\n", from, count);
+`;
 
 const hasStrace = spawnSync('strace', ['-V']).error === undefined;
 
@@ -192,6 +212,28 @@ describe('strangers', () => {
     );
     expect(shown.trim()).toBe("{'from': 'naru', 'text': '\\ub098\\ub8e8'}");
   });
+
+  test.runIf(hasCompiler())(
+    'a C program writes a JSON file that Naru reads, and reads one that Naru writes',
+    LIMIT,
+    async () => {
+      const stage = new KernelStage();
+      try {
+        await using mailbox = await open(urlOf('state.json'));
+        await mailbox.connect('consumer');
+        const receiving = mailbox.receive({ timeoutMs: 30_000 });
+        const writer = stage.c('write-json', C_WRITER, files.path('state.json'));
+        expect(await writer.ended).toMatchObject({ code: 0 });
+        expect((await receiving).data).toEqual({ from: 'c', orders: [7, 8] });
+        await mailbox.send({ from: 'naru', count: 42 });
+        const reader = stage.c('read-json', C_READER, files.path('state.json'));
+        expect(await reader.line()).toBe('naru counted to 42');
+        expect(await reader.ended).toMatchObject({ code: 0 });
+      } finally {
+        stage.close();
+      }
+    },
+  );
 
   test(
     'one whose JSON is broken costs that value, and one that is too long is told and not read',

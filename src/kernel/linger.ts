@@ -1,0 +1,62 @@
+// A wait in the event loop that looks for itself for a few turns before it has itself woken: sleeping and waking costs several
+// turns' time. Everything else that the loop has to do goes on between the turns; who waits long uses no processor time.
+
+import type { Patience } from '../waiting/patience.ts';
+
+/**
+ * Turns of a first and of a trial wait at a queue of the kernel: a peer that has to be woken needs up to 20 µs, a turn takes 1 to 2.
+ */
+export const QUEUE_TURNS = 24;
+
+/** The turns of one wait, or of several that look for the same. */
+export class Linger {
+  readonly #patience: Patience;
+  readonly #look: () => boolean;
+  readonly #sleep: () => void;
+  readonly #turn = (): void => this.#turned();
+  #immediate: NodeJS.Immediate | undefined;
+  #turnsLeft = 0;
+  #hasTurned = false;
+
+  /**
+   * @param look   takes what is there; true when nobody waits any more
+   * @param sleep  called when all turns were in vain: somebody else must wake those who wait
+   */
+  constructor(patience: Patience, look: () => boolean, sleep: () => void) {
+    this.#patience = patience;
+    this.#look = look;
+    this.#sleep = sleep;
+  }
+
+  /** From the next turn on; nothing when it turns already. */
+  start(): void {
+    if (this.#immediate !== undefined) return;
+    this.#turnsLeft = this.#patience.turns;
+    this.#hasTurned = false;
+    this.#immediate = setImmediate(this.#turn);
+  }
+
+  /** Nobody waits any more. @param isFound  because what was waited for came */
+  stop(isFound: boolean): void {
+    if (this.#immediate === undefined) return;
+    clearImmediate(this.#immediate);
+    this.#immediate = undefined;
+    if (isFound && this.#hasTurned) this.#patience.found();
+  }
+
+  #turned(): void {
+    this.#immediate = undefined;
+    if (this.#look()) {
+      if (this.#hasTurned) this.#patience.found();
+      return;
+    }
+    if (this.#turnsLeft === 0) {
+      this.#patience.slept();
+      this.#sleep();
+      return;
+    }
+    this.#turnsLeft -= 1;
+    this.#hasTurned = true;
+    this.#immediate = setImmediate(this.#turn);
+  }
+}
