@@ -53,15 +53,29 @@ async function runMode(mode, seed) {
   return violations;
 }
 
+/** How long others waited after a death. */
+function tellWaits(mode, waits) {
+  if (waits.length === 0) return;
+  const sorted = waits.toSorted((a, b) => a - b);
+  const at = (share) => sorted[Math.floor((sorted.length - 1) * share)].toFixed(1);
+  const late = sorted.filter((ms) => ms > 100).length;
+  console.log(
+    `${mode}: ${waits.length} deaths while others waited; until the next one had it: ` +
+      `median ${at(0.5)} ms, 99% ${at(0.99)} ms, worst ${at(1)} ms, ${late} later than 100 ms`,
+  );
+}
+
 /** The same for locks and semaphores. */
 async function runSyncMode(mode, seed) {
   const end = performance.now() + Number(values.seconds) * 1000;
+  const waits = [];
   let [left, violations] = [Number(values.deaths), 0];
   for (let round = seed; left > 0 && performance.now() < end; round += 1) {
     const seconds = Math.min(ROUND_SECONDS, (end - performance.now()) / 1000);
     const report = await syncTorture({ mode, seed: round, seconds, deaths: left });
     left -= report.deaths;
     violations += report.violations.length;
+    waits.push(...report.waitsMs);
     console.log(
       `${mode}, seed ${round}: ${report.deaths} deaths, ${report.stops} stops, ${report.taken} taken, ` +
         `${report.recovered} told, ${report.violations.length} violations`,
@@ -70,6 +84,7 @@ async function runSyncMode(mode, seed) {
     if (report.violations.length > 0) console.log(`  logs: ${report.folder}`);
     else forget(report);
   }
+  tellWaits(mode, waits);
   console.log(`${mode}: ${Number(values.deaths) - left} deaths, ${violations} violations`);
   return violations;
 }

@@ -5,13 +5,23 @@
 import { closeSync, openSync, readSync, writeSync } from 'node:fs';
 import { setImmediate as turn } from 'node:timers/promises';
 import { isNaruError } from '../../errors/index.ts';
+import { openValue } from '../../open-state.ts';
 import { openLock, openSemaphore } from '../../open-sync.ts';
 import { randomOf } from '../../ring/random.fixture.ts';
 import type { Lock, LockGuard } from '../../sync/lock.ts';
 import type { Permit, Semaphore } from '../../sync/semaphore.ts';
 
+/** What is fought for: a lock, permits, or the lock beside a value. */
+export type SyncTortureMode = 'lock' | 'semaphore' | 'value-lock';
+
+/** What is fought for, and how to let go of it in the end. */
+export interface Tortured {
+  readonly shared: Lock | Semaphore;
+  close(): Promise<void>;
+}
+
 export interface TorturePeerOrders {
-  readonly mode: 'lock' | 'semaphore';
+  readonly mode: SyncTortureMode;
   readonly permits: number;
   readonly seed: number;
   readonly log: string;
@@ -29,6 +39,18 @@ export type TortureLine =
 /** Microseconds of the machine's monotonic clock: exact enough, and small enough for a number. */
 export function now(): number {
   return Number(process.hrtime.bigint()) / 1_000;
+}
+
+export async function openTortured(mode: SyncTortureMode, permits: number): Promise<Tortured> {
+  if (mode === 'value-lock') {
+    const value = await openValue('shm://torture', 'i32');
+    return { shared: value.lock, close: () => value.close() };
+  }
+  const shared =
+    mode === 'lock'
+      ? await openLock('shm://torture')
+      : await openSemaphore('shm://torture', { count: permits });
+  return { shared, close: () => shared.close() };
 }
 
 class Victim {
@@ -51,23 +73,21 @@ class Victim {
 
   async run(): Promise<void> {
     const { mode, permits } = this.#orders;
-    const shared =
-      mode === 'lock'
-        ? await openLock('shm://torture')
-        : await openSemaphore('shm://torture', { count: permits });
+    const tortured = await openTortured(mode, permits);
+    const { shared } = tortured;
     writeSync(1, 'open\n');
     for (let round = 0; !this.#isOver; round += 1) {
       const held = await this.#take(shared);
       if (held !== undefined) {
-        if (mode === 'lock') this.#work(held.recovered);
-        else this.#pass(this.#random(2_000));
+        if (mode === 'semaphore') this.#pass(this.#random(2_000));
+        else this.#work(held.recovered);
         this.#write({ what: 'give', at: now() });
         held.release();
         this.#write({ what: 'gave', at: now() });
       }
       if (round % 32 === 0) await turn();
     }
-    await shared.close();
+    await tortured.close();
     closeSync(this.#log);
   }
 
@@ -110,7 +130,7 @@ class Victim {
     state[0] = process.pid;
     writeSync(this.#guarded, state, 0, 8, 0);
     // Now and then long enough to be killed in it.
-    this.#pass(this.#random(20) === 0 ? 400_000 : this.#random(2_000));
+    this.#pass(this.#random(8) === 0 ? 400_000 : this.#random(2_000));
     readSync(this.#guarded, state, 0, 16, 0);
     if (state[0] !== process.pid) this.#write({ what: 'wrong', text: `${state[0]} came in, too` });
     state[0] = 0;
