@@ -3,10 +3,13 @@
 import { NaruError } from './errors/index.ts';
 import { type Codec, type CodecName, resolveCodec } from './mailbox/codec.ts';
 import type { InputOf, OutputOf, Schema } from './mailbox/schema.ts';
+import type { PlaceUrl } from './mailbox/place.ts';
 import { openDeadline } from './mailbox/waiting.ts';
-import { CELL_PLACES, MAP_PLACES, type MapPlaceTypes } from './places/state-registry.ts';
+import type { ManagerArray, ManagerValue } from './manager/cells.ts';
+import { CELL_PLACES, FAR_CELLS, MAP_PLACES, type MapPlaceTypes } from './places/state-registry.ts';
 import { SharedArray } from './state/array.ts';
 import { checkCellParameters, type OpenCellOptions, readCellRequest } from './state/cell-options.ts';
+import type { CellPlaceOptions } from './state/cell-place.ts';
 import type { CellDriver } from './state/cells.ts';
 import { type NumberCode, parseElement, type TypedArrays, type ValueCode } from './state/elements.ts';
 import { SharedMap } from './state/map.ts';
@@ -19,10 +22,13 @@ import {
 } from './state/map-options.ts';
 import type { MapDriver } from './state/map-driver.ts';
 import type { MapPlace } from './state/map-place.ts';
+import { noKey } from './state/no-key.ts';
 import { MapValues } from './state/map-values.ts';
 import { SharedValue } from './state/value.ts';
 import { CONSTRUCTORS } from './state/view.ts';
 
+export type { ManagerArray, ManagerValue } from './manager/cells.ts';
+export { Manager, type ManagerOptions, type ManagerStats } from './manager/manager.ts';
 export type { SharedArray } from './state/array.ts';
 export type { OpenCellOptions } from './state/cell-options.ts';
 export type { IntegerCode, NumberCode, TypedArrays, ValueCode, ValueOf } from './state/elements.ts';
@@ -90,19 +96,32 @@ export async function openMap<
 /**
  * Opens a number, boolean, text or piece of bytes that several processes share.
  *
- * @param url   `shm://name`, with options as parameters
+ * In memory its operations are done at once; in a Manager (`unix:`, `tcp:`) each gives a promise.
+ *
+ * @param url   `shm://name`, `unix:///path.sock?name=total`, `tcp://host:port/total`, with options as parameters
  * @param type  `i8` to `u64`, `f32`, `f64`, `bool`, `text:N` or `bytes:N` (at most N bytes). The type of the value follows from it.
  * @throws NARU_INVALID_ARGUMENT  URL, type or option is wrong
  * @throws NARU_EXISTS            there is an array or a map, or a value of another type
  * @throws NARU_NOT_FOUND, NARU_DENIED, NARU_LIMIT, NARU_CORRUPT, NARU_UNSUPPORTED, NARU_NATIVE_MISSING, NARU_TIMEOUT (10 s)
  */
-export async function openValue<const C extends ValueCode>(
-  url: string,
+export async function openValue<const U extends string, const C extends ValueCode>(
+  url: U,
   type: C,
   options: OpenCellOptions = {},
-): Promise<SharedValue<C>> {
-  return new SharedValue<C>(await openCellDriver(url, 'value', type, undefined, options));
+): Promise<ValueAt<U, C>> {
+  const value = await openCells(url, 'value', type, undefined, options);
+  return value as unknown as ValueAt<U, C>;
 }
+
+/** What openValue() gives for a literal URL; for one known only at run time either. */
+export type ValueAt<U extends string, C extends ValueCode> = At<U, SharedValue<C>, ManagerValue<C>>;
+/** What openArray() gives for a literal URL; for one known only at run time either. */
+export type ArrayAt<U extends string, C extends NumberCode> = At<U, SharedArray<C>, ManagerArray<C>>;
+type At<U extends string, Near, Far> = string extends U
+  ? Near | Far
+  : U extends `unix://${string}` | `tcp://${string}`
+    ? Far
+    : Near;
 
 /** A class of typed arrays, and the code of its elements. */
 type CodeOf<T> = { [C in NumberCode]: T extends TypedArrays[C] ? C : never }[NumberCode];
@@ -117,38 +136,41 @@ type CodeOf<T> = { [C in NumberCode]: T extends TypedArrays[C] ? C : never }[Num
  * @throws NARU_EXISTS            there is a value or a map, or an array of another type or length
  * @throws NARU_NOT_FOUND, NARU_DENIED, NARU_LIMIT, NARU_CORRUPT, NARU_UNSUPPORTED, NARU_NATIVE_MISSING, NARU_TIMEOUT (10 s)
  */
-export function openArray<const C extends NumberCode>(
-  url: string,
+export function openArray<const U extends string, const C extends NumberCode>(
+  url: U,
   type: C,
   length?: number,
   options?: OpenCellOptions,
-): Promise<SharedArray<C>>;
-export function openArray<T>(
-  url: string,
+): Promise<ArrayAt<U, C>>;
+export function openArray<const U extends string, T>(
+  url: U,
   type: new (length: number) => T,
   length?: number,
   options?: OpenCellOptions,
-): Promise<SharedArray<CodeOf<T>>>;
+): Promise<ArrayAt<U, CodeOf<T>>>;
 export async function openArray(
   url: string,
   type: unknown,
   length?: number,
   options: OpenCellOptions = {},
-): Promise<SharedArray> {
+): Promise<SharedArray | ManagerArray> {
   if (length !== undefined && !(Number.isInteger(length) && length >= 1 && length <= 2 ** 28))
     throw new NaruError(
       'NARU_INVALID_ARGUMENT',
       `${String(url)}: length is a whole number from 1 to ${2 ** 28}`,
     );
-  return new SharedArray(await openCellDriver(url, 'array', arrayCode(type), length, options));
+  return openCells(url, 'array', arrayCode(type), length, options) as Promise<SharedArray | ManagerArray>;
 }
 
 /**
  * Opens a value that exists, whatever its type is. @internal
  * @throws as openValue()
  */
-export async function openAnyValue(url: string, options: OpenCellOptions = {}): Promise<SharedValue> {
-  return new SharedValue(await openCellDriver(url, 'value', undefined, undefined, options));
+export async function openAnyValue(
+  url: string,
+  options: OpenCellOptions = {},
+): Promise<SharedValue | ManagerValue> {
+  return (await openCells(url, 'value', undefined, undefined, options)) as SharedValue | ManagerValue;
 }
 
 function arrayCode(type: unknown): unknown {
@@ -158,33 +180,42 @@ function arrayCode(type: unknown): unknown {
   return typeof code === 'string' && /^[iuf]\d+$/.test(code) ? code : `array of ${String(code)}`;
 }
 
-async function openCellDriver(
+async function openCells(
   url: string,
   type: 'value' | 'array',
   code: unknown,
   length: number | undefined,
   given: OpenCellOptions,
-): Promise<CellDriver> {
+): Promise<SharedValue | SharedArray | ManagerValue | ManagerArray> {
   const { url: parts, options } = readCellRequest(url, given);
   const element = code === undefined ? undefined : parseElement(code, parts.text);
-  const load = Object.hasOwn(CELL_PLACES, parts.scheme) ? CELL_PLACES[parts.scheme] : undefined;
-  if (load === undefined)
-    throw new NaruError(
-      'NARU_INVALID_ARGUMENT',
-      `${parts.text}: ${parts.scheme}:// has no values and arrays; places that have: ${Object.keys(CELL_PLACES).join(', ')}`,
-      { mailbox: parts.text },
-    );
-  const { cellPlace } = await load();
-  checkCellParameters(parts, cellPlace.parameters);
   const deadline = openDeadline(options, parts.text);
+  const { create, owner, key } = options;
+  const asked = { type, element, length, create, owner, signal: deadline.signal };
   try {
-    const { create, owner } = options;
-    return await cellPlace.open(parts, { type, element, length, create, owner, signal: deadline.signal });
+    const far = Object.hasOwn(FAR_CELLS, parts.scheme) ? FAR_CELLS[parts.scheme] : undefined;
+    if (far !== undefined) return await (await far()).openManagerCells(parts, { ...asked, key });
+    if (key !== undefined) throw noKey(parts);
+    const driver = await openCellDriver(parts, asked);
+    return type === 'value' ? new SharedValue(driver) : new SharedArray(driver);
   } catch (error) {
     throw deadline.signal.aborted ? deadline.signal.reason : error;
   } finally {
     deadline.stop();
   }
+}
+
+async function openCellDriver(parts: PlaceUrl, asked: CellPlaceOptions): Promise<CellDriver> {
+  const load = Object.hasOwn(CELL_PLACES, parts.scheme) ? CELL_PLACES[parts.scheme] : undefined;
+  if (load === undefined)
+    throw new NaruError(
+      'NARU_INVALID_ARGUMENT',
+      `${parts.text}: ${parts.scheme}:// has no values and arrays; places that have: ${[...Object.keys(CELL_PLACES), ...Object.keys(FAR_CELLS)].join(', ')}`,
+      { mailbox: parts.text },
+    );
+  const { cellPlace } = await load();
+  checkCellParameters(parts, cellPlace.parameters);
+  return await cellPlace.open(parts, asked);
 }
 
 /** What the maps of every place can do, in the registry's order. */
@@ -197,7 +228,7 @@ async function openAny(request: MapRequest): Promise<SharedMap> {
   const { url, options } = request;
   const codec = resolveCodec(options.codec);
   const place = await loadPlace(request);
-  await checkMapRequest(request, place.capabilities, place.parameters, allMapCapabilities);
+  await checkMapRequest(request, place.capabilities, place, allMapCapabilities);
   const deadline = openDeadline(options, url.text);
   try {
     const driver = await place.open(url, {
@@ -207,6 +238,7 @@ async function openAny(request: MapRequest): Promise<SharedMap> {
       capacityBytes: options.capacityBytes,
       maxEntries: options.maxEntries,
       maxValueBytes: options.maxValueBytes,
+      key: options.key,
       signal: deadline.signal,
     });
     await checkAgain(request, place, driver);
@@ -229,7 +261,7 @@ async function checkAgain(request: MapRequest, place: MapPlace, driver: MapDrive
   const { capabilities } = driver.facts;
   if (capabilities === place.capabilities) return;
   try {
-    await checkMapRequest(request, capabilities, place.parameters, allMapCapabilities);
+    await checkMapRequest(request, capabilities, place, allMapCapabilities);
   } catch (error) {
     await driver.close();
     throw error;

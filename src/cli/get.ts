@@ -39,7 +39,7 @@ async function run({ args, positionals, ending }: Invocation<typeof ARGS>): Prom
   if (key === undefined) {
     try {
       await using value = await openTheValue(target, ending);
-      await print(`${lineOf(value.get())}\n`);
+      await print(`${lineOf(await value.get())}\n`);
       return EXIT.done;
     } catch (error) {
       // It is a map, or of a place without values.

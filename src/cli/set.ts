@@ -84,7 +84,7 @@ async function setValue(
   await using held = value;
   if (type !== undefined && type !== held.type)
     throw new NaruError('NARU_EXISTS', `${held.address} is ${held.type}, not ${type}`);
-  held.set(typedFrom(text, held.type));
+  await held.set(typedFrom(text, held.type));
   return EXIT.done;
 }
 

@@ -2,7 +2,7 @@
 
 import { isNaruError } from '../errors/index.ts';
 import { parseUrl } from '../mailbox/parse-url.ts';
-import { openAnyValue, openMap, type SharedMap, type SharedValue } from '../open-state.ts';
+import { openAnyValue, openMap, type ManagerValue, type SharedMap, type SharedValue } from '../open-state.ts';
 import { type Ending, UsageError } from './exit.ts';
 import type { Target } from './url.ts';
 
@@ -10,7 +10,7 @@ import type { Target } from './url.ts';
 export type TextMap = SharedMap;
 
 /** Places where `owner` decides, and where a command that ends at once must not take what it set along. */
-const OWNED = new Set(['memory', 'shm', 'mmap']);
+const OWNED = new Set(['memory', 'shm', 'mmap', 'unix', 'tcp']);
 
 /** @param mayCreate  a map that is not there is made, and stays until `naru rm` */
 export async function openTheMap(target: Target, mayCreate: boolean, ending: Ending): Promise<TextMap> {
@@ -30,7 +30,7 @@ export async function openTheMap(target: Target, mayCreate: boolean, ending: End
 }
 
 /** The value that is there. @throws NARU_NOT_FOUND, NARU_EXISTS (it is a map or an array) */
-export function openTheValue(target: Target, ending: Ending): Promise<SharedValue> {
+export function openTheValue(target: Target, ending: Ending): Promise<SharedValue | ManagerValue> {
   return openAnyValue(target.url, { create: 'never', signal: ending.signal });
 }
 

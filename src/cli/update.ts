@@ -81,9 +81,9 @@ async function updateValue(target: Target, add: string | undefined, ending: Endi
       'NARU_UNSUPPORTED',
       `${value.address}: ${value.type} has no addition in one step, only integers have`,
     );
-  if (isNegative) value.sub(operand);
-  else value.add(operand);
-  await print(`${lineOf(value.get())}\n`);
+  if (isNegative) await value.sub(operand);
+  else await value.add(operand);
+  await print(`${lineOf(await value.get())}\n`);
   return EXIT.done;
 }
 

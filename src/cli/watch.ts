@@ -86,9 +86,9 @@ async function watchValue(
   });
   if (value === undefined) return false;
   await using held = value;
-  let last = from === 'start' ? undefined : lineOf(held.get());
+  let last = from === 'start' ? undefined : lineOf(await held.get());
   for (let left = count; left > 0; ) {
-    const now = lineOf(held.get());
+    const now = lineOf(await held.get());
     if (now !== last) {
       last = now;
       left -= 1;

@@ -2,6 +2,7 @@
 
 import type { CellPlace } from '../state/cell-place.ts';
 import type { MapPlace } from '../state/map-place.ts';
+import type { tcpMap, unixMap } from '../manager/map-capabilities.ts';
 import type { memcachedMap } from './memcached/map-capabilities.ts';
 import type { memoryMap } from './memory/map-capabilities.ts';
 import type { mmapMap } from './mmap/map-capabilities.ts';
@@ -19,12 +20,21 @@ export const MAP_PLACES: Readonly<Record<string, () => Promise<{ readonly mapPla
   postgres: () => import('./postgres/state.ts'),
   redis: () => import('./redis/state.ts'),
   memcached: () => import('./memcached/state.ts'),
+  // Without a name they are mailboxes; with one, a Manager's.
+  unix: async () => ({ mapPlace: (await import('../manager/map-driver.ts')).unixMapPlace }),
+  tcp: async () => ({ mapPlace: (await import('../manager/map-driver.ts')).tcpMapPlace }),
 };
 
 /** The same for values and arrays. */
 export const CELL_PLACES: Readonly<Record<string, () => Promise<{ readonly cellPlace: CellPlace }>>> = {
   shm: () => import('./shm/state.ts'),
   mmap: () => import('./mmap/state.ts'),
+};
+
+/** Values and arrays that are reached over a connection: each operation of theirs gives a promise. */
+export const FAR_CELLS: Readonly<Record<string, () => Promise<typeof import('../manager/cells.ts')>>> = {
+  unix: () => import('../manager/cells.ts'),
+  tcp: () => import('../manager/cells.ts'),
 };
 
 /** The same at type level: capabilities by scheme, from which a literal URL gets its methods. */
@@ -36,4 +46,6 @@ export interface MapPlaceTypes {
   postgres: typeof postgresMap;
   redis: typeof redisMap;
   memcached: typeof memcachedMap;
+  unix: typeof unixMap;
+  tcp: typeof tcpMap;
 }

@@ -14,6 +14,8 @@ export interface OpenCellOptions {
   readonly create?: Create;
   /** How long it lives: `users` (while a handle is open; default of shm://), `process` (with its creator), `system` (until unlink()). */
   readonly owner?: Owner;
+  /** Key of the Manager where it lives. Default: of the URL's `keyFile`, or of NARU_MANAGER_KEY. */
+  readonly key?: string;
   /** Aborts opening. */
   readonly signal?: AbortSignal;
   /** Longest time opening may take, in milliseconds. Default 10,000. */
@@ -21,7 +23,7 @@ export interface OpenCellOptions {
 }
 
 const SHARED: readonly string[] = ['create', 'owner'];
-const OBJECTS: readonly string[] = ['signal', 'timeoutMs'];
+const OBJECTS: readonly string[] = ['signal', 'timeoutMs', 'key'];
 
 /**
  * Reads URL and options; the options win.

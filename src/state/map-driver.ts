@@ -51,6 +51,8 @@ export interface MapFacts {
   readonly text: string;
   /** A URL by which others open this very map; it holds no password. */
   readonly address: string;
+  /** Options that others need to open it, and that nobody may see: `spawn()` hands them over, nothing shows them. */
+  readonly secrets?: Readonly<Record<string, unknown>>;
   readonly maxKeyBytes: number;
   readonly maxValueBytes: number;
   /** Whether this handle made the map. */

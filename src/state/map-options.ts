@@ -10,9 +10,11 @@ import { byteCount, checkOption, count, type Parameter, readParameter } from '..
 import { parseUrl } from '../mailbox/parse-url.ts';
 import type { PlaceUrl } from '../mailbox/place.ts';
 import type { Schema } from '../mailbox/schema.ts';
+import type { MapPlace } from './map-place.ts';
+import { noKey } from './no-key.ts';
 import { MAP_FEATURES, type MapCapabilities, type MapFeature } from './map-capabilities.ts';
 
-/** What openMap() takes beside the URL. All but `needs`, `emulate`, `schema`, `signal` and `timeoutMs` may stand in the URL. */
+/** What openMap() takes beside the URL. All but `needs`, `emulate`, `schema`, `key`, `signal` and `timeoutMs` may stand in the URL. */
 export interface OpenMapOptions<
   N extends MapFeature = MapFeature,
   S extends Schema | undefined = Schema | undefined,
@@ -38,6 +40,8 @@ export interface OpenMapOptions<
   readonly maxValueBytes?: number;
   /** Time to live of entries that are set without one, in milliseconds. Default: for ever. */
   readonly ttlMs?: number;
+  /** Key of the Manager where the map lives. Default: of the URL's `keyFile`, or of NARU_MANAGER_KEY. */
+  readonly key?: string;
   /** Aborts opening. */
   readonly signal?: AbortSignal;
   /** Longest time opening may take, in milliseconds. Default 10,000. */
@@ -57,7 +61,7 @@ const OWN: Readonly<Record<string, Parameter>> = {
   maxValueBytes: { option: 'maxValueBytes', read: byteCount(1, BOUNDS.maxMessageBytesMax) },
   ttlMs: { option: 'ttlMs', read: count(1, BOUNDS.durationMsMax) },
 };
-const OBJECTS: readonly string[] = ['needs', 'emulate', 'schema', 'signal', 'timeoutMs'];
+const OBJECTS: readonly string[] = ['needs', 'emulate', 'schema', 'signal', 'timeoutMs', 'key'];
 
 /**
  * Reads URL and options; the options win.
@@ -102,12 +106,13 @@ function checkOne(name: string, value: unknown, text: string): void {
 export async function checkMapRequest(
   request: MapRequest,
   capabilities: MapCapabilities,
-  parameters: readonly string[],
+  { parameters, takesKey }: Pick<MapPlace, 'parameters' | 'takesKey'>,
   others: () => Promise<readonly MapCapabilities[]>,
 ): Promise<void> {
   const { url, options } = request;
   const unknown = Object.keys(url.extra).filter((name) => !parameters.includes(name));
   if (unknown.length > 0) throw invalid(url.text, `unknown parameter ${unknown.join(', ')}`);
+  if (options.key !== undefined && takesKey !== true) throw noKey(url);
   const required = new Set<MapFeature>(options.needs ?? []);
   if (options.ttlMs !== undefined) required.add('ttl');
   if (options.survives === 'restart') required.add('durable');

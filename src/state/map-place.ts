@@ -15,6 +15,8 @@ export interface MapPlaceOptions {
   readonly capacityBytes: number | undefined;
   readonly maxEntries: number | undefined;
   readonly maxValueBytes: number | undefined;
+  /** Of a Manager. */
+  readonly key: string | undefined;
   /** Aborts opening. */
   readonly signal: AbortSignal;
 }
@@ -24,6 +26,8 @@ export interface MapPlace {
   readonly capabilities: MapCapabilities;
   /** Names of URL parameters that only this place knows. */
   readonly parameters: readonly string[];
+  /** The option `key` means something here; elsewhere it is refused. */
+  readonly takesKey?: boolean;
   /** @throws NARU_UNSUPPORTED or NARU_INVALID_ARGUMENT for what makes no sense here, before anything is created */
   open(url: PlaceUrl, options: MapPlaceOptions): Promise<MapDriver>;
 }

@@ -294,7 +294,7 @@ export class SharedMap<In = unknown, Out = In, Has extends MapFeature = MapFeatu
   /** What `spawn()` hands over. @internal */
   toShared(): SharedHandle {
     const { ttlMs, emulate, codec } = this.#setup;
-    const options = { emulate, ...(ttlMs === undefined ? {} : { ttlMs }) };
+    const options = { emulate, ...(ttlMs === undefined ? {} : { ttlMs }), ...this.#driver.facts.secrets };
     const shapes = this.capabilities.features.crossProcess === 'none' ? [] : (['worker', 'child'] as const);
     return withCodec({ kind: 'map', url: this.address, options, shapes }, codec);
   }

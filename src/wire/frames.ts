@@ -57,6 +57,23 @@ const SLAB_BYTES = 65_536;
 /** Below this a loop over words beats the call of Buffer.copy. */
 const WORDS_BYTES_MAX = 200;
 
+/** Bytes of a record before its text. */
+const RECORD_BYTES = 26;
+
+/** The numbers of a record; what they mean is its type's business. */
+export interface RecordHead {
+  readonly id: number;
+  readonly ref: number;
+  readonly x: number;
+  readonly y: number;
+}
+
+/** A record that was read. `body` points into the chunk it came in, which nobody writes again. */
+export interface FrameRecord extends RecordHead {
+  readonly text: string;
+  readonly body: Buffer;
+}
+
 /** What a writer hands its buffers to. */
 export interface WriterEvents {
   /** Bytes to send now; they are not changed before isIdle() says so. */
@@ -178,6 +195,20 @@ export class FrameWriter {
     encodeEnvelope(message, this.#bytes, this.#view, at + 10 + length);
   }
 
+  /** A call of a Manager's object, its answer, or news of it: numbers, a text of at most 65,535 bytes, and bytes. */
+  record(type: number, head: RecordHead, text: string, body: Uint8Array): void {
+    const length = text === '' ? 0 : Buffer.byteLength(text);
+    const at = this.#begin(type, RECORD_BYTES + length + body.byteLength);
+    const view = this.#view;
+    view.setUint32(at, head.id, true);
+    view.setUint32(at + 4, head.ref, true);
+    view.setFloat64(at + 8, head.x, true);
+    view.setFloat64(at + 16, head.y, true);
+    view.setUint16(at + 24, length, true);
+    if (length > 0) writeText(text, this.#bytes, at + RECORD_BYTES);
+    if (body.byteLength > 0) this.#bytes.set(body, at + RECORD_BYTES + length);
+  }
+
   /** Writes length and type. @returns where the payload goes */
   #begin(type: number, payload: number): number {
     const size = LENGTH_BYTES + 1 + payload;
@@ -268,6 +299,23 @@ export function readAddressed(
     extra: chunk.view.getUint32(start + 4, true),
     text: readText(chunk.bytes, start + 10, length),
     offset: start + 10 + length,
+  };
+}
+
+/** A frame that FrameWriter.record() wrote. @throws NARU_CORRUPT, NARU_INVALID_MESSAGE */
+export function readRecord(type: number, chunk: Chunk, start: number, end: number): FrameRecord {
+  if (end - start < RECORD_BYTES) throw cut(type, end - start);
+  const { view, bytes } = chunk;
+  const length = view.getUint16(start + 24, true);
+  const at = start + RECORD_BYTES + length;
+  if (at > end) throw cut(type, end - start);
+  return {
+    id: view.getUint32(start, true),
+    ref: view.getUint32(start + 4, true),
+    x: view.getFloat64(start + 8, true),
+    y: view.getFloat64(start + 16, true),
+    text: length === 0 ? '' : readText(bytes, start + RECORD_BYTES, length),
+    body: bytes.subarray(at, end),
   };
 }
 

@@ -3,31 +3,26 @@
 import { NaruError } from '../../errors/index.ts';
 import { checkName } from '../../mailbox/parse-url.ts';
 import type { PlaceUrl } from '../../mailbox/place.ts';
-import type { MapCondition, MapDriver, MapFacts, MapItem, MapSetOptions } from '../../state/map-driver.ts';
+import { MAP_CONTENTS, MapContents } from '../../state/map-contents.ts';
+import type { MapDriver, MapFacts, MapItem, MapSetOptions } from '../../state/map-driver.ts';
 import type { MapPlace, MapPlaceOptions } from '../../state/map-place.ts';
 import { memoryMap } from './map-capabilities.ts';
 
-/** What a map is made with unless more is asked for. */
-const MAX_ENTRIES = 1_000_000;
-const CAPACITY_BYTES = 64 * 1024 * 1024;
 /** Entries given at a time by entries(). */
 const BATCH = 256;
 
-interface Contents {
+interface Shared {
   readonly name: string;
   readonly maxEntries: number;
   readonly capacityBytes: number;
   readonly maxValueBytes: number;
   readonly owner: 'users' | 'system';
-  readonly items: Map<string, MapItem>;
-  readonly watchers: Set<(key: string | undefined) => void>;
-  bytes: number;
-  version: number;
+  readonly contents: MapContents;
   handles: number;
   isUnlinked: boolean;
 }
 
-const maps = new Map<string, Contents>();
+const maps = new Map<string, Shared>();
 
 export const mapPlace: MapPlace = {
   capabilities: memoryMap,
@@ -46,29 +41,29 @@ function openNow(url: PlaceUrl, options: MapPlaceOptions): MemoryMap {
   if (options.owner === 'process')
     throw refusal(url, 'NARU_UNSUPPORTED', 'a map in one thread has no other owner; leave owner out');
   if (existing !== undefined) compare(url, options, existing);
-  const contents = existing ?? make(name, options);
-  maps.set(name, contents);
-  contents.handles += 1;
-  return new MemoryMap(contents, url.text, existing === undefined);
+  const shared = existing ?? make(name, options);
+  maps.set(name, shared);
+  shared.handles += 1;
+  return new MemoryMap(shared, url.text, existing === undefined);
 }
 
-function make(name: string, options: MapPlaceOptions): Contents {
+function make(name: string, options: MapPlaceOptions): Shared {
+  const limits = {
+    maxEntries: options.maxEntries ?? MAP_CONTENTS.maxEntries,
+    capacityBytes: options.capacityBytes ?? MAP_CONTENTS.capacityBytes,
+  };
   return {
     name,
-    maxEntries: options.maxEntries ?? MAX_ENTRIES,
-    capacityBytes: options.capacityBytes ?? CAPACITY_BYTES,
+    ...limits,
     maxValueBytes: options.maxValueBytes ?? memoryMap.limits.maxValueBytes,
     owner: options.owner === 'system' ? 'system' : 'users',
-    items: new Map(),
-    watchers: new Set(),
-    bytes: 0,
-    version: 0,
+    contents: new MapContents({ place: 'memory', ...limits, now: () => Date.now() }),
     handles: 0,
     isUnlinked: false,
   };
 }
 
-function compare(url: PlaceUrl, options: MapPlaceOptions, existing: Contents): void {
+function compare(url: PlaceUrl, options: MapPlaceOptions, existing: Shared): void {
   for (const name of ['maxEntries', 'capacityBytes', 'maxValueBytes', 'owner'] as const) {
     const asked = options[name];
     if (asked !== undefined && asked !== existing[name])
@@ -78,163 +73,81 @@ function compare(url: PlaceUrl, options: MapPlaceOptions, existing: Contents): v
 
 class MemoryMap implements MapDriver {
   readonly facts: MapFacts;
-  readonly #contents: Contents;
+  readonly #shared: Shared;
   readonly #watchers = new Set<(key: string | undefined) => void>();
   #isClosed = false;
 
-  constructor(contents: Contents, text: string, created: boolean) {
-    this.#contents = contents;
+  constructor(shared: Shared, text: string, created: boolean) {
+    this.#shared = shared;
     this.facts = {
       capabilities: memoryMap,
       text,
-      address: `memory://${contents.name}`,
+      address: `memory://${shared.name}`,
       maxKeyBytes: memoryMap.limits.maxKeyBytes,
-      maxValueBytes: contents.maxValueBytes,
+      maxValueBytes: shared.maxValueBytes,
       created,
     };
   }
 
   get(key: string): MapItem | undefined {
-    this.#checkOpen();
-    return this.#living(key);
+    return this.#open().get(key);
   }
 
-  set(key: string, value: Uint8Array, { only, ttlMs }: MapSetOptions): boolean {
-    this.#checkOpen();
-    const contents = this.#contents;
-    const before = this.#living(key);
-    if (!holds(only, before)) return false;
-    this.#checkRoom(key, value, before);
-    contents.version += 1;
-    this.#remove(key);
-    contents.items.set(key, {
-      key,
-      value: value.slice(),
-      version: contents.version,
-      expiresMs: ttlMs === undefined ? undefined : Date.now() + ttlMs,
-    });
-    contents.bytes += sizeOf(key, value);
-    this.#tell(key);
-    return true;
+  set(key: string, value: Uint8Array, options: MapSetOptions): boolean {
+    return this.#open().set(key, value, options, this.facts.text);
   }
 
   delete(key: string, version: MapItem['version'] | undefined): boolean {
-    this.#checkOpen();
-    const item = this.#living(key);
-    if (item === undefined || (version !== undefined && item.version !== version)) return false;
-    this.#remove(key);
-    this.#tell(key);
-    return true;
+    return this.#open().delete(key, version);
   }
 
-  *entries(): Generator<readonly MapItem[]> {
-    this.#checkOpen();
-    const items = this.#allLiving();
-    for (let at = 0; at < items.length; at += BATCH) yield items.slice(at, at + BATCH);
+  entries(): Iterable<readonly MapItem[]> {
+    return this.#open().pages(BATCH, Number.POSITIVE_INFINITY);
   }
 
   clear(): void {
-    this.#checkOpen();
-    this.#contents.items.clear();
-    this.#contents.bytes = 0;
-    this.#tell(undefined);
+    this.#open().clear();
   }
 
   size(): number {
-    this.#checkOpen();
-    return this.#allLiving().length;
+    return this.#open().size;
   }
 
   watch(changed: (key: string | undefined) => void): () => void {
-    this.#checkOpen();
+    const { watchers } = this.#open();
     this.#watchers.add(changed);
-    this.#contents.watchers.add(changed);
+    watchers.add(changed);
     return () => {
       this.#watchers.delete(changed);
-      this.#contents.watchers.delete(changed);
+      watchers.delete(changed);
     };
   }
 
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    const contents = this.#contents;
-    for (const watcher of this.#watchers) contents.watchers.delete(watcher);
-    contents.handles -= 1;
-    if (contents.handles === 0 && contents.owner === 'users' && !contents.isUnlinked)
-      maps.delete(contents.name);
+    const shared = this.#shared;
+    for (const watcher of this.#watchers) shared.contents.watchers.delete(watcher);
+    shared.handles -= 1;
+    if (shared.handles === 0 && shared.owner === 'users' && !shared.isUnlinked) maps.delete(shared.name);
   }
 
   unlink(): void {
-    this.#checkOpen();
-    this.#contents.isUnlinked = true;
-    maps.delete(this.#contents.name);
-    this.#tell(undefined);
+    const contents = this.#open();
+    this.#shared.isUnlinked = true;
+    maps.delete(this.#shared.name);
+    contents.tellAll();
   }
 
-  #tell(key: string | undefined): void {
-    for (const watcher of this.#contents.watchers) watcher(key);
+  #open(): MapContents {
+    const { isUnlinked, contents } = this.#shared;
+    if (!this.#isClosed && !isUnlinked) return contents;
+    const what = isUnlinked ? 'removed' : 'closed';
+    throw new NaruError('NARU_CLOSED', `${this.facts.text}: the map was ${what}`, {
+      place: 'memory',
+      mailbox: this.facts.text,
+    });
   }
-
-  #living(key: string): MapItem | undefined {
-    const item = this.#contents.items.get(key);
-    if (item === undefined || item.expiresMs === undefined || item.expiresMs > Date.now()) return item;
-    this.#remove(key);
-    return undefined;
-  }
-
-  #allLiving(): MapItem[] {
-    return [...this.#contents.items.keys()].flatMap((key) => this.#living(key) ?? []);
-  }
-
-  #remove(key: string): void {
-    const { items } = this.#contents;
-    const item = items.get(key);
-    if (item === undefined) return;
-    items.delete(key);
-    this.#contents.bytes -= sizeOf(key, item.value);
-  }
-
-  #checkRoom(key: string, value: Uint8Array, before: MapItem | undefined): void {
-    const contents = this.#contents;
-    const { items, maxEntries, capacityBytes } = contents;
-    const more = sizeOf(key, value) - (before === undefined ? 0 : sizeOf(key, before.value));
-    const fits = (): boolean =>
-      (before !== undefined || items.size < maxEntries) && contents.bytes + more <= capacityBytes;
-    if (fits()) return;
-    // What has expired without anybody asking for it takes no room from the living.
-    this.#allLiving();
-    if (fits()) return;
-    const { bytes } = contents;
-    throw new NaruError(
-      'NARU_FULL',
-      `${this.facts.text}: no room for "${key.slice(0, 40)}": ${items.size} entries of ${maxEntries}, ${bytes} bytes of ` +
-        `${capacityBytes}; delete some, or make the map larger`,
-      { place: 'memory', mailbox: this.facts.text },
-    );
-  }
-
-  #checkOpen(): void {
-    const { isUnlinked } = this.#contents;
-    if (!this.#isClosed && !isUnlinked) return;
-    throw new NaruError(
-      'NARU_CLOSED',
-      `${this.facts.text}: the map was ${isUnlinked ? 'removed' : 'closed'}`,
-      {
-        place: 'memory',
-        mailbox: this.facts.text,
-      },
-    );
-  }
-}
-
-function holds(only: MapCondition | undefined, item: MapItem | undefined): boolean {
-  if (only === undefined) return true;
-  return 'absent' in only ? item === undefined : item?.version === only.version;
-}
-
-function sizeOf(key: string, value: Uint8Array): number {
-  return Buffer.byteLength(key) + value.byteLength;
 }
 
 function refusal(

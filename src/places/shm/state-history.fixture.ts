@@ -1,7 +1,7 @@
 // Histories of several processes that use one value or one map at the same time, and the check whether they are linearisable: whether the
 // operations can be put in one order that keeps to real time and in which each answer is right. (Wing and Gong, with Lowe's memory.)
 
-import { openMap, openValue } from 'naru/state';
+import { openMap, openValue, type SharedValue } from 'naru/state';
 
 /** One operation on one register: a value, or a key of a map. Numbers; null = no entry. */
 export interface Operation {
@@ -78,7 +78,7 @@ const now = (): number => Number(process.hrtime.bigint());
 /** Plays random operations and says what came of them. @param url  of a value (…-value), or of a map */
 export async function readHistory(url: string, id: number, count: number): Promise<Operation[]> {
   const isValue = url.endsWith('-value');
-  const value = isValue ? await openValue(url, 'i32') : undefined;
+  const value = isValue ? await openValue(url as 'shm://', 'i32') : undefined;
   const map = isValue ? undefined : await openMap(url as 'shm://x');
   const history: Operation[] = [];
   let seed = id * 7919 + 1;
@@ -110,7 +110,7 @@ type Recorder = (
   expected: number | null,
   run: () => number | null,
 ) => void;
-type Value = Awaited<ReturnType<typeof openValue<'i32'>>>;
+type Value = SharedValue<'i32'>;
 type Keyed = Awaited<ReturnType<typeof openMap<'shm://x'>>>;
 
 function playOnValue(value: Value, record: Recorder, which: number, fresh: number): void {

@@ -51,7 +51,7 @@ async function script({ url, step, nth = 1 }: PeerOrders): Promise<void> {
 }
 
 async function add({ url, count = 0 }: PeerOrders): Promise<void> {
-  const value = await openValue(url, 'i64');
+  const value = await openValue(url as 'shm://', 'i64');
   for (let n = 0; n < count; n += 1) value.add(1n);
   await value.close();
   say('done');
@@ -80,7 +80,7 @@ export function isWhole(text: string): boolean {
 
 /** Takes the lock and never lets go. */
 async function hold({ url }: PeerOrders): Promise<void> {
-  const value = await openValue(url, 'i32');
+  const value = await openValue(url as 'shm://', 'i32');
   await value.lock.acquire();
   say('holding');
   setInterval(() => undefined, 1000);

@@ -17,9 +17,9 @@ import type { Driver } from '../../mailbox/driver.ts';
 import type { Place, PlaceContext, PlaceOptions, PlaceUrl } from '../../mailbox/place.ts';
 import { newHandleIdentity } from '../../native/identity.ts';
 import { tcp, tcpRaw } from './capabilities.ts';
-import { PARAMETERS, readTcpOptions, tcpAddress, type TcpOptions } from './options.ts';
+import { PARAMETERS, readTcpOptions, type TcpOptions } from './options.ts';
 import { openTcpRaw } from './raw.ts';
-import { connectSocket, listenSocket } from './socket.ts';
+import { connectSocket, listenSocket, tcpAddress } from '../../link/tcp-socket.ts';
 
 /** One handle's way to its mailbox. */
 class Approach {

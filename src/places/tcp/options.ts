@@ -1,30 +1,19 @@
 // What only tcp:// knows: its parameters, and what TLS needs.
 
 import { readFileSync } from 'node:fs';
-import { isIP } from 'node:net';
-import type { TlsOptions as NodeTlsOptions } from 'node:tls';
 import { NaruError } from '../../errors/index.ts';
+import type { TcpTarget, TlsSettings } from '../../link/tcp-socket.ts';
 import type { PlaceOptions, PlaceUrl } from '../../mailbox/place.ts';
 
 /** Parameters of a tcp URL that are not options of every place. */
 export const PARAMETERS: readonly string[] = ['listen', 'tls', 'heartbeatMs', 'maxConnections'];
 
-/** What both sides of TLS are given, read from files where the options name files. */
-export interface TlsSettings extends Pick<NodeTlsOptions, 'ca' | 'cert' | 'key'> {
-  readonly servername: string | undefined;
-  readonly requestCert: boolean;
-}
-
-export interface TcpOptions {
-  readonly host: string;
-  /** 0 when listening: a free one. */
-  readonly port: number;
+export interface TcpOptions extends TcpTarget {
   readonly listen: boolean;
   /** Default 5,000; 0 = none. */
   readonly heartbeatMs: number;
   /** Default 1,000. */
   readonly connectionsMax: number;
-  readonly tls: TlsSettings | undefined;
 }
 
 /** @throws NARU_INVALID_ARGUMENT  no host, no port, a number that is none, TLS without certificate */
@@ -46,11 +35,6 @@ export function readTcpOptions(url: PlaceUrl, options: PlaceOptions): TcpOptions
     connectionsMax: number(url, 'maxConnections', 1_000, 1, 65_536),
     tls: wantsTls ? readTls(url, options, listen) : undefined,
   };
-}
-
-/** The URL that leads to a listener. */
-export function tcpAddress(host: string, port: number, query: string): string {
-  return `tcp://${isIP(host) === 6 ? `[${host}]` : host}:${port}${query}`;
 }
 
 function readTls(url: PlaceUrl, { tls = {} }: PlaceOptions, listen: boolean): TlsSettings {

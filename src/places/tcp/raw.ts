@@ -6,8 +6,8 @@ import type { PlaceContext, PlaceOptions, PlaceUrl } from '../../mailbox/place.t
 import { untilConnected } from '../../link/backoff.ts';
 import { openRaw, type RawInit } from '../../link/raw-driver.ts';
 import { tcpRaw } from './capabilities.ts';
-import { tcpAddress, type TcpOptions } from './options.ts';
-import { connectSocket, listenSocket } from './socket.ts';
+import type { TcpOptions } from './options.ts';
+import { connectSocket, listenSocket, tcpAddress } from '../../link/tcp-socket.ts';
 
 /** @throws NARU_DISCONNECTED, NARU_EXISTS, NARU_DENIED, NARU_LIMIT */
 export async function openTcpRaw(

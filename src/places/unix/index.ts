@@ -15,10 +15,10 @@ import { type MailboxSettings, newSettings, refuseMeaningless, statedSettings } 
 import type { Driver } from '../../mailbox/driver.ts';
 import type { Place, PlaceContext, PlaceOptions, PlaceUrl } from '../../mailbox/place.ts';
 import { unix, unixRaw } from './capabilities.ts';
-import { type HostLock, tryHostLock } from './lock.ts';
+import { type HostLock, tryHostLock } from '../../link/host-lock.ts';
 import { openUnixRaw } from './raw.ts';
-import { PARAMETERS, readUnixOptions, unixAddress, type UnixOptions } from './options.ts';
-import { bindSocket, checkPeer, connectSocket, socketError } from './socket.ts';
+import { PARAMETERS, readUnixOptions, type UnixOptions } from './options.ts';
+import { bindSocket, checkPeer, connectSocket, socketError, unixAddress } from '../../link/unix-socket.ts';
 
 /** How long to leave a process that is about to become the host, before looking again. */
 const ELECTION_MS = 10;

@@ -5,9 +5,9 @@ import type { PlaceContext, PlaceOptions, PlaceUrl } from '../../mailbox/place.t
 import { NaruError } from '../../errors/index.ts';
 import { openRaw, type RawInit } from '../../link/raw-driver.ts';
 import { unixRaw } from './capabilities.ts';
-import { tryHostLock } from './lock.ts';
-import { unixAddress, type UnixOptions } from './options.ts';
-import { bindSocket, checkPeer, connectSocket, socketError } from './socket.ts';
+import { tryHostLock } from '../../link/host-lock.ts';
+import type { UnixOptions } from './options.ts';
+import { bindSocket, checkPeer, connectSocket, socketError, unixAddress } from '../../link/unix-socket.ts';
 
 /** @throws NARU_NOT_FOUND, NARU_EXISTS, NARU_DENIED, NARU_LIMIT */
 export async function openUnixRaw(

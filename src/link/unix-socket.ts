@@ -1,10 +1,30 @@
-// Sockets of this place: connecting, binding with the right mode, and whose process is at the other end.
+// Unix sockets: paths, connecting, binding with the right mode, and whose process is at the other end.
 
 import { chmodSync, lstatSync, unlinkSync } from 'node:fs';
 import { connect as netConnect, createServer, type Server, type Socket } from 'node:net';
 import { isMainThread } from 'node:worker_threads';
-import { NaruError } from '../../errors/index.ts';
-import { tryNative } from '../../native/index.ts';
+import { NaruError } from '../errors/index.ts';
+import type { PlaceUrl } from '../mailbox/place.ts';
+import { tryNative } from '../native/index.ts';
+
+/** Longest path of a socket in bytes: unix(7), sockaddr_un without its final zero. */
+const PATH_BYTES_MAX = process.platform === 'linux' ? 107 : 103;
+
+/** @throws NARU_INVALID_ARGUMENT  no absolute path, or one that is too long */
+export function socketPath({ path, host, text }: PlaceUrl): string {
+  const invalid = (what: string): NaruError =>
+    new NaruError('NARU_INVALID_ARGUMENT', `${text}: ${what}`, { place: 'unix', mailbox: text });
+  if (host !== '' || !path.startsWith('/') || path.endsWith('/') || path.includes('\0'))
+    throw invalid('name the socket by an absolute path: unix:///run/user/1000/orders.sock');
+  const bytes = Buffer.byteLength(path);
+  if (bytes <= PATH_BYTES_MAX) return path;
+  throw invalid(`the path has ${bytes} bytes, a socket's path has at most ${PATH_BYTES_MAX}`);
+}
+
+/** The URL that leads to a socket. */
+export function unixAddress(path: string, query: string): string {
+  return `unix://${path.split('/').map(encodeURIComponent).join('/')}${query}`;
+}
 
 /** @returns undefined when nobody listens there @throws NARU_DENIED, NARU_LIMIT, NARU_DISCONNECTED */
 export function connectSocket(path: string, mailbox: string): Promise<Socket | undefined> {

@@ -12,8 +12,8 @@ import {
   writeSync,
   ftruncateSync,
 } from 'node:fs';
-import { formatIdentity, ownIdentity, parseIdentity, processStart } from '../../native/identity.ts';
-import { tryNative } from '../../native/index.ts';
+import { formatIdentity, ownIdentity, parseIdentity, processStart } from '../native/identity.ts';
+import { tryNative } from '../native/index.ts';
 
 /** A lock that is held. */
 export interface HostLock {

@@ -1,15 +1,33 @@
-// Sockets of this place: connecting and listening, plain or with TLS, and their errors in Naru's words.
+// TCP sockets: connecting and listening, plain or with TLS, and their errors in Naru's words.
 
 import { connect as netConnect, createServer, isIP, type Server, type Socket } from 'node:net';
-import { connect as tlsConnect, createServer as createTlsServer } from 'node:tls';
-import { NaruError } from '../../errors/index.ts';
-import type { TcpOptions } from './options.ts';
+import { connect as tlsConnect, createServer as createTlsServer, type TlsOptions } from 'node:tls';
+import { NaruError } from '../errors/index.ts';
+
+/** What both sides of TLS are given, read from files where the options name files. */
+export interface TlsSettings extends Pick<TlsOptions, 'ca' | 'cert' | 'key'> {
+  readonly servername: string | undefined;
+  readonly requestCert: boolean;
+}
+
+/** Where to connect, or to listen. */
+export interface TcpTarget {
+  readonly host: string;
+  /** 0 when listening: a free one. */
+  readonly port: number;
+  readonly tls: TlsSettings | undefined;
+}
+
+/** The URL that leads to a listener. */
+export function tcpAddress(host: string, port: number, query: string): string {
+  return `tcp://${isIP(host) === 6 ? `[${host}]` : host}:${port}${query}`;
+}
 
 /** Time for a TLS handshake in milliseconds. */
 const HANDSHAKE_MS = 5_000;
 
 /** @throws NARU_DISCONNECTED, NARU_DENIED, NARU_LIMIT; the signal's reason */
-export function connectSocket(options: TcpOptions, mailbox: string, signal: AbortSignal): Promise<Socket> {
+export function connectSocket(options: TcpTarget, mailbox: string, signal: AbortSignal): Promise<Socket> {
   signal.throwIfAborted();
   const { host, port, tls } = options;
   return new Promise((resolve, reject) => {
@@ -48,7 +66,7 @@ export function connectSocket(options: TcpOptions, mailbox: string, signal: Abor
 }
 
 /** @throws NARU_EXISTS  the port is taken; NARU_DENIED, NARU_LIMIT, NARU_INVALID_ARGUMENT */
-export function listenSocket(options: TcpOptions, mailbox: string): Promise<Server> {
+export function listenSocket(options: TcpTarget, mailbox: string): Promise<Server> {
   const { host, port, tls } = options;
   return new Promise((resolve, reject) => {
     const server =
@@ -108,7 +126,7 @@ export function socketError(error: NodeJS.ErrnoException, mailbox: string): Naru
   return new NaruError('NARU_DISCONNECTED', `${mailbox}: ${error.message || code}`, context);
 }
 
-function definedTls({ ca, cert, key }: NonNullable<TcpOptions['tls']>): Record<string, unknown> {
+function definedTls({ ca, cert, key }: TlsSettings): Record<string, unknown> {
   return {
     ...(ca === undefined ? {} : { ca }),
     ...(cert === undefined ? {} : { cert }),

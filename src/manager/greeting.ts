@@ -1,0 +1,202 @@
+// The handshake over a socket: one message of at most 256 bytes after the other, in a given time. What stands in them is handshake.ts's. What
+// comes behind the last message stays in the socket, unread.
+
+import { randomBytes } from 'node:crypto';
+import type { Socket } from 'node:net';
+import { isNaruError, NaruError } from '../errors/index.ts';
+import {
+  checkOpening,
+  encodeOpening,
+  encodeRefusal,
+  isProof,
+  NONCE_BYTES,
+  prove,
+  readRefusal,
+  Refusal,
+} from './handshake.ts';
+import { MANAGER } from './limits.ts';
+
+const LENGTH_BYTES = 2;
+
+/** One side of the conversation. */
+class Conversation {
+  readonly #socket: Socket;
+  readonly #text: string;
+  #failed: NaruError | undefined;
+  #wake: () => void = () => undefined;
+  readonly #look = (): void => this.#wake();
+  readonly #broken = (cause?: Error): void => {
+    const why = cause === undefined ? 'the other side closed the connection' : cause.message;
+    this.fail(this.#error('NARU_DISCONNECTED', `${why} during the handshake`, cause));
+  };
+  readonly #ended = (): void => this.#broken();
+
+  constructor(socket: Socket, text: string) {
+    this.#socket = socket;
+    this.#text = text;
+    socket.on('readable', this.#look);
+    socket.on('error', this.#broken);
+    socket.on('end', this.#ended);
+    socket.on('close', this.#ended);
+  }
+
+  /** Whoever takes over hears the socket's events from now on. */
+  leave(): void {
+    this.#socket.off('readable', this.#look);
+    this.#socket.off('error', this.#broken);
+    this.#socket.off('end', this.#ended);
+    this.#socket.off('close', this.#ended);
+  }
+
+  fail(error: NaruError): void {
+    this.#failed ??= error;
+    this.#wake();
+  }
+
+  send(message: Uint8Array): void {
+    const head = Buffer.alloc(LENGTH_BYTES);
+    head.writeUInt16LE(message.byteLength);
+    this.#socket.write(Buffer.concat([head, message]));
+  }
+
+  async next(): Promise<Buffer> {
+    const length = (await this.#take(LENGTH_BYTES)).readUInt16LE(0);
+    if (length >= 1 && length <= MANAGER.handshakeBytesMax) return await this.#take(length);
+    const most = `${MANAGER.handshakeBytesMax}`;
+    throw this.#error('NARU_CORRUPT', `a message of ${length} bytes in the handshake, allowed are 1 to ${most}`);
+  }
+
+  /** Exactly so many bytes, not one more. */
+  async #take(bytes: number): Promise<Buffer> {
+    for (;;) {
+      // What has come counts, also when the other side has closed since.
+      const chunk = this.#socket.read(bytes) as Buffer | null;
+      if (chunk !== null && chunk.length === bytes) return chunk;
+      if (this.#failed !== undefined) throw this.#failed;
+      // The end came in the middle of a message.
+      if (chunk !== null) throw this.#error('NARU_DISCONNECTED', 'a message of the handshake was cut off');
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+  }
+
+  #error(code: 'NARU_DISCONNECTED' | 'NARU_CORRUPT', what: string, cause?: Error): NaruError {
+    return new NaruError(code, `${this.#text}: ${what}`, { mailbox: this.#text, cause });
+  }
+}
+
+/**
+ * Proves to a Manager that this side knows the key, and has it prove the same.
+ * @param text  the URL, for errors
+ * @throws NARU_DENIED  the key is wrong; NARU_UNSUPPORTED  another version; NARU_LIMIT  too many clients; NARU_CORRUPT  it is no Manager;
+ *         NARU_DISCONNECTED  the connection broke, or the time is over; the signal's reason
+ */
+export async function greetServer(
+  socket: Socket,
+  key: string,
+  text: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const late = (): NaruError =>
+    new NaruError('NARU_DISCONNECTED', `${text}: no handshake within ${MANAGER.handshakeMs} ms`, {
+      mailbox: text,
+    });
+  await converse(socket, text, late, async (talk) => {
+    const abort = (): void => talk.fail(late());
+    signal.addEventListener('abort', abort, { once: true });
+    try {
+      if (signal.aborted) throw signal.reason;
+      await proveFirst(talk, key, text);
+    } finally {
+      signal.removeEventListener('abort', abort);
+    }
+  }).catch((error: unknown) => {
+    throw signal.aborted ? signal.reason : error;
+  });
+}
+
+async function proveFirst(talk: Conversation, key: string, text: string): Promise<void> {
+  const hello = encodeOpening(randomBytes(NONCE_BYTES));
+  talk.send(hello);
+  const challenge = await heard(talk, text);
+  const problem = checkOpening(challenge);
+  if (problem === 'version') throw refusalError(Refusal.version, text);
+  // A challenge that is our own hello has no chance of being a server's.
+  if (problem !== undefined || challenge.equals(hello))
+    throw new NaruError('NARU_CORRUPT', `${text}: no Manager listens there`, { mailbox: text });
+  const proof = prove('client', key, [hello, challenge]);
+  talk.send(proof);
+  const answer = await heard(talk, text);
+  if (isProof(answer, 'server', key, [hello, challenge, proof])) return;
+  throw new NaruError('NARU_DENIED', `${text}: what listens there does not know the key`, { mailbox: text });
+}
+
+async function heard(talk: Conversation, text: string): Promise<Buffer> {
+  const message = await talk.next();
+  const reason = readRefusal(message);
+  if (reason === undefined) return message;
+  throw refusalError(reason, text);
+}
+
+function refusalError(reason: number, text: string): NaruError {
+  if (reason === Refusal.version)
+    return new NaruError(
+      'NARU_UNSUPPORTED',
+      `${text}: the Manager speaks another version of the handshake; use the same version of naru on both sides`,
+      { mailbox: text },
+    );
+  if (reason === Refusal.full)
+    return new NaruError(
+      'NARU_LIMIT',
+      `${text}: the Manager has as many connections as it may have; raise its maxConnections`,
+      { mailbox: text },
+    );
+  return new NaruError('NARU_DENIED', `${text}: the Manager refused the key`, { mailbox: text });
+}
+
+/**
+ * Has a client prove that it knows the key, and then proves the same.
+ * @param text    the Manager's address, for errors
+ * @param isFull  asked once the client is no stranger any more
+ * @throws NARU_DENIED, NARU_CORRUPT, NARU_UNSUPPORTED, NARU_DISCONNECTED, NARU_TIMEOUT, NARU_LIMIT: the socket is to be destroyed
+ */
+export function greetClient(socket: Socket, key: string, text: string, isFull: () => boolean): Promise<void> {
+  const late = (): NaruError => new NaruError('NARU_TIMEOUT', `${text}: a client did not prove to know the key`);
+  return converse(socket, text, late, async (talk) => {
+    const hello = await talk.next();
+    const problem = checkOpening(hello);
+    if (problem === 'version') {
+      talk.send(encodeRefusal(Refusal.version));
+      throw refusalError(Refusal.version, text);
+    }
+    if (problem !== undefined) throw new NaruError('NARU_CORRUPT', `${text}: a stranger`);
+    const challenge = encodeOpening(randomBytes(NONCE_BYTES));
+    talk.send(challenge);
+    const proof = await talk.next();
+    const isKnown = isProof(proof, 'client', key, [hello, challenge]);
+    if (!isKnown || isFull()) {
+      talk.send(encodeRefusal(isKnown ? Refusal.full : Refusal.proof));
+      throw refusalError(isKnown ? Refusal.full : Refusal.proof, text);
+    }
+    talk.send(prove('server', key, [hello, challenge, proof]));
+  });
+}
+
+async function converse(
+  socket: Socket,
+  text: string,
+  late: () => NaruError,
+  run: (talk: Conversation) => Promise<void>,
+): Promise<void> {
+  const talk = new Conversation(socket, text);
+  const timer = setTimeout(() => talk.fail(late()), MANAGER.handshakeMs);
+  try {
+    await run(talk);
+  } catch (error) {
+    throw isNaruError(error) ? error : new NaruError('NARU_CORRUPT', `${text}: ${String(error)}`);
+  } finally {
+    clearTimeout(timer);
+    talk.leave();
+  }
+}
