@@ -57,7 +57,8 @@ export function readTarget(url: PlaceUrl, givenKey: string | undefined): Target 
   const { host, port } = url;
   if (host === '' || port === undefined || port === 0)
     throw invalid(text, 'name host and port: tcp://127.0.0.1:5000/orders');
-  if (extra['name'] !== undefined) throw invalid(text, `the name is the path: tcp://${host}:${port}/${extra['name']}`);
+  if (extra['name'] !== undefined)
+    throw invalid(text, `the name is the path: tcp://${host}:${port}/${extra['name']}`);
   const name = nameOf(url.path.slice(1), url);
   const at = tcpAddress(host, port, '');
   return {
@@ -73,7 +74,10 @@ export function readTarget(url: PlaceUrl, givenKey: string | undefined): Target 
 async function dialUnix(path: string, text: string): Promise<Socket> {
   const socket = await connectUnix(path, text);
   if (socket === undefined)
-    throw new NaruError('NARU_DISCONNECTED', `${text}: no Manager listens there`, { place: 'unix', mailbox: text });
+    throw new NaruError('NARU_DISCONNECTED', `${text}: no Manager listens there`, {
+      place: 'unix',
+      mailbox: text,
+    });
   try {
     checkPeer(socket, text);
     return socket;

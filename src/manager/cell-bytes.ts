@@ -25,7 +25,10 @@ export function decodeCell({ kind }: Element, bytes: Buffer): unknown {
   // The chunk it came in is not given to anybody who may write into it.
   if (kind === 'bytes') return Uint8Array.prototype.slice.call(bytes);
   if (bytes.length !== NUMBER_BYTES)
-    throw new NaruError('NARU_CORRUPT', `${bytes.length} bytes are no ${kind} between a Manager and a client`);
+    throw new NaruError(
+      'NARU_CORRUPT',
+      `${bytes.length} bytes are no ${kind} between a Manager and a client`,
+    );
   if (kind === 'i64') return bytes.readBigInt64LE();
   if (kind === 'u64') return bytes.readBigUInt64LE();
   const number = bytes.readDoubleLE();
@@ -43,11 +46,17 @@ export function decodeCells(element: Element, bytes: Buffer): unknown[] {
 
 function encodeBlob({ kind, bytes: most }: Element, value: unknown, text: string): Buffer {
   const isRight =
-    kind === 'text' ? typeof value === 'string' && (value as Well).isWellFormed() : value instanceof Uint8Array;
+    kind === 'text'
+      ? typeof value === 'string' && (value as Well).isWellFormed()
+      : value instanceof Uint8Array;
   if (!isRight) throw misfit(kind, value, text);
   const bytes = typeof value === 'string' ? Buffer.from(value, 'utf8') : Buffer.from(value as Uint8Array);
   if (bytes.byteLength <= most) return bytes;
-  throw new NaruError('NARU_TOO_LARGE', `${text}: ${bytes.byteLength} bytes are more than the ${most} of ${kind}:${most}`, {
-    mailbox: text,
-  });
+  throw new NaruError(
+    'NARU_TOO_LARGE',
+    `${text}: ${bytes.byteLength} bytes are more than the ${most} of ${kind}:${most}`,
+    {
+      mailbox: text,
+    },
+  );
 }

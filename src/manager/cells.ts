@@ -44,7 +44,12 @@ class Cell {
   }
 
   /** @throws NARU_OUTCOME_UNKNOWN */
-  async act(operation: string, at: number, operands: readonly unknown[], limits: WaitLimits): Promise<unknown> {
+  async act(
+    operation: string,
+    at: number,
+    operands: readonly unknown[],
+    limits: WaitLimits,
+  ): Promise<unknown> {
     const record = await this.write(operation, at, operands, limits);
     return record.body.length === 0 ? undefined : decodeCell(this.element, record.body);
   }
@@ -71,7 +76,12 @@ class Cell {
 
   shared(kind: 'value' | 'array'): SharedHandle {
     const { address, secrets } = this.handle.target;
-    return { kind, url: address, options: { type: codeOf(this.element), ...secrets }, shapes: ['worker', 'child'] };
+    return {
+      kind,
+      url: address,
+      options: { type: codeOf(this.element), ...secrets },
+      shapes: ['worker', 'child'],
+    };
   }
 }
 
@@ -300,7 +310,9 @@ export async function openManagerCells(
   const { type: kind, element, length, create = 'if-missing', signal } = options;
   for (const name of Object.keys(url.extra))
     if (name !== 'name' && name !== 'keyFile' && name !== 'heartbeatMs')
-      throw new NaruError('NARU_INVALID_ARGUMENT', `${url.text}: unknown parameter ${name}`, { mailbox: url.text });
+      throw new NaruError('NARU_INVALID_ARGUMENT', `${url.text}: unknown parameter ${name}`, {
+        mailbox: url.text,
+      });
   const target = readTarget(url, options.key);
   const owner = checkOwner(options.owner, target.text);
   const settings = { type: element === undefined ? undefined : codeOf(element), length };

@@ -4,7 +4,14 @@
 import { NaruError } from '../errors/index.ts';
 import type { Connected } from '../client/reconnecting.ts';
 import { Connection } from '../link/connection.ts';
-import { FrameType, type FrameRecord, parseJson, PROTOCOL, readFrameText, readRecord } from '../wire/frames.ts';
+import {
+  FrameType,
+  type FrameRecord,
+  parseJson,
+  PROTOCOL,
+  readFrameText,
+  readRecord,
+} from '../wire/frames.ts';
 import type { Chunk } from '../wire/splitter.ts';
 import type { Target } from './address.ts';
 import { greetServer } from './greeting.ts';
@@ -166,19 +173,25 @@ export class Channel implements Connected {
 
   #onClosed(error: NaruError | undefined): void {
     const why = error?.message ?? `${this.#target.text}: the connection was closed`;
-    const isOver = new NaruError('NARU_DISCONNECTED', why, { place: this.#target.place, mailbox: this.#target.text });
+    const isOver = new NaruError('NARU_DISCONNECTED', why, {
+      place: this.#target.place,
+      mailbox: this.#target.text,
+    });
     this.#isOver = isOver;
     const pending = [...this.#pending.values()];
     this.#pending.clear();
     for (const { reject, isWrite } of pending) reject(isWrite ? this.#unknown(why) : isOver);
     const listeners = [...this.#listeners.values()];
     this.#listeners.clear();
-    if (error !== undefined) for (const { lost } of listeners) lost(isOver);
+    if (error !== undefined) for (const listener of listeners) listener.lost(isOver);
     this.#lost();
   }
 
   #unknown(why: string): NaruError {
-    return this.#error('NARU_OUTCOME_UNKNOWN', `the connection broke before the answer came, so it may have happened or not (${why})`);
+    return this.#error(
+      'NARU_OUTCOME_UNKNOWN',
+      `the connection broke before the answer came, so it may have happened or not (${why})`,
+    );
   }
 
   #error(code: 'NARU_UNSUPPORTED' | 'NARU_OUTCOME_UNKNOWN', what: string): NaruError {

@@ -63,7 +63,10 @@ class Conversation {
     const length = (await this.#take(LENGTH_BYTES)).readUInt16LE(0);
     if (length >= 1 && length <= MANAGER.handshakeBytesMax) return await this.#take(length);
     const most = `${MANAGER.handshakeBytesMax}`;
-    throw this.#error('NARU_CORRUPT', `a message of ${length} bytes in the handshake, allowed are 1 to ${most}`);
+    throw this.#error(
+      'NARU_CORRUPT',
+      `a message of ${length} bytes in the handshake, allowed are 1 to ${most}`,
+    );
   }
 
   /** Exactly so many bytes, not one more. */
@@ -162,7 +165,8 @@ function refusalError(reason: number, text: string): NaruError {
  * @throws NARU_DENIED, NARU_CORRUPT, NARU_UNSUPPORTED, NARU_DISCONNECTED, NARU_TIMEOUT, NARU_LIMIT: the socket is to be destroyed
  */
 export function greetClient(socket: Socket, key: string, text: string, isFull: () => boolean): Promise<void> {
-  const late = (): NaruError => new NaruError('NARU_TIMEOUT', `${text}: a client did not prove to know the key`);
+  const late = (): NaruError =>
+    new NaruError('NARU_TIMEOUT', `${text}: a client did not prove to know the key`);
   return converse(socket, text, late, async (talk) => {
     const hello = await talk.next();
     const problem = checkOpening(hello);

@@ -59,7 +59,11 @@ export class Guest {
   #checkVersion(major: number): void {
     if (major === PROTOCOL.major) return;
     const own = `${PROTOCOL.major}.${PROTOCOL.minor}`;
-    throw managerError('NARU_UNSUPPORTED', this.#init.text, `the client speaks version ${major}, this is ${own}`);
+    throw managerError(
+      'NARU_UNSUPPORTED',
+      this.#init.text,
+      `the client speaks version ${major}, this is ${own}`,
+    );
   }
 
   #onFrame(type: number, chunk: Chunk, start: number, end: number): void {
@@ -101,7 +105,11 @@ export class Guest {
   #open(text: string): Answer {
     const asked = readAsked(parseJson(text), this.#init.text);
     if (this.#handles.size >= MANAGER.handlesMax)
-      throw managerError('NARU_LIMIT', this.#init.text, `one client has at most ${MANAGER.handlesMax} handles open`);
+      throw managerError(
+        'NARU_LIMIT',
+        this.#init.text,
+        `one client has at most ${MANAGER.handlesMax} handles open`,
+      );
     const { entry, created } = this.#init.objects.find(asked);
     this.#count += 1;
     const ref = this.#count;

@@ -178,7 +178,8 @@ export class Handle {
       });
     } catch (error) {
       if (this.#opening?.channel === channel) this.#opening = undefined;
-      if (before !== undefined && error instanceof NaruError && error.code === 'NARU_CLOSED') this.fail(error);
+      if (before !== undefined && error instanceof NaruError && error.code === 'NARU_CLOSED')
+        this.fail(error);
       throw error;
     }
   }

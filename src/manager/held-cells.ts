@@ -7,7 +7,16 @@ import { codeOf, type Element, parseElement } from '../state/elements.ts';
 import type { Budget } from '../state/map-contents.ts';
 import { SharedValue } from '../state/value.ts';
 import { decodeCell, decodeCells, encodeCell } from './cell-bytes.ts';
-import { compareSettings, countOf, type Desk, type Held, type HeldInit, managerError, type Seat, strangeVerb } from './held.ts';
+import {
+  compareSettings,
+  countOf,
+  type Desk,
+  type Held,
+  type HeldInit,
+  managerError,
+  type Seat,
+  strangeVerb,
+} from './held.ts';
 import { MANAGER } from './limits.ts';
 import { type Answer, type Asked, type Call, DONE, Verb } from './protocol.ts';
 
@@ -31,7 +40,8 @@ export class HeldCells implements Held {
   constructor(asked: Asked, { text, budget }: HeldInit) {
     const { type } = asked.settings;
     this.text = text;
-    if (type === undefined) throw managerError('NARU_NOT_FOUND', text, 'it is not there, and no type was said');
+    if (type === undefined)
+      throw managerError('NARU_NOT_FOUND', text, 'it is not there, and no type was said');
     this.element = parseElement(type, text);
     const isArray = asked.kind === 'array';
     const length = isArray ? countOf(asked, 'length', 0, 1, 2 ** 28, text) : 1;
@@ -40,7 +50,11 @@ export class HeldCells implements Held {
     // Whole words: an atomic operation on a shorter element needs no more, but its view does.
     this.#bytes = Math.ceil((this.element.bytes * length) / 8) * 8;
     if (budget.used + this.#bytes > budget.max)
-      throw managerError('NARU_FULL', text, `${this.#bytes} bytes are more than the Manager has left of its ${budget.max}`);
+      throw managerError(
+        'NARU_FULL',
+        text,
+        `${this.#bytes} bytes are more than the Manager has left of its ${budget.max}`,
+      );
     budget.used += this.#bytes;
     this.#budget = budget;
     const driver = localCells(this.element, length, text);
@@ -123,7 +137,11 @@ function localCells(element: Element, length: number, text: string): CellDriver 
     offset: 0,
     health: { isFresh: true, look: () => undefined },
     openLock: () => {
-      throw managerError('NARU_UNSUPPORTED', text, 'the lock of a value in a Manager is its clients\' business');
+      throw managerError(
+        'NARU_UNSUPPORTED',
+        text,
+        "the lock of a value in a Manager is its clients' business",
+      );
     },
     readBlob: () => blob.slice(),
     writeBlob: (bytes) => {

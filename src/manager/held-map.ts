@@ -2,7 +2,16 @@
 
 import { MAP_CONTENTS, MapContents } from '../state/map-contents.ts';
 import type { MapItem } from '../state/map-driver.ts';
-import { compareSettings, countOf, type Desk, type Held, type HeldInit, managerError, type Seat, strangeVerb } from './held.ts';
+import {
+  compareSettings,
+  countOf,
+  type Desk,
+  type Held,
+  type HeldInit,
+  managerError,
+  type Seat,
+  strangeVerb,
+} from './held.ts';
 import { MANAGER } from './limits.ts';
 import { encodePage } from './pages.ts';
 import { type Answer, type Asked, type Call, DONE, NO, Verb, YES } from './protocol.ts';
@@ -10,7 +19,11 @@ import { type Answer, type Asked, type Call, DONE, NO, Verb, YES } from './proto
 const CAPACITY_BYTES_MAX = 2 ** 40;
 
 export class HeldMap implements Held {
-  readonly settings: { readonly maxEntries: number; readonly capacityBytes: number; readonly maxValueBytes: number };
+  readonly settings: {
+    readonly maxEntries: number;
+    readonly capacityBytes: number;
+    readonly maxValueBytes: number;
+  };
   readonly contents: MapContents;
   readonly text: string;
 
@@ -91,7 +104,11 @@ class MapSeat implements Seat {
     // A well-meaning client has checked all this.
     const keyBytes = Buffer.byteLength(key);
     if (keyBytes < 1 || keyBytes > MANAGER.maxKeyBytes)
-      throw managerError('NARU_TOO_LARGE', text, `a key has 1 to ${MANAGER.maxKeyBytes} bytes, this one ${keyBytes}`);
+      throw managerError(
+        'NARU_TOO_LARGE',
+        text,
+        `a key has 1 to ${MANAGER.maxKeyBytes} bytes, this one ${keyBytes}`,
+      );
     if (body.byteLength > settings.maxValueBytes)
       throw managerError(
         'NARU_TOO_LARGE',
@@ -121,7 +138,11 @@ class MapSeat implements Seat {
       this.#iterations.set(id, iteration);
     }
     if (iteration === undefined)
-      throw managerError('NARU_DISCONNECTED', text, 'the connection broke during the iteration; begin it again');
+      throw managerError(
+        'NARU_DISCONNECTED',
+        text,
+        'the connection broke during the iteration; begin it again',
+      );
     const next = iteration.next();
     if (next.done === true) {
       this.#iterations.delete(id);

@@ -64,25 +64,26 @@ export function countOf(
   throw managerError(
     'NARU_INVALID_ARGUMENT',
     text,
-    `${name} is a whole number from ${min} to ${max}, got ${String(value).slice(0, 40)}`,
+    `${name} is a whole number from ${min} to ${max}, got ${shown(value)}`,
   );
 }
 
 /** @throws NARU_EXISTS  something that was asked for differs from what is */
-export function compareSettings(
-  asked: Asked,
-  actual: Readonly<Record<string, unknown>>,
-  text: string,
-): void {
+export function compareSettings(asked: Asked, actual: Readonly<Record<string, unknown>>, text: string): void {
   for (const [name, is] of Object.entries(actual)) {
     const wanted = asked.settings[name];
     if (wanted !== undefined && wanted !== is)
       throw managerError(
         'NARU_EXISTS',
         text,
-        `it exists with ${name} ${String(is)}, asked was ${String(wanted).slice(0, 80)}; leave it out to take what is there`,
+        `it exists with ${name} ${String(is)}, asked was ${shown(wanted)}; leave it out to take what is there`,
       );
   }
+}
+
+/** What a client sent, for an error. */
+function shown(value: unknown): string {
+  return (JSON.stringify(value) ?? 'nothing').slice(0, 80);
 }
 
 /** A verb that the object does not have. */

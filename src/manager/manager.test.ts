@@ -16,7 +16,7 @@ beforeEach(() => {
 });
 
 afterEach(async () => {
-  for (const one of open.reverse()) await one[Symbol.asyncDispose]();
+  for (const one of open.toReversed()) await one[Symbol.asyncDispose]();
   rmSync(folder, { recursive: true });
 });
 
@@ -77,7 +77,9 @@ describe('a Manager', () => {
 });
 
 describe.each(['unix', 'tcp'])('over %s', (scheme) => {
-  async function begin(options: Partial<ManagerOptions> = {}): Promise<{ manager: Manager; at: (name: string) => string }> {
+  async function begin(
+    options: Partial<ManagerOptions> = {},
+  ): Promise<{ manager: Manager; at: (name: string) => string }> {
     const listen = scheme === 'unix' ? `unix://${folder}/m.sock` : 'tcp://127.0.0.1:0';
     const manager = await start({ listen, ...options });
     return { manager, at: (name) => `${manager.url}${scheme === 'unix' ? '?name=' : '/'}${name}` };
@@ -174,7 +176,9 @@ describe.each(['unix', 'tcp'])('over %s', (scheme) => {
     await two.set('a', 1);
     await one.close();
     await two.close();
-    await expect(openMap(at('mine'), { key, create: 'never' })).rejects.toMatchObject({ code: 'NARU_NOT_FOUND' });
+    await expect(openMap(at('mine'), { key, create: 'never' })).rejects.toMatchObject({
+      code: 'NARU_NOT_FOUND',
+    });
     expect(await kept(await openMap(at('kept'), { key })).get('a')).toBe(1);
   });
 

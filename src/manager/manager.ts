@@ -135,7 +135,9 @@ export class Manager {
     });
     for (const socket of this.#strangers) socket.destroy();
     const gone = Array.from(this.#guests, ({ connection }) => {
-      connection.close(new NaruError('NARU_PEER_GONE', `${this.url}: the Manager stops`, { place: this.#place }));
+      connection.close(
+        new NaruError('NARU_PEER_GONE', `${this.url}: the Manager stops`, { place: this.#place }),
+      );
       return connection.whenGone();
     });
     await Promise.all(gone);
@@ -194,13 +196,21 @@ async function startOnUnix(parts: PlaceUrl, settings: Settings, make: Make): Pro
     throw socketError(error as NodeJS.ErrnoException, path, parts.text);
   }
   if (lock === undefined)
-    throw new NaruError('NARU_EXISTS', `${parts.text}: a process listens there already; choose another path`, {
-      place: 'unix',
-      mailbox: parts.text,
-    });
+    throw new NaruError(
+      'NARU_EXISTS',
+      `${parts.text}: a process listens there already; choose another path`,
+      {
+        place: 'unix',
+        mailbox: parts.text,
+      },
+    );
   try {
     const server = await bindSocket(path, parts.text);
-    return make(server, settings, { url: unixAddress(path, ''), place: 'unix', release: lock.release });
+    return make(server, settings, {
+      url: unixAddress(path, ''),
+      place: 'unix',
+      release: () => lock.release(),
+    });
   } catch (error) {
     lock.release();
     throw error;
@@ -231,7 +241,10 @@ function readSettings(options: ManagerOptions): Settings {
   const count = (name: keyof ManagerOptions, otherwise: number, min: number, max: number): number => {
     const value = options[name] ?? otherwise;
     if (typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max) return value;
-    throw invalid(String(listen), `${name} is a whole number from ${min} to ${max}, got ${String(value).slice(0, 40)}`);
+    throw invalid(
+      String(listen),
+      `${name} is a whole number from ${min} to ${max}, got ${String(value).slice(0, 40)}`,
+    );
   };
   return {
     key: key === undefined ? newKey() : checkKey(key, String(listen)),

@@ -81,7 +81,11 @@ export class Objects {
     if (asked.create === 'new')
       throw managerError('NARU_EXISTS', text, 'it exists already, and create is "new"; choose another name');
     if (asked.owner !== undefined && asked.owner !== existing.owner)
-      throw managerError('NARU_EXISTS', text, `it exists with owner ${existing.owner}, asked was ${asked.owner}`);
+      throw managerError(
+        'NARU_EXISTS',
+        text,
+        `it exists with owner ${existing.owner}, asked was ${asked.owner}`,
+      );
     existing.held.check(asked);
     return { entry: existing, created: false };
   }
@@ -103,7 +107,11 @@ export class Objects {
 
   /** What is there, for show. */
   list(): { readonly name: string; readonly kind: Kind; readonly handles: number }[] {
-    return Array.from(this.#entries.values(), ({ name, kind, users }) => ({ name, kind, handles: users.size }));
+    return Array.from(this.#entries.values(), ({ name, kind, users }) => ({
+      name,
+      kind,
+      handles: users.size,
+    }));
   }
 
   /** The Manager stops. */
@@ -114,9 +122,14 @@ export class Objects {
   #make(asked: Asked, name: string, text: string): Entry {
     const { objectsMax, maxValueBytes } = this.#init;
     if (this.#entries.size >= objectsMax)
-      throw managerError('NARU_LIMIT', text, `the Manager has ${objectsMax} objects, that is its limit; raise maxObjects`);
+      throw managerError(
+        'NARU_LIMIT',
+        text,
+        `the Manager has ${objectsMax} objects, that is its limit; raise maxObjects`,
+      );
     const make = Object.hasOwn(KINDS, asked.kind) ? KINDS[asked.kind] : undefined;
-    if (make === undefined) throw managerError('NARU_UNSUPPORTED', text, 'a Manager has no such kind of object');
+    if (make === undefined)
+      throw managerError('NARU_UNSUPPORTED', text, 'a Manager has no such kind of object');
     const entry: Entry = {
       name,
       kind: asked.kind,

@@ -2,6 +2,7 @@
 
 import type { CellPlace } from '../state/cell-place.ts';
 import type { MapPlace } from '../state/map-place.ts';
+import type { openManagerCells } from '../manager/cells.ts';
 import type { tcpMap, unixMap } from '../manager/map-capabilities.ts';
 import type { memcachedMap } from './memcached/map-capabilities.ts';
 import type { memoryMap } from './memory/map-capabilities.ts';
@@ -31,8 +32,12 @@ export const CELL_PLACES: Readonly<Record<string, () => Promise<{ readonly cellP
   mmap: () => import('./mmap/state.ts'),
 };
 
+interface FarCells {
+  readonly openManagerCells: typeof openManagerCells;
+}
+
 /** Values and arrays that are reached over a connection: each operation of theirs gives a promise. */
-export const FAR_CELLS: Readonly<Record<string, () => Promise<typeof import('../manager/cells.ts')>>> = {
+export const FAR_CELLS: Readonly<Record<string, () => Promise<FarCells>>> = {
   unix: () => import('../manager/cells.ts'),
   tcp: () => import('../manager/cells.ts'),
 };

@@ -5,7 +5,10 @@ import { NaruError } from '../errors/index.ts';
 import type { MapCondition, MapItem, MapSetOptions } from './map-driver.ts';
 
 /** What a map is made with unless more is asked for. */
-export const MAP_CONTENTS: { readonly maxEntries: number; readonly capacityBytes: number } = { maxEntries: 1_000_000, capacityBytes: 67_108_864 };
+export const MAP_CONTENTS: { readonly maxEntries: number; readonly capacityBytes: number } = {
+  maxEntries: 1_000_000,
+  capacityBytes: 67_108_864,
+};
 
 /** What is fixed when a map is made. */
 export interface MapContentsInit {

@@ -112,7 +112,7 @@ export async function mapWith(url: string, failpoint: (name: string) => void): P
       capacityBytes: stated.capacityBytes,
       maxEntries: undefined,
       maxValueBytes: undefined,
-    key: undefined,
+      key: undefined,
       signal: AbortSignal.timeout(20_000),
     },
     { ...defaultEdges('shm://'), failpoint },
