@@ -40,6 +40,7 @@ test('the errors page names every code, and the docs name no code that does not 
     'TYPE',
     'ENGINES',
     'RECOVERED',
+    'MANAGER_KEY',
   ];
   const environment = variables.map((name) => `NARU_${name}`);
   for (const page of pages()) {
