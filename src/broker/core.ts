@@ -1,7 +1,8 @@
 // The state of a broker: virtual hosts, users, messages, and the turn in which everything that came up is brought to an end. No
-// sockets, no disk; time and randomness are given to it.
+// sockets; the disk, time and randomness are given to it.
 
 import { NaruError } from '../errors/index.ts';
+import type { Damage } from '../log/index.ts';
 import { Reader, PropertyScan } from '../wire/amqp091/index.ts';
 import type { Clock } from './clock.ts';
 import { SlabPool, type Output } from './connection/output.ts';
@@ -9,6 +10,10 @@ import { DeadLetters } from './dead-letters.ts';
 import { checkNameLength, limitsOf, type Limits } from './limits.ts';
 import { MessageTable } from './message-table.ts';
 import type { DeathReason, Queue } from './queue/queue.ts';
+import type { Change } from './storage/change.ts';
+import type { DefinitionLog } from './storage/definition-log.ts';
+import { Keeper } from './storage/keeper.ts';
+import type { Store } from './storage/store.ts';
 import { Users } from './users.ts';
 import { Vhost } from './vhost.ts';
 
@@ -22,6 +27,10 @@ export interface CoreInit {
   readonly limits?: Partial<Limits>;
   /** What clients are told of the broker; see server-properties.ts. */
   readonly product?: { readonly name: string; readonly version: string };
+  /** Where what is durable is kept; call recover() before anything else. Default: nowhere, all is in memory. */
+  readonly store?: Store | undefined;
+  /** Storage has stopped for good: nothing is confirmed any more, and the broker must end. */
+  readonly storageFailed?: (error: NaruError) => void;
 }
 
 /** Whoever has something to finish when a turn ends: confirms of a channel. */
@@ -44,6 +53,8 @@ export interface CoreCounters {
   channels: number;
 }
 
+/** Bytes that wait for the disk beyond which publishers are not read from, until half of it is written. */
+const BEHIND_BYTES = 32 << 20;
 /** Rounds of dead letters and deliveries in one turn, before others get theirs. */
 const ROUNDS_MAX = 64;
 
@@ -53,6 +64,10 @@ export class Core {
   readonly product: { readonly name: string; readonly version: string };
   readonly messages: MessageTable = new MessageTable();
   readonly users: Users;
+  readonly store: Store | undefined;
+  readonly keeper: Keeper | undefined;
+  /** Writes down definitions that change; undefined while they are read. */
+  definitions: DefinitionLog | undefined;
   readonly vhosts: Map<string, Vhost> = new Map<string, Vhost>();
   readonly slabs: SlabPool = new SlabPool();
   readonly counters: CoreCounters = { published: 0, unroutable: 0, returned: 0, connections: 0, channels: 0 };
@@ -71,15 +86,67 @@ export class Core {
   #isEnding = false;
   #blocked: string | undefined;
   #forced: string | undefined;
-  readonly #alarmed = new Set<(reason: string | undefined) => void>();
+  #isBehind = false;
+  readonly #alarmed = new Set<() => void>();
 
   constructor(init: CoreInit) {
     this.#init = init;
     this.clock = init.clock;
     this.limits = limitsOf(init.limits);
-    this.users = new Users(this.limits.usersMax);
+    this.users = new Users(this.limits.usersMax, (change) => this.#note(change));
     this.product = init.product ?? { name: 'RabbitMQ', version: '3.13.7' };
-    this.#deadLetters = new DeadLetters(this.messages, this.clock, () => this.#soon());
+    this.store = init.store;
+    this.keeper = init.store === undefined ? undefined : this.#keeperOf(init.store);
+    this.#deadLetters = new DeadLetters(this, this.clock, () => this.#soon());
+  }
+
+  #keeperOf(store: Store): Keeper {
+    store.hooks = {
+      full: () => this.#soon(),
+      progressed: () => {
+        if (this.#isBehind) this.#soon();
+      },
+      damaged: (damage) => this.quarantine(damage),
+      failed: (error) => this.#init.storageFailed?.(error),
+    };
+    return new Keeper({
+      messages: this.messages,
+      store,
+      clock: this.clock,
+      contentBytesMax: this.limits.storedBytesInMemoryMax,
+      failed: (error) => this.#init.storageFailed?.(error as NaruError),
+    });
+  }
+
+  #note(change: Change): void {
+    this.definitions?.note(change);
+  }
+
+  /** Everything that outlives a restart, as changes that make it. */
+  changes(withTransient = false): Change[] {
+    const places = [...this.vhosts.values()];
+    const vhosts = places.map(({ name }): Change => ({ do: 'vhost', name }));
+    return [...vhosts, ...this.users.changes(), ...places.flatMap((place) => place.changes(withTransient))];
+  }
+
+  /** Resolves when everything that is durable so far is as safe as what is confirmed. */
+  async settled(): Promise<void> {
+    await this.store?.settled();
+  }
+
+  /** Messages cannot be read: the queues that have them give and take nothing. */
+  quarantine({ file, offset, what, streams }: Damage): void {
+    const queues = [...this.vhosts.values()].flatMap((place) => [...place.queues.values()]);
+    for (const queue of queues) {
+      if (streams?.includes(queue.stream) === true) queue.quarantine(`${file} at byte ${offset}: ${what}`);
+    }
+    this.#soon();
+  }
+
+  /** Queues with messages that cannot be read. */
+  get quarantined(): Queue[] {
+    const queues = [...this.vhosts.values()].flatMap((place) => [...place.queues.values()]);
+    return queues.filter(({ damage }) => damage !== undefined);
   }
 
   /** Why publishers wait; undefined: they do not. */
@@ -101,19 +168,24 @@ export class Core {
     const host = {
       clock: this.clock,
       messages: this.messages,
+      keep: this.keeper,
       limits: this.limits,
       dirty: (queue: Queue): void => this.#markDirty(queue),
-      died: (queue: Queue, slot: number, reason: DeathReason): void =>
-        this.#deadLetters.add(vhost, queue, slot, reason),
+      died: (queue: Queue, slot: number, reason: DeathReason, wasIn: boolean): void =>
+        this.#deadLetters.add(vhost, queue, slot, reason, wasIn),
+      note: (change: Change): void => this.#note(change),
+      takeStream: (): number => this.store?.takeStream() ?? 0,
     };
     const vhost = new Vhost(name, host);
     this.vhosts.set(name, vhost);
+    this.#note({ do: 'vhost', name });
     return vhost;
   }
 
   deleteVhost(name: string): boolean {
     this.vhosts.get(name)?.clear();
     this.users.forgetVhost(name);
+    this.#note({ do: 'delete-vhost', name });
     return this.vhosts.delete(name);
   }
 
@@ -137,8 +209,13 @@ export class Core {
     this.#soon();
   }
 
-  /** Tells `fn` whenever publishers are stopped (the reason) or let go (undefined). @returns stops telling */
-  onAlarm(fn: (reason: string | undefined) => void): () => void {
+  /** Whether publishers are not read from for a moment, without a word: the disk is behind. */
+  get isBehind(): boolean {
+    return this.#isBehind;
+  }
+
+  /** Calls `fn` whenever `blocked` or `isBehind` changes. @returns stops that */
+  onAlarm(fn: () => void): () => void {
     this.#alarmed.add(fn);
     return () => this.#alarmed.delete(fn);
   }
@@ -203,9 +280,13 @@ export class Core {
 
   #checkAlarm(): void {
     const over = this.messages.bytes > this.limits.memoryBytesMax;
-    const reason = this.#forced ?? (over ? 'low on memory' : undefined);
-    if (reason === this.#blocked) return;
+    const isFull = this.store?.isFull === true;
+    const reason = this.#forced ?? (isFull ? 'low on disk' : over ? 'low on memory' : undefined);
+    const waiting = this.store?.pendingBytes ?? 0;
+    const isBehind = waiting > (this.#isBehind ? BEHIND_BYTES / 2 : BEHIND_BYTES);
+    if (reason === this.#blocked && isBehind === this.#isBehind) return;
     this.#blocked = reason;
-    for (const fn of this.#alarmed) fn(reason);
+    this.#isBehind = isBehind;
+    for (const fn of this.#alarmed) fn();
   }
 }

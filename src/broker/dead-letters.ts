@@ -3,8 +3,8 @@
 
 import { joinProperties } from '../wire/amqp091/index.ts';
 import type { Clock } from './clock.ts';
+import { enqueueAll, type Shelf } from './enqueue.ts';
 import { encodeKey, MessageView } from './message-view.ts';
-import type { MessageTable } from './message-table.ts';
 import { isCycle, noteDeath } from './queue/dead-letter.ts';
 import type { DeathReason, Queue } from './queue/queue.ts';
 import type { Vhost } from './vhost.ts';
@@ -14,55 +14,83 @@ interface Dead {
   readonly queue: Queue;
   readonly slot: number;
   readonly reason: DeathReason;
+  /** Whose record of it goes; 0: it is not stored. */
+  readonly stream: number;
 }
 
 export class DeadLetters {
-  readonly #messages: MessageTable;
+  readonly #shelf: Shelf;
   readonly #clock: Clock;
   #waiting: Dead[] = [];
+  /** The first of them has no bytes yet. */
+  #isLoading = false;
   /** Messages that could not be given to a dead-letter exchange. */
   undeliverable = 0;
   /** Called when the list is no longer empty. */
   readonly #wake: () => void;
 
-  constructor(messages: MessageTable, clock: Clock, wake: () => void) {
-    this.#messages = messages;
+  constructor(shelf: Shelf, clock: Clock, wake: () => void) {
+    this.#shelf = shelf;
     this.#clock = clock;
     this.#wake = wake;
   }
 
-  /** Takes over a message that died. */
-  add(vhost: Vhost, queue: Queue, slot: number, reason: DeathReason): void {
+  /** Takes over a message that died. @param wasIn  it was in the queue; else the queue refused it */
+  add(vhost: Vhost, queue: Queue, slot: number, reason: DeathReason, wasIn: boolean): void {
+    const stream = wasIn ? queue.stream : 0;
     if (queue.policy.deadLetterExchange === undefined) {
-      this.#messages.release(slot);
+      this.#forget(stream, slot, 0);
       return;
     }
     if (this.#waiting.length === 0) this.#wake();
-    this.#waiting.push({ vhost, queue, slot, reason });
+    this.#waiting.push({ vhost, queue, slot, reason, stream });
   }
 
   /** Deals with those that wait; what dies by it waits for the next call. @returns whether there were any */
   run(): boolean {
-    if (this.#waiting.length === 0) return false;
+    if (this.#waiting.length === 0 || this.#isLoading) return false;
+    // They wait where they were: on a full disk a copy might find no room.
+    if (this.#shelf.keeper?.store.isFull === true) return false;
     const batch = this.#waiting;
     this.#waiting = [];
-    for (const dead of batch) {
+    for (const [index, dead] of batch.entries()) {
+      const isThere = this.#shelf.keeper?.ensure(dead.slot, () => this.#loaded()) ?? true;
+      if (!isThere && dead.queue.damage === undefined) {
+        this.#isLoading = true;
+        this.#waiting = [...batch.slice(index), ...this.#waiting];
+        return index > 0;
+      }
+      let copy = 0;
       try {
-        this.#bury(dead);
+        if (isThere) copy = this.#bury(dead);
       } catch {
         // What is written into it made it larger than may be read: nobody could be given it.
         this.undeliverable += 1;
       }
-      this.#messages.release(dead.slot);
+      this.#forget(dead.stream, dead.slot, copy);
     }
     return true;
   }
 
-  #bury({ vhost, queue, slot, reason }: Dead): void {
+  #loaded(): void {
+    this.#isLoading = false;
+    this.#wake();
+  }
+
+  /** It leaves its queue. @param copy  the sequence of what took its place; 0: it needs no disk */
+  #forget(stream: number, slot: number, copy: number): void {
+    const { keeper, messages } = this.#shelf;
+    if (stream !== 0) keeper?.dropAfter(copy, stream, slot);
+    messages.release(slot);
+  }
+
+  /** @returns the sequence of what was put into other queues; 0: it is not stored */
+  #bury({ vhost, queue, slot, reason }: Dead): number {
     const { deadLetterExchange, deadLetterRoutingKey } = queue.policy;
+    const { messages } = this.#shelf;
     const exchange = vhost.exchange(deadLetterExchange ?? '');
-    if (exchange === undefined) return;
-    const view = new MessageView(this.#messages, slot);
+    if (exchange === undefined) return 0;
+    const view = new MessageView(messages, slot);
     const { keys, pieces } = view;
     const death = { reason, queue: queue.name, exchange: view.exchange, keys, wallMs: this.#clock.wallMs() };
     const deaths = noteDeath(pieces, death, deadLetterRoutingKey === undefined);
@@ -70,12 +98,14 @@ export class DeadLetters {
     const found: Queue[] = [];
     vhost.route(exchange, newKeys, () => view.headers, found);
     const targets = found.filter(({ name }) => !isCycle(name, deaths));
-    if (targets.length === 0) return;
+    if (targets.length === 0) return 0;
     const key = encodeKey(exchange.name, newKeys[0] ?? '');
     const properties = joinProperties(pieces);
-    const copy = this.#messages.add(key, properties, this.#messages.body(slot));
-    this.#messages.describe(copy, this.#messages.priority(slot), this.#messages.persistent(slot));
-    for (const target of targets) target.enqueue(copy, Infinity);
-    this.#messages.release(copy);
+    const copy = messages.add(key, properties, messages.body(slot));
+    messages.describe(copy, messages.priority(slot), messages.persistent(slot));
+    enqueueAll(this.#shelf, targets, copy, Infinity);
+    const sequence = messages.sequence(copy);
+    messages.release(copy);
+    return sequence;
   }
 }

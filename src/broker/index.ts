@@ -1,5 +1,7 @@
 // `naru/broker`: an AMQP 0-9-1 broker that RabbitMQ's clients use unchanged, as a library call.
 
 export { Broker, type BrokerEvents, type BrokerOptions, type ConnectionInfo } from './edge/broker.ts';
+export type { MemoryOnly } from './storage/closing.ts';
+export type { RecoveryReport } from './storage/recovery.ts';
 export type { Definitions, PlainArguments } from './definitions.ts';
 export { LIMITS, type Limit, type LimitName, type Limits } from './limits.ts';

@@ -37,6 +37,7 @@ export type LimitName =
   | 'txMessagesMax'
   | 'outputBytesMax'
   | 'memoryBytesMax'
+  | 'storedBytesInMemoryMax'
   | 'httpConnectionsMax'
   | 'httpHeadersMs'
   | 'httpRequestMs'
@@ -243,6 +244,12 @@ export const LIMITS: Readonly<Record<LimitName, Limit>> = {
     max: Number.MAX_SAFE_INTEGER,
     reply: 'blocked',
     reason: 'publishers wait while the messages held in memory take more than this',
+  },
+  storedBytesInMemoryMax: {
+    default: 268_435_456,
+    max: Number.MAX_SAFE_INTEGER,
+    reply: 'none',
+    reason: 'beyond it the bytes of messages that are on the disk are read from there when they are needed',
   },
   httpConnectionsMax: {
     default: 256,

@@ -1,5 +1,6 @@
 // All messages a broker holds: bytes packed into shared pieces of memory, numbers in typed arrays, no object per message. A
-// message is a slot number, counted by whoever keeps it. What queue it is in, and where, is not known here.
+// message is a slot number, counted by whoever keeps it. What queue it is in, and where, is not known here. The bytes of a message
+// that is stored may be away: then only its numbers are here.
 //
 // The bytes of a message: exchange and routing key as two short strings, the properties (flags first), the body.
 
@@ -14,6 +15,10 @@ const SLOTS_MIN = 1024;
 const SPARE_MAX = 16;
 /** What a slot takes in the arrays below. */
 const SLOT_BYTES = 29;
+/** What storage adds to it. */
+const SEQUENCE_BYTES = 8;
+/** In place of a piece's number: the bytes are not in memory. */
+const AWAY = -2;
 
 export class MessageTable {
   #chunkOf = new Int32Array(SLOTS_MIN);
@@ -25,6 +30,8 @@ export class MessageTable {
   #refs = new Int32Array(SLOTS_MIN);
   #priority = new Uint8Array(SLOTS_MIN);
   #flags = new Uint8Array(SLOTS_MIN);
+  /** Where storage keeps it, 0: nowhere. Made when the first message is stored. */
+  #sequences: Float64Array | null = null;
   #slots = 0;
   #free = FREE;
   #count = 0;
@@ -45,7 +52,12 @@ export class MessageTable {
 
   /** Memory taken by the messages' bytes and numbers. */
   get bytes(): number {
-    return this.#bytes + this.#slots * SLOT_BYTES;
+    return this.#bytes + this.#slots * (SLOT_BYTES + (this.#sequences === null ? 0 : SEQUENCE_BYTES));
+  }
+
+  /** Of that, what the messages' bytes take. */
+  get contentBytes(): number {
+    return this.#bytes;
   }
 
   /**
@@ -75,8 +87,67 @@ export class MessageTable {
     this.#refs[slot] = 1;
     this.#priority[slot] = 0;
     this.#flags[slot] = 0;
+    if (this.#sequences !== null) this.#sequences[slot] = 0;
     this.#count += 1;
     return slot;
+  }
+
+  /**
+   * A message that only storage has the bytes of. It is kept once.
+   * @param headBytes  of exchange, routing key and properties together
+   */
+  addAway(headBytes: number, bodyBytes: number, sequence: number): number {
+    const slot = this.#takeSlot();
+    this.#chunkOf[slot] = AWAY;
+    this.#keyBytes[slot] = 0;
+    this.#propertyBytes[slot] = headBytes;
+    this.#bodyBytes[slot] = bodyBytes;
+    this.#refs[slot] = 1;
+    this.#priority[slot] = 0;
+    this.#flags[slot] = 0;
+    this.setSequence(slot, sequence);
+    this.#count += 1;
+    return slot;
+  }
+
+  /** Whether the message's bytes are not in memory: what reads them must bring them back first. */
+  isAway(slot: number): boolean {
+    return this.#chunkOf[slot] === AWAY;
+  }
+
+  /** Forgets the bytes of a message that storage has. */
+  sendAway(slot: number): void {
+    const chunk = this.#chunkOf[slot] as number;
+    if (chunk === AWAY) return;
+    this.#chunkOf[slot] = AWAY;
+    this.#leave(chunk);
+  }
+
+  /** Puts the bytes of a message back. @param bytes  exchange and routing key, properties, body */
+  bringBack(slot: number, bytes: Buffer): void {
+    const exchangeBytes = 1 + (bytes[0] as number);
+    const keyBytes = exchangeBytes + 1 + (bytes[exchangeBytes] as number);
+    const headBytes = (this.#keyBytes[slot] as number) + (this.#propertyBytes[slot] as number);
+    this.#keyBytes[slot] = keyBytes;
+    this.#propertyBytes[slot] = headBytes - keyBytes;
+    const chunk = this.#reserve(slot, bytes.length);
+    copy(bytes, 0, bytes.length, chunk, this.#start[slot] as number);
+  }
+
+  /** Where storage keeps the message; 0: nowhere. */
+  sequence(slot: number): number {
+    return this.#sequences === null ? 0 : (this.#sequences[slot] as number);
+  }
+
+  setSequence(slot: number, sequence: number): void {
+    this.#sequences ??= new Float64Array(this.#refs.length);
+    this.#sequences[slot] = sequence;
+  }
+
+  /** All of a message's bytes, as a view. */
+  content(slot: number): Buffer {
+    const start = this.start(slot);
+    return this.chunk(slot).subarray(start, this.bodyStart(slot) + this.bodyBytes(slot));
   }
 
   /** A whole message at once, kept once. @param key  exchange and routing key as two short strings */
@@ -84,6 +155,26 @@ export class MessageTable {
     const slot = this.begin(key, 0, key.length, properties, 0, properties.length, body.length);
     this.fill(slot, 0, body, 0, body.length);
     return slot;
+  }
+
+  /** Another message with the same bytes, kept once, that nobody has stored. */
+  copy(slot: number): number {
+    const from = this.chunk(slot);
+    const start = this.start(slot);
+    const bodyStart = this.bodyStart(slot);
+    const bodyBytes = this.bodyBytes(slot);
+    const copied = this.begin(
+      from,
+      start,
+      this.propertyStart(slot),
+      from,
+      this.propertyStart(slot),
+      bodyStart,
+      bodyBytes,
+    );
+    this.fill(copied, 0, from, bodyStart, bodyStart + bodyBytes);
+    this.describe(copied, this.priority(slot), this.persistent(slot));
+    return copied;
   }
 
   /** Puts a part of the body in place. */
@@ -102,7 +193,8 @@ export class MessageTable {
       this.#refs[slot] = refs;
       return;
     }
-    this.#leave(this.#chunkOf[slot] as number);
+    const chunk = this.#chunkOf[slot] as number;
+    if (chunk !== AWAY) this.#leave(chunk);
     this.#refs[slot] = this.#free;
     this.#free = slot;
     this.#count -= 1;
@@ -171,6 +263,7 @@ export class MessageTable {
     this.#refs = grow(this.#refs, new Int32Array(size));
     this.#priority = grow(this.#priority, new Uint8Array(size));
     this.#flags = grow(this.#flags, new Uint8Array(size));
+    if (this.#sequences !== null) this.#sequences = grow(this.#sequences, new Float64Array(size));
   }
 
   /** Finds room in the piece in use, in a new one, or in one of its own. */

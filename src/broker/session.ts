@@ -17,7 +17,7 @@ import {
   type Reader,
 } from '../wire/amqp091/index.ts';
 import { isNaruError } from '../errors/index.ts';
-import { Channel } from './connection/channel.ts';
+import { Channel, type HeldFrame } from './connection/channel.ts';
 import { Connection, type PeerAddress } from './connection/connection.ts';
 import { EXPECT } from './connection/publication.ts';
 import type { Transport } from './connection/transport.ts';
@@ -25,6 +25,9 @@ import type { Core } from './core.ts';
 import { Handshake, LoginRefused, ProtocolHeader } from './handshake.ts';
 import { HANDLERS, receiveBody, receiveHeader } from './methods/index.ts';
 import { notAllowed, Refusal } from './refusal.ts';
+
+/** Bytes of frames that wait for the disk, in all channels, before no more is read. */
+const HELD_BYTES_MAX = 1 << 20;
 
 /** What the session tells its owner. */
 export interface SessionHooks {
@@ -58,6 +61,12 @@ export class Session implements FrameHandler {
   #last: Channel | undefined;
   #state: 'header' | 'handshake' | 'open' | 'closing' | 'closed' = 'header';
   #isBlocked = false;
+  /** Why the socket is not read from. */
+  readonly #pauses = new Set<'alarm' | 'backlog'>();
+  /** Bytes of frames that wait in the channels' backlogs. */
+  #heldBytes = 0;
+  /** The client closed while channels waited for the disk: their frames come first. */
+  #closesLater = false;
   #lastReceivedAt: number;
   #lastSentBytes = 0;
   #cancelTimer: (() => void) | undefined;
@@ -70,7 +79,7 @@ export class Session implements FrameHandler {
     this.connection = new Connection(core, transport, peer);
     this.#parser = new FrameParser(this);
     this.#lastReceivedAt = core.clock.now();
-    this.#stopAlarm = core.onAlarm((reason) => this.#alarm(reason));
+    this.#stopAlarm = core.onAlarm(() => this.#alarm());
     core.counters.connections += 1;
     this.#after(core.limits.handshakeMs, () => this.abort());
   }
@@ -94,6 +103,7 @@ export class Session implements FrameHandler {
 
   /** The socket is closed: nothing can be sent any more. Idempotent. */
   disconnected(): void {
+    this.#takeHeld();
     this.#finish();
     this.#core.endTurn();
   }
@@ -154,7 +164,10 @@ export class Session implements FrameHandler {
   #method(number: number, method: number, reader: Reader): void {
     if (this.#state === 'open' && number !== 0) {
       const channel = this.#channel(number);
-      if (channel === undefined || method >>> 16 === 20) this.#channelMethod(number, channel, method, reader);
+      if (channel?.backlog !== undefined)
+        this.#keepFrame(channel.backlog, FrameType.method, reader.buffer.subarray(reader.at - 4, reader.end));
+      else if (channel === undefined || method >>> 16 === 20)
+        this.#channelMethod(number, channel, method, reader);
       else if (!channel.isClosing) this.#call(channel, method, reader);
     } else if (this.#state === 'closing') this.#whileClosing(method);
     else if (number !== 0) throw notAllowed('a channel before the connection is open');
@@ -181,11 +194,61 @@ export class Session implements FrameHandler {
           : new Refusal(504, "expected 'channel.open'");
       }
       if (channel.isClosing) return;
-      if (type === FrameType.body) receiveBody(channel, buffer, start, end);
+      if (channel.backlog !== undefined) this.#keepFrame(channel.backlog, type, buffer.subarray(start, end));
+      else if (type === FrameType.body) receiveBody(channel, buffer, start, end);
       else receiveHeader(channel, buffer, start, end);
     } else if (type === FrameType.heartbeat) {
       if (number !== 0) throw new Refusal(505, `type 8, all octets = <<>>`);
     } else throw unknownFrame(type, buffer, start, end);
+  }
+
+  /** A channel waits for the disk: what comes for it waits too, and too much of it stops the socket. */
+  #keepFrame(backlog: HeldFrame[], type: number, payload: Buffer): void {
+    backlog.push({ type, payload: Buffer.from(payload) });
+    this.#heldBytes += payload.length;
+    if (this.#heldBytes > HELD_BYTES_MAX) this.#pause('backlog');
+  }
+
+  /** A channel waits no more: what came meanwhile is taken, in order, until it waits again. */
+  #replay(channel: Channel): void {
+    const frames = channel.backlog ?? [];
+    channel.backlog = undefined;
+    for (const [index, { type, payload }] of frames.entries()) {
+      const again = channel.backlog as HeldFrame[] | undefined;
+      if (again !== undefined) {
+        again.push(...frames.slice(index));
+        break;
+      }
+      this.#heldBytes -= payload.length;
+      this.frame(type, channel.number, payload, 0, payload.length);
+    }
+    if (this.#heldBytes <= HELD_BYTES_MAX) this.#resume('backlog');
+    if (this.#closesLater && !this.#isHolding) this.#closedByClient();
+    this.#core.endTurn();
+  }
+
+  /** The client is gone: what it had sent is taken, and nothing waits or is answered any more. */
+  #takeHeld(): void {
+    if (this.#state !== 'open') return;
+    this.connection.isLeaving = true;
+    for (const channel of this.channels.values()) if (channel.backlog !== undefined) this.#replay(channel);
+  }
+
+  get #isHolding(): boolean {
+    for (const { backlog, isClosing } of this.channels.values())
+      if (backlog !== undefined && !isClosing) return true;
+    return false;
+  }
+
+  #pause(why: 'alarm' | 'backlog'): void {
+    if (this.#pauses.size === 0) this.#transport.pause();
+    this.#pauses.add(why);
+  }
+
+  #resume(why: 'alarm' | 'backlog'): void {
+    if (!this.#pauses.delete(why) || this.#pauses.size > 0) return;
+    this.#lastReceivedAt = this.#core.clock.now();
+    this.#transport.resume();
   }
 
   #early(type: number, buffer: Buffer, start: number, end: number): void {
@@ -240,7 +303,9 @@ export class Session implements FrameHandler {
           `number of channels opened (${this.channels.size}) has reached the negotiated channel_max (${channelsMax})`,
         );
       }
-      this.channels.set(number, new Channel(this.connection, number));
+      const opened = new Channel(this.connection, number);
+      opened.goOn = () => this.#replay(opened);
+      this.channels.set(number, opened);
       return writeChannelOpenOk(output, number);
     }
     if (method === METHOD.channelCloseOk) return this.#dropChannel(channel);
@@ -296,6 +361,8 @@ export class Session implements FrameHandler {
   }
 
   #closedByClient(): void {
+    this.#closesLater = this.#isHolding;
+    if (this.#closesLater) return;
     this.#core.deliver();
     for (const channel of this.channels.values()) channel.finishTurn();
     this.#release();
@@ -354,7 +421,7 @@ export class Session implements FrameHandler {
     const { clock } = this.#core;
     const beat = (): void => {
       const now = clock.now();
-      if (now - this.#lastReceivedAt > heartbeatSeconds * 2000 && !this.#isBlocked) {
+      if (now - this.#lastReceivedAt > heartbeatSeconds * 2000 && this.#pauses.size === 0) {
         this.abort();
         return;
       }
@@ -371,24 +438,24 @@ export class Session implements FrameHandler {
 
   #firstPublish(): void {
     this.connection.publishes = true;
-    if (this.#core.blocked !== undefined) this.#alarm(this.#core.blocked);
+    this.#alarm();
   }
 
-  /** Publishers are not read from while an alarm is on; consumers go on. */
-  #alarm(reason: string | undefined): void {
+  /** Publishers are not read from while an alarm is on or the disk is behind; consumers go on. */
+  #alarm(): void {
     const { connection } = this;
     if (!connection.publishes || this.#state !== 'open') return;
+    const { blocked: reason, isBehind } = this.#core;
     const tells = connection.capabilities.connectionBlocked;
     if (reason !== undefined && !this.#isBlocked) {
       this.#isBlocked = true;
-      this.#transport.pause();
       if (tells) writeConnectionBlocked(connection.output, 0, { reason });
     } else if (reason === undefined && this.#isBlocked) {
       this.#isBlocked = false;
-      this.#lastReceivedAt = this.#core.clock.now();
       if (tells) writeConnectionUnblocked(connection.output, 0);
-      this.#transport.resume();
     }
+    if (reason !== undefined || isBehind) this.#pause('alarm');
+    else this.#resume('alarm');
   }
 }
 

@@ -4,6 +4,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { NaruError } from '../errors/index.ts';
 import { LIMITS } from './limits.ts';
+import type { Change } from './storage/change.ts';
 
 export type Action = 'configure' | 'write' | 'read';
 
@@ -35,10 +36,15 @@ export class Users {
   readonly #permissions = new Map<string, Map<string, Compiled>>();
   /** Raised by every change. */
   epoch = 0;
+  readonly #note: (change: Change) => void;
 
-  /** @param max  how many there may be */
-  constructor(max: number) {
+  /**
+   * @param max  how many there may be
+   * @param note  told every change
+   */
+  constructor(max: number, note: (change: Change) => void) {
     this.#max = max;
+    this.#note = note;
   }
 
   get all(): Iterable<User> {
@@ -59,11 +65,13 @@ export class Users {
     }
     this.#users.set(user.name, user);
     this.epoch += 1;
+    this.#note({ do: 'user', user });
   }
 
   delete(name: string): boolean {
     for (const byUser of this.#permissions.values()) byUser.delete(name);
     this.epoch += 1;
+    this.#note({ do: 'delete-user', name });
     return this.#users.delete(name);
   }
 
@@ -88,10 +96,12 @@ export class Users {
     this.#permissions.set(vhost, byUser);
     byUser.set(name, { permission, patterns });
     this.epoch += 1;
+    this.#note({ do: 'permission', user: name, vhost, may: permission });
   }
 
   forbid(name: string, vhost: string): boolean {
     this.epoch += 1;
+    this.#note({ do: 'delete-permission', user: name, vhost });
     return this.#permissions.get(vhost)?.delete(name) ?? false;
   }
 
@@ -109,6 +119,15 @@ export class Users {
     for (const [vhost, byUser] of this.#permissions) {
       for (const [user, { permission }] of byUser) yield { user, vhost, ...permission };
     }
+  }
+
+  /** The changes that make all users and what they may. */
+  changes(): Change[] {
+    const users = Array.from(this.#users.values(), (user): Change => ({ do: 'user', user }));
+    const permissions = Array.from(this.permissions(), ({ user, vhost, configure, write, read }): Change => {
+      return { do: 'permission', user, vhost, may: { configure, write, read } };
+    });
+    return [...users, ...permissions];
   }
 
   may(name: string, vhost: string, action: Action, resourceName: string): boolean {

@@ -8,6 +8,7 @@ import { Router, type Names } from './exchange/router.ts';
 import { checkNameLength, type Limits } from './limits.ts';
 import { Queue, type QueueHost, type QueueInit } from './queue/queue.ts';
 import { preconditionFailed } from './refusal.ts';
+import { packTable, type Change } from './storage/change.ts';
 
 /** Exchanges that every virtual host has; RabbitMQ's names. */
 const STANDARD: readonly (readonly [string, string, boolean])[] = [
@@ -21,8 +22,12 @@ const STANDARD: readonly (readonly [string, string, boolean])[] = [
 ];
 
 /** What a virtual host needs from the broker. */
-export interface VhostHost extends Pick<QueueHost, 'clock' | 'messages' | 'dirty' | 'died'> {
+export interface VhostHost extends Pick<QueueHost, 'clock' | 'messages' | 'keep' | 'dirty' | 'died'> {
   readonly limits: Limits;
+  /** Something durable changed. */
+  note(change: Change): void;
+  /** A stream for something that keeps messages; 0 when nothing is stored. */
+  takeStream(): number;
 }
 
 export class Vhost implements Names {
@@ -35,7 +40,7 @@ export class Vhost implements Names {
   #bindings = 0;
   readonly #router: Router;
   readonly #queueHost: QueueHost;
-  readonly #limits: Limits;
+  readonly #host: VhostHost;
   /** The exchanges that have bindings to a queue or exchange. */
   readonly #sources = new Map<Queue | Exchange, Set<Exchange>>();
 
@@ -43,12 +48,13 @@ export class Vhost implements Names {
     this.name = name;
     this.delays = new Delays(host.clock);
     this.#router = new Router(this);
-    this.#limits = host.limits;
+    this.#host = host;
     this.#queueHost = {
       clock: host.clock,
       messages: host.messages,
+      keep: host.keep,
       dirty: (queue) => host.dirty(queue),
-      died: (queue, slot, reason) => host.died(queue, slot, reason),
+      died: (queue, slot, reason, wasIn) => host.died(queue, slot, reason, wasIn),
       unwanted: (queue) => this.deleteQueue(queue),
     };
     for (const [exchange, type, internal] of STANDARD) {
@@ -77,21 +83,26 @@ export class Vhost implements Names {
   /** @throws Refusal 406  its type or arguments are wrong, or there are too many */
   addExchange(init: ExchangeInit): Exchange {
     checkNameLength('name of the exchange', init.name);
-    this.#checkRoom('exchanges', this.exchanges.size, this.#limits.exchangesPerVhostMax);
+    this.#checkRoom('exchanges', this.exchanges.size, this.#host.limits.exchangesPerVhostMax);
     const exchange = new Exchange(init);
+    if (exchange.delays && exchange.durable) exchange.stream = init.stream ?? this.#host.takeStream();
     this.exchanges.set(init.name, exchange);
     this.epoch += 1;
+    if (exchange.durable) this.#host.note(exchangeChange(exchange));
     return exchange;
   }
 
   /** @throws Refusal 406  there are too many */
   addQueue(init: QueueInit): Queue {
     checkNameLength('name of the queue', init.name);
-    this.#checkRoom('queues', this.queues.size, this.#limits.queuesPerVhostMax);
+    this.#checkRoom('queues', this.queues.size, this.#host.limits.queuesPerVhostMax);
     const queue = new Queue(init, this.#queueHost);
+    const isKept = queue.durable && queue.owner === undefined;
+    queue.stream = init.stream ?? (isKept ? this.#host.takeStream() : 0);
     this.queues.set(init.name, queue);
     init.owner?.owned.add(queue);
     this.epoch += 1;
+    if (isDurable(queue)) this.#host.note(queueChange(queue));
     return queue;
   }
 
@@ -100,6 +111,8 @@ export class Vhost implements Names {
     if (this.queues.get(queue.name) === queue) this.queues.delete(queue.name);
     queue.owner?.owned.delete(queue);
     this.epoch += 1;
+    // First the queue, then what is in it: a crash in between leaves messages of no queue.
+    if (isDurable(queue)) this.#host.note({ do: 'delete-queue', vhost: this.name, name: queue.name });
     const count = queue.delete();
     this.#forget(queue);
     return count;
@@ -108,6 +121,7 @@ export class Vhost implements Names {
   deleteExchange(exchange: Exchange): void {
     this.exchanges.delete(exchange.name);
     this.epoch += 1;
+    if (exchange.durable) this.#host.note({ do: 'delete-exchange', vhost: this.name, name: exchange.name });
     for (const { destination } of exchange.bindings.values()) {
       const end = destination.kind === 'queue' ? destination.queue : destination.exchange;
       this.#bindings -= exchange.forget(end);
@@ -118,13 +132,16 @@ export class Vhost implements Names {
 
   /** @throws Refusal 406  the arguments are wrong, or there are too many bindings */
   bind(source: Exchange, end: Queue | Exchange, key: string, args: FieldTable): void {
-    this.#checkRoom('bindings', this.#bindings, this.#limits.bindingsPerVhostMax);
+    this.#checkRoom('bindings', this.#bindings, this.#host.limits.bindingsPerVhostMax);
     if (!source.bind(end, key, args)) return;
     this.#bindings += 1;
     this.epoch += 1;
     const sources = this.#sources.get(end);
     if (sources === undefined) this.#sources.set(end, new Set([source]));
     else sources.add(source);
+    if (isDurable(source) && isDurable(end)) {
+      this.#host.note({ do: 'bind', vhost: this.name, ...boundTo(source, end, key, args) });
+    }
   }
 
   /** What is not bound stays so. An auto-delete exchange goes with its last binding. */
@@ -132,6 +149,9 @@ export class Vhost implements Names {
     if (!source.unbind(targetOf(end), key, args)) return;
     this.#bindings -= 1;
     this.epoch += 1;
+    if (isDurable(source) && isDurable(end)) {
+      this.#host.note({ do: 'unbind', vhost: this.name, ...boundTo(source, end, key, args) });
+    }
     this.#deleteIfUnused(source);
   }
 
@@ -155,10 +175,69 @@ export class Vhost implements Names {
     if (exchange.autoDelete && exchange.bindings.size === 0) this.deleteExchange(exchange);
   }
 
+  /**
+   * The changes that make everything here that outlives a restart.
+   * @param withTransient  whether transient exchanges and queues are to outlive it too
+   */
+  changes(withTransient: boolean): Change[] {
+    const stays = (end: Queue | Exchange): boolean =>
+      isDurable(end) || (withTransient && !('owner' in end && end.owner !== undefined));
+    const exchanges = Array.from(this.exchanges.values()).filter(stays);
+    const made = exchanges.filter(({ name }) => !STANDARD.some(([standard]) => standard === name));
+    const queues = Array.from(this.queues.values()).filter(stays);
+    const bindings = exchanges.flatMap((source) =>
+      Array.from(source.bindings.values()).flatMap(({ destination, key, args }): Change[] => {
+        const end = destination.kind === 'queue' ? destination.queue : destination.exchange;
+        return stays(end) ? [{ do: 'bind', vhost: this.name, ...boundTo(source, end, key, args) }] : [];
+      }),
+    );
+    return [...made.map(exchangeChange), ...queues.map(queueChange), ...bindings];
+  }
+
   #checkRoom(what: string, count: number, max: number): void {
     if (count < max) return;
     throw preconditionFailed(
       `cannot have more ${what} in vhost '${this.name}': the limit of ${max} is reached`,
     );
   }
+}
+
+/** Whether something outlives a restart: exclusive queues never do. */
+export function isDurable(end: Queue | Exchange): boolean {
+  return end.durable && !('owner' in end && end.owner !== undefined);
+}
+
+function exchangeChange(exchange: Exchange): Change {
+  const { vhost, name, type, durable, autoDelete, internal, stream, args } = exchange;
+  return {
+    do: 'exchange',
+    vhost,
+    name,
+    type,
+    durable,
+    autoDelete,
+    internal,
+    stream,
+    args: packTable(args),
+  };
+}
+
+function queueChange({ vhost, name, durable, autoDelete, stream, args }: Queue): Change {
+  return { do: 'queue', vhost, name, durable, autoDelete, stream, args: packTable(args) };
+}
+
+function boundTo(
+  source: Exchange,
+  end: Queue | Exchange,
+  key: string,
+  args: FieldTable,
+): {
+  readonly source: string;
+  readonly kind: 'queue' | 'exchange';
+  readonly destination: string;
+  readonly key: string;
+  readonly args: string;
+} {
+  const { kind, name: destination } = targetOf(end);
+  return { source: source.name, kind, destination, key, args: packTable(args) };
 }

@@ -2,9 +2,11 @@
 
 import { readFile } from 'node:fs/promises';
 import { once } from 'node:events';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
 import { Broker, LIMITS, type BrokerOptions, type Definitions } from '../broker/index.ts';
 import { command, wholeNumber, type Command, type Invocation } from './command.ts';
-import { ConfigError, EXIT, tell } from './exit.ts';
+import { ConfigError, EXIT, tell, UsageError } from './exit.ts';
 import { note, print } from './output.ts';
 
 const ARGS = {
@@ -18,7 +20,22 @@ const ARGS = {
   },
   'http-host': { type: 'string', valueHint: 'address', description: 'address of HTTP (default 127.0.0.1)' },
   'no-http': { type: 'boolean', description: 'no HTTP' },
-  memory: { type: 'boolean', description: 'nothing on disk (this version has no other way)' },
+  data: {
+    type: 'string',
+    valueHint: 'folder',
+    description: 'folder for what is durable (default $XDG_STATE_HOME/naru or ~/.local/state/naru)',
+  },
+  memory: { type: 'boolean', description: 'nothing on disk' },
+  sync: {
+    type: 'string',
+    valueHint: 'level',
+    description:
+      'what confirmed means: disk (survives a loss of power; default), os (a kill), memory (neither)',
+  },
+  'keep-transient': {
+    type: 'boolean',
+    description: 'a clean stop keeps transient messages and queues too',
+  },
   'max-connections': { type: 'string', valueHint: 'n', description: 'connections at a time (default 10000)' },
   'memory-limit': {
     type: 'string',
@@ -44,12 +61,15 @@ export const broker: Command = command({
   description: "An AMQP 0-9-1 broker that RabbitMQ's clients use unchanged",
   args: ARGS,
   notes: `
-Everything is in memory: what is confirmed does not survive the process. At a clean stop (SIGTERM, SIGINT) it says how many messages
-were there. The user guest with the password guest can log in from this machine; definitions that name users replace it.
-Exit codes: 0 stopped, 1 failed, 2 wrong usage, 78 bad configuration.`,
+Durable exchanges and queues, and persistent messages in durable queues, are in the data folder: what is confirmed is on the disk.
+One broker at a time has a folder. Everything else is in memory; a clean stop (SIGTERM, SIGINT) says how many messages of which queues
+that were, and --keep-transient keeps them. A full disk makes publishers wait; a disk that fails ends the broker.
+The user guest with the password guest can log in from this machine; definitions that name users replace it.
+Exit codes: 0 stopped, 1 failed, 2 wrong usage, 70 the disk failed, 71 the data folder is damaged, 78 bad configuration.`,
   examples: [
     'naru broker',
-    'naru broker --port 0 --http-port 0 --json',
+    'naru broker --data /var/lib/naru --sync disk',
+    'naru broker --memory --port 0 --http-port 0 --json',
     'naru broker --definitions definitions.json',
   ],
   run,
@@ -59,7 +79,6 @@ async function run({ args, all, ending }: Invocation<typeof ARGS>): Promise<numb
   // citty reads --no-x as x=false; what was written is what counts.
   const options = await optionsOf(args, all('no-http').length === 0);
   const running = await Broker.start(options);
-  running.on('error', (error: Error) => tell(error));
   const { port, httpPort, tlsPort, connectionsMax } = running;
   const wanted = options.limits?.connectionsMax ?? LIMITS.connectionsMax.default;
   if (connectionsMax < wanted) {
@@ -67,22 +86,57 @@ async function run({ args, all, ending }: Invocation<typeof ARGS>): Promise<numb
       `broker: open files are limited, so it takes ${connectionsMax} connections and not ${wanted}; raise ulimit -n`,
     );
   }
+  const failed = new Promise<void>((resolve) => {
+    running.on('error', (error: Error) => {
+      tell(error);
+      if (running.failure !== undefined) resolve();
+    });
+  });
   if (args.json === true) {
     const tls = tlsPort === 0 ? {} : { tls: tlsPort };
     await print(`${JSON.stringify({ ready: true, amqp: port, http: httpPort, ...tls, pid: process.pid })}\n`);
   } else {
     const http = httpPort === 0 ? '' : `, HTTP on port ${httpPort}`;
-    note(`broker: AMQP on ${options.host ?? '127.0.0.1'}:${port}${http}; everything is in memory`);
+    note(`broker: AMQP on ${options.host ?? '127.0.0.1'}:${port}${http}; ${placeOf(options)}`);
   }
-  if (!ending.signal.aborted) await once(ending.signal, 'abort');
-  const lost = running.queuedMessages;
+  await Promise.race([aborted(ending.signal), failed]);
   await running.stop();
-  for (const { vhost, queue, messages } of lost) {
+  for (const { vhost, queue, messages } of running.lost) {
     note(
       `broker: ${messages} messages of queue '${queue}' in vhost '${vhost}' were in memory only and are gone`,
     );
   }
+  if (running.failure !== undefined) throw running.failure;
   return ending.stopped?.exitCode ?? EXIT.done;
+}
+
+async function aborted(signal: AbortSignal): Promise<void> {
+  if (!signal.aborted) await once(signal, 'abort');
+}
+
+function placeOf({ dataDir, sync = 'disk' }: BrokerOptions): string {
+  return dataDir === undefined ? 'everything is in memory' : `data in ${dataDir}, sync ${sync}`;
+}
+
+const LEVELS = ['disk', 'os', 'memory'] as const;
+
+/** @throws UsageError */
+function storageOf(args: Args): Pick<BrokerOptions, 'dataDir' | 'sync' | 'keepTransient'> {
+  const { data, memory, sync } = args;
+  if (memory === true) {
+    if (data !== undefined || sync !== undefined || args['keep-transient'] === true)
+      throw new UsageError('--memory keeps nothing: leave out --data, --sync and --keep-transient');
+    return {};
+  }
+  const level = LEVELS.find((known) => known === (sync ?? 'disk'));
+  if (level === undefined) throw new UsageError(`--sync is ${LEVELS.join(', ')}, not ${String(sync)}`);
+  return { dataDir: data ?? defaultFolder(), sync: level, keepTransient: args['keep-transient'] === true };
+}
+
+function defaultFolder(): string {
+  const { XDG_STATE_HOME: state } = process.env;
+  const base = state === undefined || state === '' ? join(homedir(), '.local', 'state') : state;
+  return join(base, 'naru');
 }
 
 type Args = Invocation<typeof ARGS>['args'];
@@ -95,6 +149,7 @@ async function optionsOf(args: Args, hasHttp: boolean): Promise<BrokerOptions> {
   const port = wholeNumber(args.port, 'port', 0, PORT_MAX);
   const tls = await tlsOf(args);
   return {
+    ...storageOf(args),
     ...(args.host === undefined ? {} : { host: args.host }),
     ...(port === undefined ? {} : { port }),
     ...(args.socket === undefined ? {} : { socketPath: args.socket }),

@@ -69,7 +69,12 @@ export class Sandbox implements AsyncDisposable {
     const file = typeof stdin === 'object' && 'file' in stdin ? openSync(stdin.file, 'r') : undefined;
     const child = spawn(process.execPath, [fileURLToPath(new URL(program, import.meta.url)), ...args], {
       stdio: [file ?? 'pipe', options.stdoutFd ?? 'pipe', 'pipe'],
-      env: { ...inherited, NARU_RUNTIME_DIR: this.#runtime, ...options.env },
+      env: {
+        ...inherited,
+        NARU_RUNTIME_DIR: this.#runtime,
+        XDG_STATE_HOME: this.path('state'),
+        ...options.env,
+      },
     });
     if (file !== undefined) closeSync(file);
     this.#running.add(child);

@@ -20,6 +20,12 @@ export interface Transaction {
   readonly tags: Set<number>;
 }
 
+/** A frame that is taken later. */
+export interface HeldFrame {
+  readonly type: number;
+  readonly payload: Buffer;
+}
+
 export class Channel implements SubscriptionHost {
   readonly connection: Connection;
   readonly number: number;
@@ -36,9 +42,14 @@ export class Channel implements SubscriptionHost {
   globalPrefetch = 0;
   /** The consumer of amq.rabbitmq.reply-to. */
   reply: (ReplyTarget & { readonly key: string; readonly tag: string }) | undefined;
+  /** Frames that came while it waits for the disk, to be taken afterwards; undefined: it does not wait. */
+  backlog: HeldFrame[] | undefined;
+  /** Called when it waits no more. */
+  goOn: () => void = () => undefined;
   /** Frames are ignored until the client confirms the close. */
   isClosing = false;
   #tag = 0;
+  #waits = 0;
   #isFinishing = false;
   readonly #parked = new Set<Subscription>();
 
@@ -105,6 +116,37 @@ export class Channel implements SubscriptionHost {
     if (this.#isFinishing) return;
     this.#isFinishing = true;
     this.connection.core.finishLater(this);
+  }
+
+  /** Storage has got further. */
+  reach(sequence: number): boolean {
+    const waits = this.confirms?.reach(sequence) ?? false;
+    this.confirmLater();
+    return waits && this.connection.isOpen && !this.isClosing;
+  }
+
+  /**
+   * Answers when everything that is durable so far is safe; what the client sends on this channel meanwhile waits, in order.
+   * @param isDurable  false: there is nothing to wait for
+   */
+  answerSafely(isDurable: boolean, answer: () => void): void {
+    const { store } = this.connection.core;
+    if (!isDurable || store === undefined || store.level === 'memory') answer();
+    else this.waitFor(store.settled(), answer);
+  }
+
+  /** Takes no frames until `until` resolves; then calls `then`. When it rejects the broker is ending: nothing is answered. */
+  waitFor(until: Promise<void>, then: () => void): void {
+    if (!this.connection.isOpen || this.connection.isLeaving) return;
+    this.backlog ??= [];
+    this.#waits += 1;
+    const goOn = (): void => {
+      this.#waits -= 1;
+      if (this.isClosing || !this.connection.isOpen) return;
+      then();
+      if (this.#waits === 0) this.goOn();
+    };
+    void until.then(goOn, () => undefined);
   }
 
   finishTurn(): void {

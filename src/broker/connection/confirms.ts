@@ -1,5 +1,5 @@
 // Publisher confirms of one channel, in the order of the publishes and as few frames as possible: one cumulative ack for all that
-// is settled, a nack for each that was refused. What is not settled yet holds up what came after it.
+// is settled, a nack for each that was refused. What storage has not got far enough yet holds up what came after it.
 
 import { writeBasicAck, writeBasicNack } from '../../wire/amqp091/index.ts';
 import type { Output } from './output.ts';
@@ -11,6 +11,10 @@ const SIZE_MIN = 64;
 
 export class Confirms {
   #states = new Uint8Array(SIZE_MIN);
+  /** The sequence that storage must reach before a pending one is acked. Made when the first is stored. */
+  #sequences: Float64Array | null = null;
+  /** Before it nothing is pending. */
+  #pendingFrom = 1;
   /** Tag of the oldest publish that was not answered. */
   #first = 1;
   #next = 1;
@@ -22,9 +26,24 @@ export class Confirms {
     return this.#next - this.#first;
   }
 
-  /** A publish came that is settled later. @returns its tag */
-  expect(): number {
-    return this.#add(PENDING);
+  /** A publish came that is acked when storage reaches a sequence. Sequences never go down. */
+  expect(sequence: number): void {
+    const tag = this.#add(PENDING);
+    this.#sequences ??= new Float64Array(this.#states.length);
+    this.#sequences[tag & (this.#states.length - 1)] = sequence;
+  }
+
+  /** Storage has reached a sequence. @returns whether any publish waits for more */
+  reach(sequence: number): boolean {
+    const mask = this.#states.length - 1;
+    let tag = Math.max(this.#pendingFrom, this.#first);
+    for (; tag < this.#next; tag += 1) {
+      if (this.#states[tag & mask] !== PENDING || tag < this.#settledUntil) continue;
+      if ((this.#sequences?.[tag & mask] ?? 0) > sequence) break;
+      this.#states[tag & mask] = ACKED;
+    }
+    this.#pendingFrom = tag;
+    return tag < this.#next;
   }
 
   /** A publish came and is settled. */
@@ -36,10 +55,6 @@ export class Confirms {
       return;
     }
     this.#add(acked ? ACKED : NACKED);
-  }
-
-  settle(tag: number, acked: boolean): void {
-    this.#states[tag & (this.#states.length - 1)] = acked ? ACKED : NACKED;
   }
 
   /** Answers what is settled. */
@@ -81,5 +96,11 @@ export class Confirms {
       grown[tag & (grown.length - 1)] = before[tag & (before.length - 1)] as number;
     }
     this.#states = grown;
+    const sequences = this.#sequences;
+    if (sequences === null) return;
+    this.#sequences = new Float64Array(grown.length);
+    for (let tag = this.#first; tag < this.#next; tag += 1) {
+      this.#sequences[tag & (grown.length - 1)] = sequences[tag & (before.length - 1)] as number;
+    }
   }
 }

@@ -48,6 +48,8 @@ export class Connection implements QueueOwner {
   receivedBytes = 0;
   /** Frames of the connection are taken and sent; false from its close on. */
   isOpen = true;
+  /** The client is gone, and what it had sent is being taken: nothing waits for the disk. */
+  isLeaving = false;
   /** It sent a message, so an alarm stops it. */
   publishes = false;
 

@@ -1,13 +1,18 @@
-// Broker: the core with sockets, a clock and HTTP, as a program embeds it. Never exits its host process.
+// Broker: the core with sockets, a disk, a clock and HTTP, as a program embeds it. Never exits its host process.
 
 import { randomBytes } from 'node:crypto';
 import { EventEmitter } from 'node:events';
+import { openLog } from '../../disk/index.ts';
 import { NaruError } from '../../errors/index.ts';
+import type { Level } from '../../log/index.ts';
 import { GUEST } from '../authenticate.ts';
 import { Core } from '../core.ts';
 import { importDefinitions, type Definitions } from '../definitions.ts';
 import type { Limits } from '../limits.ts';
 import type { Session } from '../session.ts';
+import { closeStore, memoryOnly, type MemoryOnly } from '../storage/closing.ts';
+import { recover, type RecoveryReport } from '../storage/recovery.ts';
+import { Store } from '../storage/store.ts';
 import { hashPassword } from '../users.ts';
 import { HttpEdge } from './http/server.ts';
 import { Listener } from './listener.ts';
@@ -31,6 +36,15 @@ export interface BrokerOptions {
   readonly httpPort?: number;
   /** Default 127.0.0.1. */
   readonly httpHost?: string;
+  /** Folder for what is durable; made when it is not there. One broker at a time has it. Default: nothing is on disk. */
+  readonly dataDir?: string;
+  /**
+   * How safe what is confirmed is. `disk`: it survives a loss of power. `os`: it survives a kill of this process, not a loss of power.
+   * `memory`: it is written soon, and confirmed before. Default: disk.
+   */
+  readonly sync?: Level;
+  /** stop() keeps transient messages too, and queues and exchanges that are not durable, for the next start. Default: false. */
+  readonly keepTransient?: boolean;
   /** Users, virtual hosts, exchanges, queues and bindings to begin with, in RabbitMQ's JSON form. */
   readonly definitions?: Definitions;
   /** Limits other than the defaults; see docs/reference/broker-limits.md. */
@@ -49,7 +63,10 @@ export interface ConnectionInfo {
   readonly channels: number;
 }
 
-/** Events of a broker: `error` tells of a mistake of its own, which ended one connection. */
+/**
+ * Events of a broker: `error` tells of a mistake of its own, which ended one connection; or, with the code NARU_STORAGE or NARU_CORRUPT, that
+ * the disk failed: then the broker has stopped, and `broker.failure` is set.
+ */
 export interface BrokerEvents {
   readonly error: readonly [Error];
 }
@@ -66,14 +83,19 @@ export class Broker extends EventEmitter {
   #port = 0;
   #tlsPort = 0;
   #stopped: Promise<void> | undefined;
+  #failure: NaruError | undefined;
+  #recovered: RecoveryReport | undefined;
+  #lost: readonly MemoryOnly[] = [];
 
-  private constructor(options: BrokerOptions) {
+  private constructor(options: BrokerOptions, store: Store | undefined) {
     super();
     this.#options = options;
     this.#core = new Core({
       clock: this.#clock,
       random: randomBytes,
       later: (fn) => setImmediate(fn),
+      store,
+      storageFailed: (error) => this.#storageFailed(error),
       ...(options.limits === undefined ? {} : { limits: options.limits }),
       ...(options.product === undefined ? {} : { product: options.product }),
     });
@@ -85,9 +107,13 @@ export class Broker extends EventEmitter {
    * @throws NARU_EXISTS  a port or socket is taken
    * @throws NARU_DENIED  the system does not allow listening there
    * @throws NARU_INVALID_ARGUMENT  the definitions are wrong. The default user logs in from this machine only, whatever `host` says
+   * @throws NARU_CORRUPT  the data folder is damaged, more than messages of some queues
+   * @throws NARU_STORAGE  its disk failed
    */
   static async start(options: BrokerOptions = {}): Promise<Broker> {
-    const broker = new Broker(options);
+    const { dataDir, sync = 'disk' } = options;
+    const open = dataDir === undefined ? undefined : Store.open((hooks) => openLog(dataDir, hooks), sync);
+    const broker = new Broker(options, await open);
     try {
       await broker.#start();
     } catch (error) {
@@ -147,7 +173,25 @@ export class Broker extends EventEmitter {
     );
   }
 
-  /** Ends every connection (reply 320) and listens no more. Idempotent. */
+  /** Why the broker stopped by itself: its disk failed. */
+  get failure(): NaruError | undefined {
+    return this.#failure;
+  }
+
+  /** What the start found in the data folder; undefined without one. */
+  get recovered(): RecoveryReport | undefined {
+    return this.#recovered;
+  }
+
+  /** After stop(): messages that only memory had, by queue. They are gone. */
+  get lost(): readonly MemoryOnly[] {
+    return this.#lost;
+  }
+
+  /**
+   * Ends every connection (reply 320), listens no more, and writes down what is durable. Idempotent.
+   * @throws NARU_STORAGE  the disk failed by it
+   */
   stop(): Promise<void> {
     this.#stopped ??= this.#stop();
     return this.#stopped;
@@ -211,7 +255,10 @@ export class Broker extends EventEmitter {
   }
 
   async #start(): Promise<void> {
+    const { store } = this.#core;
+    if (store !== undefined) this.#recovered = await recover(this.#core, store);
     this.#furnish();
+    await this.#core.settled();
     const { port, host, socketPath, tls, httpPort, httpHost } = this.#options;
     if (port !== null)
       this.#port = await this.#listener.listen({ host: host ?? LOCALHOST, port: port ?? DEFAULT_PORT });
@@ -240,14 +287,33 @@ export class Broker extends EventEmitter {
     await this.#listener.closeAll(320, 'broker is stopping', this.#core.limits.stopMs);
     await this.#http?.stop();
     this.#clock.stop();
+    const { keepTransient = false } = this.#options;
+    this.#lost = memoryOnly(this.#core, keepTransient);
+    try {
+      await closeStore(this.#core, keepTransient);
+    } catch (error) {
+      // Why it failed was told when it did.
+      if (this.#failure === undefined) throw error;
+    }
+  }
+
+  /** The disk failed: nothing more is confirmed. The host process goes on. */
+  #storageFailed(error: NaruError): void {
+    if (this.#failure !== undefined) return;
+    this.#failure = error;
+    for (const session of this.#listener.sessions) session.abort();
+    this.#failed(error);
+    this.stop().catch((problem: unknown) => this.#failed(problem));
   }
 
   /** The default virtual host and user, then what the definitions say. */
   #furnish(): void {
     const core = this.#core;
-    core.addVhost('/');
     const { definitions } = this.#options;
-    if (definitions?.users === undefined) {
+    // A folder that was used before has its own virtual hosts and users.
+    const isFresh = [...core.users.all].length === 0;
+    if (isFresh) core.addVhost('/');
+    if (isFresh && definitions?.users === undefined) {
       core.users.put({
         name: GUEST,
         passwordHash: hashPassword(GUEST, randomBytes(4)),

@@ -38,6 +38,8 @@ export interface ExchangeInit {
   readonly autoDelete: boolean;
   readonly internal: boolean;
   readonly args: FieldTable;
+  /** The stream of the messages that wait in it, where storage knew it before. */
+  readonly stream?: number;
 }
 
 const MATCHERS: Readonly<Record<string, () => Matcher<Target>>> = {
@@ -67,6 +69,8 @@ export class Exchange {
   readonly readsHeaders: boolean;
   /** Which routing visited it last. The router's own mark. */
   mark = 0;
+  /** Storage's number for the messages that wait in it; 0: none is stored. */
+  stream = 0;
   readonly #matcher: Matcher<Target>;
   readonly #bindings = new Map<string, Binding<Target>>();
 

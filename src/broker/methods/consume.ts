@@ -51,6 +51,7 @@ function consume(channel: Channel, reader: Reader): void {
   connection.check('read', 'queue', name);
   const queue = findQueue(channel, name);
   checkOwner(channel, queue);
+  checkWhole(queue);
   checkExclusive(queue, request.exclusive);
   const max = connection.core.limits.consumersPerChannelMax;
   if (channel.subscriptions.size >= max) {
@@ -71,6 +72,13 @@ function consume(channel: Channel, reader: Reader): void {
   // The answer first: a delivery must not come before it.
   if (!request.nowait) writeBasicConsumeOk(connection.output, channel.number, { consumerTag: tag });
   channel.addSubscription(subscription);
+}
+
+/** @throws Refusal 406  some of the queue's messages cannot be read */
+function checkWhole({ name, vhost, damage }: Queue): void {
+  if (damage === undefined) return;
+  const what = `${resource('queue', name, vhost)} is quarantined, its messages are damaged (${damage})`;
+  throw preconditionFailed(`${what}: restore the data folder from a backup, or purge or delete the queue`);
 }
 
 /** @throws Refusal 403  somebody has the queue for itself, or wants it while others are there */
@@ -104,13 +112,32 @@ function cancel(channel: Channel, reader: Reader): void {
 function get(channel: Channel, reader: Reader): void {
   const { queue: given, noAck } = readBasicGet(reader);
   const { connection } = channel;
-  const { core, output } = connection;
   const name = queueName(channel, given);
   connection.check('read', 'queue', name);
   const queue = findQueue(channel, name);
   checkOwner(channel, queue);
+  checkWhole(queue);
+  takeOne(channel, queue, noAck);
+}
+
+/** basic.get-ok, when the message's bytes are in memory. */
+function takeOne(channel: Channel, queue: Queue, noAck: boolean): void {
+  const { connection } = channel;
+  const { core, output } = connection;
+  let ready: () => void = () => undefined;
+  const isReadable = queue.isReadable(() => ready());
+  if (!isReadable) {
+    const read = new Promise<void>((resolve) => {
+      ready = resolve;
+    });
+    channel.waitFor(read, () => takeOne(channel, queue, noAck));
+    return;
+  }
   const entry = queue.get(noAck);
-  if (entry === undefined) return writeBasicGetEmpty(output, channel.number);
+  if (entry === undefined) {
+    writeBasicGetEmpty(output, channel.number);
+    return;
+  }
   const { slot, position, expiresAt, returns } = entry;
   const { exchange, routingKey } = new MessageView(core.messages, slot);
   const deliveryTag = channel.nextTag();
@@ -130,7 +157,6 @@ function get(channel: Channel, reader: Reader): void {
   );
   if (noAck) core.messages.release(slot);
   else channel.hold(deliveryTag, queue, undefined, slot, position, expiresAt, returns);
-  return undefined;
 }
 
 export const consumeMethods: Handlers = [

@@ -27,7 +27,10 @@ function declare(channel: Channel, reader: Reader): void {
     checkNotDefault(name);
     findExchange(channel, name);
   } else declareActively(channel, request, name);
-  if (!request.nowait) writeExchangeDeclareOk(channel.connection.output, channel.number);
+  if (request.nowait) return;
+  channel.answerSafely(!request.passive && request.durable, () =>
+    writeExchangeDeclareOk(channel.connection.output, channel.number),
+  );
 }
 
 function declareActively(channel: Channel, request: ExchangeDeclare, name: string): void {
@@ -76,7 +79,10 @@ function remove(channel: Channel, reader: Reader): void {
     }
     place.deleteExchange(exchange);
   }
-  if (!request.nowait) writeExchangeDeleteOk(connection.output, channel.number);
+  if (request.nowait) return;
+  channel.answerSafely(exchange?.durable === true, () =>
+    writeExchangeDeleteOk(connection.output, channel.number),
+  );
 }
 
 function bind(channel: Channel, reader: Reader): void {
@@ -89,7 +95,10 @@ function bind(channel: Channel, reader: Reader): void {
   const source = findExchange(channel, request.source);
   const destination = findExchange(channel, request.destination);
   connection.place.bind(source, destination, request.routingKey, request.args);
-  if (!request.nowait) writeExchangeBindOk(connection.output, channel.number);
+  if (request.nowait) return;
+  channel.answerSafely(source.durable && destination.durable, () =>
+    writeExchangeBindOk(connection.output, channel.number),
+  );
 }
 
 function unbind(channel: Channel, reader: Reader): void {
@@ -104,7 +113,10 @@ function unbind(channel: Channel, reader: Reader): void {
   if (source !== undefined && destination !== undefined) {
     connection.place.unbind(source, destination, request.routingKey, request.args);
   }
-  if (!request.nowait) writeExchangeUnbindOk(connection.output, channel.number);
+  if (request.nowait) return;
+  channel.answerSafely(source?.durable === true && destination?.durable === true, () =>
+    writeExchangeUnbindOk(connection.output, channel.number),
+  );
 }
 
 export const exchangeMethods: Handlers = [

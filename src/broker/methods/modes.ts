@@ -34,7 +34,8 @@ function txCommit(channel: Channel): void {
   for (const publication of publications) send(channel, publication);
   for (const settle of settles) settle();
   channel.transaction = newTransaction();
-  writeTxCommitOk(channel.connection.output, channel.number);
+  const hasWork = publications.length > 0 || settles.length > 0;
+  channel.answerSafely(hasWork, () => writeTxCommitOk(channel.connection.output, channel.number));
 }
 
 /** What was published is forgotten; what was settled is unsettled again, not redelivered. */

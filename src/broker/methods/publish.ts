@@ -16,7 +16,9 @@ import {
   type Reader,
 } from '../../wire/amqp091/index.ts';
 import type { Channel } from '../connection/channel.ts';
+import { enqueueAll } from '../enqueue.ts';
 import { EXPECT, NO_KEYS, type Incoming, type Publication } from '../connection/publication.ts';
+import { deliverLater } from '../delayed.ts';
 import { MessageView, textsOf } from '../message-view.ts';
 import { LIMITS } from '../limits.ts';
 import type { Queue } from '../queue/queue.ts';
@@ -306,11 +308,7 @@ function putIntoQueues(
   ttlMs: number,
   mandatory: boolean,
 ): void {
-  let accepted = true;
-  for (let i = 0; i < queues.length; i += 1) {
-    const queue = queues[i];
-    if (queue !== undefined && !queue.enqueue(slot, ttlMs)) accepted = false;
-  }
+  const accepted = enqueueAll(channel.connection.core, queues, slot, ttlMs);
   if (queues.length === 0) {
     channel.connection.core.counters.unroutable += 1;
     if (mandatory) giveBack(channel, slot);
@@ -329,6 +327,7 @@ function giveBack({ connection, number }: Channel, slot: number): void {
 
 function finish(channel: Channel, slot: number, accepted: boolean): void {
   const { core } = channel.connection;
+  const sequence = core.store === undefined ? 0 : core.messages.sequence(slot);
   core.messages.release(slot);
   if (channel.confirms === undefined) return;
   let acked = accepted;
@@ -336,24 +335,26 @@ function finish(channel: Channel, slot: number, accepted: boolean): void {
     core.failingPublishes -= 1;
     acked = false;
   }
+  if (acked && core.store !== undefined && sequence > core.store.reached) {
+    channel.confirms.expect(sequence);
+    core.store.wait(channel);
+    return;
+  }
   channel.confirms.add(acked);
   channel.confirmLater();
 }
 
-/** An x-delayed-message exchange keeps the message for its time; it is confirmed at once. */
+/** An x-delayed-message exchange keeps the message for its time; it is confirmed when it is kept safely. */
 function delay(channel: Channel, publication: Publication): void {
   const { core, place } = channel.connection;
   const { slot, exchange, key, moreKeys, ttlMs, delayMs } = publication;
+  const isStored = core.keeper !== undefined && exchange.stream !== 0 && core.messages.persistent(slot);
+  if (isStored && !core.keeper.keepDelayed(slot, exchange.stream, delayMs)) {
+    finish(channel, slot, false);
+    return;
+  }
   core.messages.keep(slot);
-  place.delays.add(delayMs, () => {
-    if (place.exchange(exchange.name) === exchange) {
-      const view = new MessageView(core.messages, slot);
-      const queues: Queue[] = [];
-      place.route(exchange, [key, ...moreKeys], () => view.headers, queues);
-      for (const queue of queues) queue.enqueue(slot, ttlMs);
-    }
-    core.messages.release(slot);
-  });
+  deliverLater({ core, place, exchange, keys: [key, ...moreKeys], slot, ttlMs }, delayMs);
   finish(channel, slot, true);
 }
 

@@ -20,6 +20,7 @@ import { checkSameQueue } from '../declared.ts';
 import { readPolicy } from '../queue/arguments.ts';
 import type { Queue } from '../queue/queue.ts';
 import { preconditionFailed, resource } from '../refusal.ts';
+import { isDurable } from '../vhost.ts';
 import type { Handlers } from './handler.ts';
 import {
   checkNotDefault,
@@ -47,11 +48,10 @@ function declare(channel: Channel, reader: Reader): void {
   channel.lastQueue = queue.name;
   queue.used();
   if (request.nowait) return;
-  writeQueueDeclareOk(output, channel.number, {
-    queue: queue.name,
-    messageCount: queue.ready,
-    consumerCount: queue.consumers.size,
-  });
+  const counts = { messageCount: queue.ready, consumerCount: queue.consumers.size };
+  channel.answerSafely(!request.passive && isDurable(queue), () =>
+    writeQueueDeclareOk(output, channel.number, { queue: queue.name, ...counts }),
+  );
 }
 
 function declarePassively(channel: Channel, request: QueueDeclare): Queue {
@@ -116,7 +116,10 @@ function bind(channel: Channel, reader: Reader): void {
   const exchange = findExchange(channel, request.exchange);
   checkOwner(channel, queue);
   connection.place.bind(exchange, queue, keyFor(request.queue, name, request.routingKey), request.args);
-  if (!request.nowait) writeQueueBindOk(connection.output, channel.number);
+  if (request.nowait) return;
+  channel.answerSafely(isDurable(queue) && isDurable(exchange), () =>
+    writeQueueBindOk(connection.output, channel.number),
+  );
 }
 
 function unbind(channel: Channel, reader: Reader): void {
@@ -132,7 +135,8 @@ function unbind(channel: Channel, reader: Reader): void {
     checkOwner(channel, queue);
     connection.place.unbind(exchange, queue, keyFor(request.queue, name, request.routingKey), request.args);
   }
-  writeQueueUnbindOk(connection.output, channel.number);
+  const isKept = queue !== undefined && exchange !== undefined && isDurable(queue) && isDurable(exchange);
+  channel.answerSafely(isKept, () => writeQueueUnbindOk(connection.output, channel.number));
 }
 
 function purge(channel: Channel, reader: Reader): void {
@@ -143,7 +147,10 @@ function purge(channel: Channel, reader: Reader): void {
   const queue = findQueue(channel, name);
   checkOwner(channel, queue);
   const messageCount = queue.purge();
-  if (!request.nowait) writeQueuePurgeOk(connection.output, channel.number, { messageCount });
+  if (request.nowait) return;
+  channel.answerSafely(isDurable(queue), () =>
+    writeQueuePurgeOk(connection.output, channel.number, { messageCount }),
+  );
 }
 
 function remove(channel: Channel, reader: Reader): void {
@@ -160,7 +167,10 @@ function remove(channel: Channel, reader: Reader): void {
     if (request.ifEmpty && queue.ready > 0) throw preconditionFailed(`${where} not empty`);
     messageCount = connection.place.deleteQueue(queue);
   }
-  if (!request.nowait) writeQueueDeleteOk(connection.output, channel.number, { messageCount });
+  if (request.nowait) return;
+  channel.answerSafely(queue !== undefined && isDurable(queue), () =>
+    writeQueueDeleteOk(connection.output, channel.number, { messageCount }),
+  );
 }
 
 export const queueMethods: Handlers = [

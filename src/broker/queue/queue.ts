@@ -4,6 +4,7 @@
 import type { FieldTable } from '../../wire/amqp091/index.ts';
 import type { Clock } from '../clock.ts';
 import type { MessageTable } from '../message-table.ts';
+import type { Keep } from '../storage/keeper.ts';
 import type { QueuePolicy } from './arguments.ts';
 import { Consumers, type Consumer } from './consumers.ts';
 import { EntryRing, type Entry } from './ring.ts';
@@ -14,10 +15,12 @@ export type DeathReason = 'expired' | 'maxlen' | 'rejected' | 'delivery_limit';
 export interface QueueHost {
   readonly clock: Clock;
   readonly messages: MessageTable;
+  /** Where messages are stored; undefined: in memory only. */
+  readonly keep: Keep | undefined;
   /** The queue may have something to deliver: call its dispatch() soon. */
   dirty(queue: Queue): void;
-  /** A message died; its slot is the host's to release. */
-  died(queue: Queue, slot: number, reason: DeathReason): void;
+  /** A message died; its slot is the host's to release. @param wasIn  it was in the queue, not refused by it */
+  died(queue: Queue, slot: number, reason: DeathReason, wasIn: boolean): void;
   /** The queue wants to be deleted: unused for too long, or its last consumer left. */
   unwanted(queue: Queue): void;
 }
@@ -36,6 +39,8 @@ export interface QueueInit {
   readonly owner: QueueOwner | undefined;
   readonly args: FieldTable;
   readonly policy: QueuePolicy;
+  /** Storage's number for it, where it had one before. */
+  readonly stream?: number;
 }
 
 /** What happened in a queue since it was made. */
@@ -49,6 +54,8 @@ export interface QueueCounters {
 
 /** Deliveries in one call of dispatch(), so that one queue does not hold up the others. */
 const DISPATCH_MAX = 2000;
+/** Messages behind so many others may be on the disk only. */
+const REST_DEPTH = 512;
 
 export class Queue {
   readonly name: string;
@@ -64,6 +71,14 @@ export class Queue {
   mark = 0;
   /** Waits for dispatch(). The host's own mark. */
   isDirty = false;
+  /** Storage's number for its messages; 0: none is stored. */
+  stream = 0;
+  /** Why nothing is given or taken: some of its messages cannot be read. */
+  #damage: string | undefined;
+  /** Waits for the bytes of its first message. */
+  #isLoading = false;
+  /** Wait for the same, besides consumers. */
+  readonly #readers: (() => void)[] = [];
   #deleted = false;
   readonly #host: QueueHost;
   /** By priority; those never used are missing. */
@@ -111,52 +126,120 @@ export class Queue {
     return this.#deleted;
   }
 
+  /** Whether the length of the queue has a bound. */
+  get #isLimited(): boolean {
+    return this.policy.maxLength !== undefined || this.policy.maxLengthBytes !== undefined;
+  }
+
+  /** Why its messages cannot be read. Purging it or deleting it ends that. */
+  get damage(): string | undefined {
+    return this.#damage;
+  }
+
+  /** Some of its messages cannot be read: nobody is given any, consumers are told to go. */
+  quarantine(damage: string): void {
+    this.#damage ??= damage;
+    this.#loaded();
+    this.#endConsumers();
+  }
+
   /**
-   * Puts a message in; the queue keeps it in the table.
+   * Puts a message in; the queue keeps it in the table. The same as admit() and insert().
    * @param ttlMs  of the message; Infinity: none
-   * @returns false when the queue is full and rejects; then nothing was kept
+   * @returns false when the queue does not take it; then nothing was kept
    */
   enqueue(slot: number, ttlMs: number): boolean {
+    if (!this.admit(slot)) return false;
+    this.insert(slot, ttlMs);
+    return true;
+  }
+
+  /** Whether the queue takes a message: one that is full may refuse, one with damage does. */
+  admit(slot: number): boolean {
+    if (this.#damage !== undefined) return false;
+    if (!this.#isLimited) return true;
     const { policy } = this;
-    const limited = policy.maxLength !== undefined || policy.maxLengthBytes !== undefined;
-    if (limited) {
-      if (this.consumers.size > 0) this.dispatch();
-      if (policy.overflow !== 'drop-head' && this.#full()) {
-        this.counters.dropped += 1;
-        if (policy.overflow === 'reject-publish-dlx') {
-          this.#host.messages.keep(slot);
-          this.#host.died(this, slot, 'maxlen');
-        }
-        return false;
-      }
+    if (this.consumers.size > 0) this.dispatch();
+    if (policy.overflow === 'drop-head' || !this.#full()) return true;
+    this.counters.dropped += 1;
+    if (policy.overflow === 'reject-publish-dlx') {
+      this.#host.messages.keep(slot);
+      this.#host.died(this, slot, 'maxlen', false);
     }
+    return false;
+  }
+
+  /** Puts a message in that was admitted. */
+  insert(slot: number, ttlMs: number): void {
     this.#host.messages.keep(slot);
     this.counters.published += 1;
     this.#position += 1;
-    this.#insert(slot, this.#position, this.#expiryOf(ttlMs));
-    if (limited && policy.overflow === 'drop-head' && this.#over()) this.#shorten();
+    this.#insert(slot, this.#position, this.#expiryOf(ttlMs), 0);
+    if (this.#isLimited && this.policy.overflow === 'drop-head' && this.#over()) this.#shorten();
+    if (this.#ready > REST_DEPTH) this.#host.keep?.rest(slot);
     this.#touch();
-    return true;
+  }
+
+  /**
+   * A message that storage had, behind those that are there.
+   * @param expiresAt  in the clock's time
+   */
+  restore(slot: number, expiresAt: number, returns: number): void {
+    this.#host.messages.keep(slot);
+    this.#position += 1;
+    this.#insert(slot, this.#position, expiresAt, returns);
   }
 
   /** Gives messages to consumers while there are both. */
   dispatch(): void {
     if (this.consumers.size === 0) return;
+    const { keep } = this.#host;
     for (let count = 0; count < DISPATCH_MAX; count += 1) {
       const ring = this.#frontRing();
       if (ring === undefined) return;
+      const slot = ring.firstSlot();
+      if (keep !== undefined && !this.#isThere(keep, slot)) return;
       const consumer = this.consumers.next();
       if (consumer === undefined) return;
-      const slot = ring.firstSlot();
       const position = ring.firstPosition();
       const expiresAt = ring.firstExpiry();
       const returns = ring.firstReturns();
       this.#removeFirst(ring, slot);
       this.counters.delivered += 1;
       if (!consumer.noAck) this.#unacked += 1;
+      else if (this.stream !== 0) keep?.drop(this.stream, slot);
       consumer.take(slot, position, expiresAt, returns);
+      if (keep !== undefined && !consumer.noAck) keep.rest(slot);
     }
     this.#touch();
+  }
+
+  /** Whether the first message can be given: its bytes may have to be read. */
+  #isThere(keep: Keep, slot: number): boolean {
+    if (this.#isLoading) return false;
+    if (keep.ensure(slot, () => this.#loaded())) return true;
+    this.#isLoading = true;
+    return false;
+  }
+
+  #loaded(): void {
+    this.#isLoading = false;
+    for (const then of this.#readers.splice(0)) then();
+    this.#touch();
+  }
+
+  /**
+   * Whether the first message can be taken with get().
+   * @param then  called when it is worth asking again
+   */
+  isReadable(then: () => void): boolean {
+    const { keep } = this.#host;
+    const ring = this.#frontRing();
+    if (ring === undefined || keep === undefined) return true;
+    if (this.#isThere(keep, ring.firstSlot())) return true;
+    if (this.#damage !== undefined) return true;
+    this.#readers.push(then);
+    return false;
   }
 
   /**
@@ -167,7 +250,7 @@ export class Queue {
   get(noAck: boolean): Entry | undefined {
     this.used();
     const ring = this.#frontRing();
-    if (ring === undefined) return undefined;
+    if (ring === undefined || this.#damage !== undefined) return undefined;
     const entry = {
       slot: ring.firstSlot(),
       position: ring.firstPosition(),
@@ -177,6 +260,7 @@ export class Queue {
     this.#removeFirst(ring, entry.slot);
     this.counters.delivered += 1;
     if (!noAck) this.#unacked += 1;
+    else this.#drop(entry.slot);
     return entry;
   }
 
@@ -184,6 +268,7 @@ export class Queue {
   ack(slot: number): void {
     this.#unacked -= 1;
     this.counters.acked += 1;
+    this.#drop(slot);
     this.#host.messages.release(slot);
   }
 
@@ -197,7 +282,10 @@ export class Queue {
   requeue(entries: readonly Entry[]): void {
     this.#unacked -= entries.length;
     if (this.#deleted) {
-      for (const { slot } of entries) this.#host.messages.release(slot);
+      for (const { slot } of entries) {
+        this.#drop(slot);
+        this.#host.messages.release(slot);
+      }
       return;
     }
     const limit = this.policy.deliveryLimit ?? Infinity;
@@ -209,6 +297,8 @@ export class Queue {
         continue;
       }
       this.counters.returned += 1;
+      if (limit !== Infinity && this.stream !== 0)
+        this.#host.keep?.noteReturns(this.stream, entry.slot, returns);
       const level = this.#level(entry.slot);
       const list = byPriority.get(level) ?? [];
       list.push({ ...entry, returns });
@@ -232,6 +322,7 @@ export class Queue {
     for (const ring of this.#rings) {
       if (ring !== undefined) this.#empty(ring);
     }
+    this.#damage = undefined;
     return count;
   }
 
@@ -242,12 +333,21 @@ export class Queue {
     this.#cancelExpiry?.();
     this.#cancelUnused?.();
     const count = this.purge();
+    this.#endConsumers();
+    return count;
+  }
+
+  #endConsumers(): void {
     const { consumers } = this;
     for (let consumer = consumers.all[0]; consumer !== undefined; consumer = consumers.all[0]) {
       consumers.remove(consumer);
       consumer.cancelled();
     }
-    return count;
+  }
+
+  /** A message left the queue for good: storage forgets it. */
+  #drop(slot: number): void {
+    if (this.stream !== 0) this.#host.keep?.drop(this.stream, slot);
   }
 
   addConsumer(consumer: Consumer): void {
@@ -284,6 +384,7 @@ export class Queue {
     while (ring.size > 0) {
       const slot = ring.firstSlot();
       this.#removeFirst(ring, slot);
+      this.#drop(slot);
       this.#host.messages.release(slot);
     }
   }
@@ -297,9 +398,9 @@ export class Queue {
     return ttl === Infinity ? Infinity : this.#host.clock.now() + ttl;
   }
 
-  #insert(slot: number, position: number, expiresAt: number): void {
+  #insert(slot: number, position: number, expiresAt: number, returns: number): void {
     const ring = this.#ringOf(this.policy.maxPriority === undefined ? 0 : this.#level(slot));
-    ring.push(slot, position, expiresAt, 0);
+    ring.push(slot, position, expiresAt, returns);
     this.#ready += 1;
     this.#readyBytes += this.#host.messages.bodyBytes(slot);
     if (expiresAt < this.#expiryAt && ring.size === 1) this.#watchExpiry(expiresAt);
@@ -347,7 +448,7 @@ export class Queue {
 
   #die(slot: number, reason: DeathReason): void {
     this.counters.dropped += 1;
-    this.#host.died(this, slot, reason);
+    this.#host.died(this, slot, reason, true);
   }
 
   /** Whether one more does not fit. */

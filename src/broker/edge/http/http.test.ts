@@ -270,9 +270,15 @@ describe('bindings by their key', () => {
 
 describe('without a login', () => {
   test('health and metrics', async () => {
-    expect((await ask('GET', '/health', { as: '' })).json).toEqual({ status: 'ok' });
+    expect((await ask('GET', '/health', { as: '' })).json).toMatchObject({
+      status: 'ok',
+      storage: { kind: 'memory' },
+    });
     broker.block('no space');
-    expect((await ask('GET', '/health', { as: '' })).json).toEqual({ status: 'blocked', reason: 'no space' });
+    expect((await ask('GET', '/health', { as: '' })).json).toMatchObject({
+      status: 'blocked',
+      reason: 'no space',
+    });
     broker.unblock();
     const { text } = await ask('GET', '/metrics', { as: '' });
     expect(text).toMatch(

@@ -2,6 +2,7 @@
 
 import { decodeProperties, encodeProperties, type Properties } from '../../../wire/amqp091/index.ts';
 import type { Core } from '../../core.ts';
+import { enqueueAll } from '../../enqueue.ts';
 import type { Exchange } from '../../exchange/exchange.ts';
 import { encodeKey, MessageView } from '../../message-view.ts';
 import { fromPlain, plainTable } from '../../plain-table.ts';
@@ -57,7 +58,7 @@ export function publishMessage(
   const queues: Queue[] = [];
   const view = new MessageView(core.messages, slot);
   place.route(exchange, view.keys, () => view.headers, queues);
-  for (const queue of queues) queue.enqueue(slot, view.ttlMs);
+  enqueueAll(core, queues, slot, view.ttlMs);
   core.messages.release(slot);
   core.endTurn();
   return { routed: queues.length > 0 };
@@ -81,16 +82,18 @@ function propertiesOf(given: Body): Properties {
 }
 
 /** Takes up to `count` messages; by `ackmode` they go back (marked) or are gone. */
-export function getMessages(core: Core, queue: Queue, body: Body): Body[] {
+export async function getMessages(core: Core, queue: Queue, body: Body): Promise<Body[]> {
   const { count, ackmode, encoding, truncate } = body;
   if (typeof count !== 'number' || count < 1) throw badRequest('count is needed');
   const requeue = ackmode !== 'ack_requeue_false' && ackmode !== 'reject_requeue_false';
   const taken: Entry[] = [];
   while (taken.length < Math.min(count, core.limits.httpMessagesMax)) {
+    await readable(queue);
     const entry = queue.get(false);
     if (entry === undefined) break;
     taken.push(entry);
   }
+  for (const { slot } of taken) await core.keeper?.load(slot);
   const remaining = queue.ready;
   const views = taken.map((entry, index) => {
     const bytes = core.messages.body(entry.slot);
@@ -105,6 +108,17 @@ export function getMessages(core: Core, queue: Queue, body: Body): Body[] {
   else for (const { slot } of taken) queue.ack(slot);
   core.endTurn();
   return views;
+}
+
+/** Resolves when the queue's first message can be taken. */
+async function readable(queue: Queue): Promise<void> {
+  let isReady = false;
+  await new Promise<void>((resolve) => {
+    isReady = queue.isReadable(resolve);
+    if (isReady) resolve();
+  });
+  if (isReady) return;
+  await readable(queue);
 }
 
 function messageView(core: Core, { slot, returns }: Entry, base64: boolean, body: Buffer): Body {

@@ -29,6 +29,7 @@ export function metricsText(core: Core, listener: Listener): string {
     ...brokerMetrics(core, queues),
     ...doorMetrics(core, listener),
     ...messageMetrics(core, queues),
+    ...storageMetrics(core),
     ...processMetrics(core, listener),
   ]);
 }
@@ -202,6 +203,22 @@ function messageMetrics({ counters, messages, blocked }: Core, queues: readonly 
     single('naru_messages', 'Messages held, each counted once', messages.count),
     single('naru_messages_bytes', 'Memory taken by messages', messages.bytes),
     single('rabbitmq_alarms_memory_used_watermark', 'Whether publishers wait', blocked === undefined ? 0 : 1),
+  ];
+}
+
+function storageMetrics({ store, quarantined }: Core): Metric[] {
+  const damaged = single('naru_queues_quarantined', 'Queues with damaged messages', quarantined.length);
+  if (store === undefined) return [damaged];
+  const { records, segments, usedBytes, liveBytes, pendingBytes, rewrites } = store.stats;
+  return [
+    damaged,
+    single('naru_storage_records', 'Records that are stored', records),
+    single('naru_storage_segments', 'Files they are in', segments),
+    single('naru_storage_used_bytes', 'Bytes of these files that are written', usedBytes),
+    single('naru_storage_live_bytes', 'Of these, what is still needed', liveBytes),
+    single('naru_storage_pending_bytes', 'Bytes that wait for the disk', pendingBytes),
+    single('naru_storage_rewrites_total', 'Files written anew to free room', rewrites),
+    single('naru_storage_full', 'Whether the disk is full', store.isFull ? 1 : 0),
   ];
 }
 

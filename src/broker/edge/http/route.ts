@@ -39,7 +39,7 @@ export interface Route {
   /** The first variable part is a virtual host, and so it must be open to the user. */
   readonly vhost?: VhostUse;
   readonly needs?: readonly Need[];
-  /** @returns what is sent as JSON; undefined: 204 */
+  /** @returns what is sent as JSON, now or later; undefined: 204 */
   readonly call: (api: Api) => unknown;
 }
 

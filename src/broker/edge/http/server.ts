@@ -8,6 +8,7 @@ import { Refusal } from '../../refusal.ts';
 import type { User } from '../../users.ts';
 import type { Listener } from '../listener.ts';
 import { HttpError, notFound } from './http-error.ts';
+import { stateOf } from './state.ts';
 import { metricsText, objectMetricsText } from './metrics.ts';
 import { statePage } from './page.ts';
 import { checkOrigin, readBody, userOf } from './request.ts';
@@ -106,8 +107,7 @@ export class HttpEdge {
     }
     if (request.method !== 'GET' && request.method !== 'HEAD') throw new HttpError(405, 'Method Not Allowed');
     if (path === '/health') {
-      const status = core.blocked === undefined ? 'ok' : 'blocked';
-      send(response, 200, 'application/json', JSON.stringify({ status, reason: core.blocked }));
+      send(response, 200, 'application/json', JSON.stringify(stateOf(core)));
     } else if (path === '/metrics') send(response, 200, METRICS_TYPE, metricsText(core, listener));
     else if (path === '/metrics/per-object') {
       // Names of queues and users are nobody's business who is not known.
@@ -129,8 +129,9 @@ export class HttpEdge {
     const body = await readBody(request, core.limits.httpBodyBytesMax);
     // While the body came its sender may have lost what it had.
     checkAccess(route, { core, user: userOf(core, request), values });
-    const result = route.call({ core, listener, user, values, body });
+    const result = await route.call({ core, listener, user, values, body });
     core.endTurn();
+    if (route.method !== 'GET') await core.settled();
     if (result === undefined) send(response, 204, 'application/json', '');
     else send(response, 200, 'application/json', JSON.stringify(result));
   }

@@ -95,7 +95,7 @@ export function queueView(queue: Queue): View {
     vhost,
     node: NODE,
     type: policy.type,
-    state: 'running',
+    state: queue.damage === undefined ? 'running' : 'quarantined',
     durable,
     auto_delete: autoDelete,
     exclusive: owner !== undefined,
