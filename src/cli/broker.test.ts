@@ -1,8 +1,9 @@
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { connect } from 'node:net';
+import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { Sandbox } from './command.fixture.ts';
+import { Sandbox, type Running } from './command.fixture.ts';
 
 let sandbox: Sandbox;
 beforeEach(() => {
@@ -39,6 +40,35 @@ function get(port: number, path: string): Promise<number | undefined> {
   });
 }
 
+interface Asked {
+  readonly http: number;
+  readonly method: string;
+  readonly path: string;
+  readonly body: unknown;
+}
+
+/** Calls the management API as guest. */
+function api({
+  http: port,
+  method,
+  path,
+  body,
+}: Asked): Promise<{ status: number | undefined; text: string }> {
+  return new Promise((resolve, reject) => {
+    const headers = { 'content-type': 'application/json' };
+    const options = { host: '127.0.0.1', port, method, path, auth: 'guest:guest', headers };
+    const asked = request(options, (response) => {
+      let text = '';
+      response.on('data', (chunk: Buffer) => {
+        text += chunk.toString();
+      });
+      response.on('end', () => resolve({ status: response.statusCode, text }));
+    });
+    asked.on('error', reject);
+    asked.end(JSON.stringify(body));
+  });
+}
+
 describe('naru broker', () => {
   test('says in one line of JSON that it is ready; a clean SIGTERM is 0', async () => {
     const running = sandbox.start(['broker', '--json', ...FREE]);
@@ -67,29 +97,61 @@ describe('naru broker', () => {
     const running = sandbox.start(['broker', '--json', ...FREE, '--definitions', file]);
     const [line] = await running.wrote(/^\{.*\}\n/);
     const { http } = JSON.parse(line) as Ready;
-    const body = JSON.stringify({ routing_key: 'orders', payload: 'x', properties: {} });
-    await new Promise<void>((resolve, reject) => {
-      const asked = request(
-        {
-          host: '127.0.0.1',
-          port: http,
-          method: 'POST',
-          path: '/api/exchanges/%2F/amq.default/publish',
-          auth: 'guest:guest',
-          headers: { 'content-type': 'application/json' },
-        },
-        (response) => {
-          response.resume();
-          response.on('end', () => resolve());
-        },
-      );
-      asked.on('error', reject);
-      asked.end(body);
-    });
+    const body = { routing_key: 'orders', payload: 'x', properties: {} };
+    await api({ http, method: 'POST', path: '/api/exchanges/%2F/amq.default/publish', body });
     running.child.kill('SIGTERM');
     const { code, stderr } = await running.done;
     expect(code).toBe(0);
     expect(stderr).toContain("1 messages of queue 'orders' in vhost '/' were in memory only and are gone");
+  });
+
+  test('its folder is its own; doctor reads it; --keep-transient keeps what only memory has', async () => {
+    const data = sandbox.path('data');
+    const start = async (...more: string[]): Promise<[Ready, Running]> => {
+      const running = sandbox.start(['broker', '--json', '--data', data, ...FREE, ...more]);
+      const [line] = await running.wrote(/^\{.*\}\n/);
+      return [JSON.parse(line) as Ready, running];
+    };
+    const [{ http }, first] = await start('--keep-transient', '--sync', 'os');
+    const put = { http, method: 'PUT', path: '/api/queues/%2F/q', body: { durable: false } };
+    expect((await api(put)).status).toBe(204);
+    const message = { routing_key: 'q', payload: 'kept', properties: {} };
+    await api({ http, method: 'POST', path: '/api/exchanges/%2F/amq.default/publish', body: message });
+    const second = await sandbox.run(['broker', '--json', '--data', data, ...FREE]);
+    expect([second.code, second.stderr]).toEqual([1, expect.stringContaining('NARU_EXISTS')]);
+    first.child.kill('SIGTERM');
+    expect((await first.done).code).toBe(0);
+    const verified = await sandbox.run(['doctor', '--verify', data]);
+    expect([verified.code, verified.stdout.toString()]).toEqual([
+      0,
+      expect.stringContaining('closed properly'),
+    ]);
+    const [ready, third] = await start();
+    const got = await api({
+      http: ready.http,
+      method: 'POST',
+      path: '/api/queues/%2F/q/get',
+      body: { count: 1, ackmode: 'ack_requeue_true', encoding: 'auto' },
+    });
+    expect(got.text).toContain('"payload":"kept"');
+    third.child.kill('SIGTERM');
+    const { stderr } = await third.done;
+    expect(stderr).toContain("1 messages of queue 'q' in vhost '/' were in memory only and are gone");
+  });
+
+  test('a data folder whose definitions are damaged ends it with 71, naming the file', async () => {
+    const data = sandbox.path('data');
+    const first = sandbox.start(['broker', '--json', '--data', data, ...FREE]);
+    await first.wrote(/^\{.*\}\n/);
+    first.child.kill('SIGTERM');
+    await first.done;
+    const file = join(data, 'definitions.snap');
+    const bytes = readFileSync(file);
+    const at = bytes.length - 10;
+    bytes[at] = (bytes[at] ?? 0) ^ 1;
+    writeFileSync(file, bytes);
+    const second = await sandbox.run(['broker', '--json', '--data', data, ...FREE]);
+    expect([second.code, second.stderr]).toEqual([71, expect.stringContaining('definitions.snap')]);
   });
 
   test('a port that is taken fails with 1, wrong usage with 2, a bad configuration with 78', async () => {
@@ -99,6 +161,8 @@ describe('naru broker', () => {
     const taken = await sandbox.run(['broker', '--json', '--port', String(amqp), '--no-http']);
     expect([taken.code, taken.stderr]).toEqual([1, expect.stringContaining('NARU_EXISTS')]);
     expect((await sandbox.run(['broker', '--port', 'x'])).code).toBe(2);
+    expect((await sandbox.run(['broker', '--sync', 'always'])).code).toBe(2);
+    expect((await sandbox.run(['broker', '--memory', '--data', 'x'])).code).toBe(2);
     expect((await sandbox.run(['broker', '--definitions', sandbox.path('none.json')])).code).toBe(78);
     expect((await sandbox.run(['broker', '--tls-port', '0'])).code).toBe(78);
   });
