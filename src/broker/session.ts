@@ -142,7 +142,8 @@ export class Session implements FrameHandler {
         ? `{invalid_frame_end_marker,${problem.found}}`
         : `{frame_too_large,${problem.size},${max}}`;
     this.#fail(new Refusal(501, explanation), 0);
-    // Nothing that follows can be understood, a close-ok neither.
+    // Nothing that follows can be understood, a close-ok neither. The reply leaves before the socket ends.
+    this.connection.output.flush();
     this.#transport.end();
   }
 

@@ -88,9 +88,9 @@ export class AmqpLoad {
     return readQueueDeclareOk(new Reader().reset(answer, 4, answer.length)).messageCount;
   }
 
-  /** Consumes without acks. */
-  async consume(queue: string): Promise<void> {
-    const flags = { noLocal: false, noAck: true, exclusive: false, nowait: false };
+  /** Consumes; with acks, what comes is never settled. */
+  async consume(queue: string, noAck = true): Promise<void> {
+    const flags = { noLocal: false, noAck, exclusive: false, nowait: false };
     await this.#call((writer) =>
       writeBasicConsume(writer, CHANNEL, { queue, consumerTag: 'c', ...flags, args: emptyTable() }),
     );

@@ -46,7 +46,12 @@ export class HttpEdge {
     this.#init = init;
     const { limits } = init.core;
     this.#server = createServer(
-      { headersTimeout: limits.httpHeadersMs, requestTimeout: limits.httpRequestMs },
+      {
+        headersTimeout: limits.httpHeadersMs,
+        requestTimeout: limits.httpRequestMs,
+        // Node looks at its timeouts only so often: every 30 seconds unless it is told.
+        connectionsCheckingInterval: Math.min(1000, limits.httpHeadersMs),
+      },
       (request, response) => {
         void this.#answer(request, response);
       },
