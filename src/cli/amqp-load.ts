@@ -114,6 +114,11 @@ export class AmqpLoad {
     }
   }
 
+  /** Reads nothing any more, as a client that hangs. */
+  hang(): void {
+    this.#socket.pause();
+  }
+
   close(): void {
     this.#isClosed = true;
     this.#socket.destroy();

@@ -162,13 +162,14 @@ class Collected {
   }
 }
 
-/** Asks again and again until the answer is truthy. @throws after 10 s */
-export async function until<T>(ask: () => T | Promise<T>): Promise<T> {
-  const deadline = performance.now() + 10_000;
+/** Asks again and again until the answer is truthy. @throws after 10 s, or so long as is said */
+export async function until<T>(ask: () => T | Promise<T>, withinMs = 10_000): Promise<T> {
+  const deadline = performance.now() + withinMs;
   for (;;) {
     const answer = await ask();
     if (answer) return answer;
-    if (performance.now() > deadline) throw new Error('what the test waits for did not come within 10 s');
+    if (performance.now() > deadline)
+      throw new Error(`what the test waits for did not come within ${withinMs} ms`);
     await new Promise((resolve) => {
       setTimeout(resolve, 10);
     });
