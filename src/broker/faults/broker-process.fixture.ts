@@ -12,6 +12,9 @@ import type { Amqplib } from '../client-types.fixture.ts';
 import type { BrokerOptions } from '../index.ts';
 import type { Said } from './process-main.fixture.ts';
 
+/** How long a loaded machine may take. */
+export const WAIT_MS = 30_000;
+
 const amqplib = createRequire(import.meta.url)('amqplib') as Amqplib;
 
 /** How a process is started. */
@@ -77,7 +80,7 @@ export class BrokerProcess implements AsyncDisposable {
 
   /** Waits until only so many clients are left. */
   async connectionsAre(count: number): Promise<void> {
-    await until(async () => (await this.ask()).connections === count);
+    await until(async () => (await this.ask()).connections === count, WAIT_MS);
   }
 
   /** The process lives and has caught no mistake of its own. */
@@ -114,7 +117,7 @@ export class Canary implements AsyncDisposable {
   /** Waits for another round that began after this call. */
   async sings(): Promise<void> {
     const goal = this.rounds + 2;
-    await Promise.race([until(() => this.rounds >= goal), this.#song]);
+    await Promise.race([until(() => this.rounds >= goal, WAIT_MS), this.#song]);
     expect(this.#isOver).toBe(false);
   }
 
@@ -127,12 +130,12 @@ export class Canary implements AsyncDisposable {
   async #sing(url: string, started: () => void): Promise<void> {
     const connection = await amqplib.connect(url);
     const channel = await connection.createConfirmChannel();
-    await channel.assertQueue('canary', { durable: false });
+    const { queue } = await channel.assertQueue('', { exclusive: true });
     let came: (body: string) => void = () => undefined;
     const gone = new Promise<string>((resolve) => {
       connection.once('close', () => resolve('the broker let the canary go'));
     });
-    await channel.consume('canary', (message) => {
+    await channel.consume(queue, (message) => {
       if (message === null) return;
       channel.ack(message);
       came(message.content.toString());
@@ -141,7 +144,7 @@ export class Canary implements AsyncDisposable {
       const back = new Promise<string>((resolve) => {
         came = resolve;
       });
-      channel.sendToQueue('canary', Buffer.from(String(this.rounds)));
+      channel.sendToQueue(queue, Buffer.from(String(this.rounds)));
       await Promise.race([channel.waitForConfirms(), gone]);
       expect(await Promise.race([back, gone])).toBe(String(this.rounds));
       this.rounds += 1;

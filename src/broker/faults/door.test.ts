@@ -3,11 +3,14 @@
 
 import { networkInterfaces } from 'node:os';
 import { request } from 'node:http';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { until } from '../../cli/command.fixture.ts';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { until as untilWithin } from '../../cli/command.fixture.ts';
 import { LIMITS } from '../limits.ts';
-import { BrokerProcess, Canary, Stranger } from './broker-process.fixture.ts';
+import { BrokerProcess, Canary, Stranger, WAIT_MS } from './broker-process.fixture.ts';
 
+vi.setConfig({ testTimeout: 120_000 });
+
+const until = (ask: () => boolean): Promise<boolean> => untilWithin(ask, WAIT_MS);
 const HEADER = 'AMQP\0\0\x09\x01';
 /** Strangers of each kind at a time. */
 const CROWD = 50;

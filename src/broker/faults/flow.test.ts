@@ -2,14 +2,18 @@
 // held up, and nothing is lost.
 
 import { createRequire } from 'node:module';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { AmqpLoad } from '../../cli/amqp-load.ts';
-import { until } from '../../cli/command.fixture.ts';
+import { until as untilWithin } from '../../cli/command.fixture.ts';
 import { FaultProxy } from '../../link/fault-proxy.fixture.ts';
 import type { Amqplib, AmqplibMessage } from '../client-types.fixture.ts';
-import { BrokerProcess, Canary } from './broker-process.fixture.ts';
+import { BrokerProcess, Canary, WAIT_MS } from './broker-process.fixture.ts';
 
 const amqplib = createRequire(import.meta.url)('amqplib') as Amqplib;
+
+vi.setConfig({ testTimeout: 180_000 });
+
+const until = (ask: () => boolean | Promise<boolean>): Promise<boolean> => untilWithin(ask, 2 * WAIT_MS);
 
 async function queued(broker: BrokerProcess, queue: string): Promise<number> {
   return (await broker.ask()).queued.find((one) => one.queue === queue)?.messages ?? 0;
@@ -154,7 +158,7 @@ describe('memory', () => {
       taking.ack(message);
     });
     await channel.waitForConfirms();
-    await until(() => got === count, 30_000);
+    await until(() => got === count);
     expect([states[0], states.at(-1)]).toEqual(['blocked', 'unblocked']);
     await consumer.close();
     await connection.close();
@@ -175,7 +179,7 @@ describe('memory', () => {
     const publisher = await AmqpLoad.connect(broker.port);
     const body = Buffer.alloc(16);
     await publisher.publish('million', count, () => body);
-    await until(() => held === count, 60_000);
+    await until(() => held === count);
     expect(await queued(broker, 'million')).toBe(count);
     await canary.sings();
     // Body, key, properties and what the tables say of them: far from an object for each.
@@ -190,7 +194,7 @@ describe('memory', () => {
       again += 1;
     };
     await heir.consume('million');
-    await until(() => again === count, 60_000);
+    await until(() => again === count);
     for (const client of [publisher, heir]) client.close();
-  }, 150_000);
+  });
 });
