@@ -100,7 +100,7 @@ async function openAny<D extends SyncDriver, M extends SyncHooks>(
 ): Promise<M> {
   const request = readSyncRequest(kind, url, given);
   const place = await loadPlace(request.url.scheme, request.url.text);
-  checkSyncParameters(request, kind, place.parameters);
+  checkSyncParameters(request, kind, place.parameters, place.takesKey);
   const deadline = openDeadline(given, request.url.text);
   // The driver may call before the model is there; what it says then is seen at the first call.
   let model: M | undefined;

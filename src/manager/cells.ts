@@ -16,6 +16,7 @@ import {
 } from '../state/elements.ts';
 import type { PlaceUrl } from '../mailbox/place.ts';
 import type { IntegerOnly } from '../state/value.ts';
+import { Lock, type LockGuard } from '../sync/lock.ts';
 import { CONSTRUCTORS } from '../state/view.ts';
 import type { FrameRecord } from '../wire/frames.ts';
 import { readTarget } from './address.ts';
@@ -23,15 +24,19 @@ import { decodeCell, decodeCells, encodeCell } from './cell-bytes.ts';
 import { Handle } from './handle.ts';
 import { checkOwner } from './owner.ts';
 import { Verb } from './protocol.ts';
+import { unixSync } from './sync-capabilities.ts';
+import { ManagerLock } from './sync-drivers.ts';
 
-/** An element, or a value, of which there is one. */
+/** What a value and an array have in common. */
 class Cell {
   readonly handle: Handle;
+  readonly lock: Lock;
   readonly element: Element;
   readonly text: string;
 
-  constructor(handle: Handle) {
+  constructor(handle: Handle, lock: Lock) {
     this.handle = handle;
+    this.lock = lock;
     this.text = handle.target.text;
     this.element = parseElement(handle.told.settings['type'], this.text);
   }
@@ -65,7 +70,7 @@ class Cell {
     if (operation !== 'set' && operation !== 'setAll' && !isInteger(element.kind))
       throw this.handle.error(
         'NARU_UNSUPPORTED',
-        `${codeOf(element)} has no such operation, only integers have; use update()`,
+        `${codeOf(element)} has no such operation, only integers have; use withLock() with get() and set()`,
       );
     const body = Buffer.concat(operands.map((operand) => encodeCell(element, operand, text)));
     const answer = this.handle.call(Verb.cell, { text: operation, x: at, body }, true);
@@ -93,8 +98,8 @@ export class ManagerValue<C extends ValueCode = ValueCode> {
   readonly #cell: Cell;
 
   /** @internal */
-  constructor(handle: Handle) {
-    this.#cell = new Cell(handle);
+  constructor(cell: Cell) {
+    this.#cell = cell;
   }
 
   /** Its type: `i32`, `f64`, `text:64`, … */
@@ -169,9 +174,22 @@ export class ManagerValue<C extends ValueCode = ValueCode> {
     return this.#act('compareExchange', [expected, next], limits);
   }
 
+  /** The lock beside the value. Operations of one step do not need it. */
+  get lock(): Lock {
+    return this.#cell.lock;
+  }
+
+  /**
+   * Takes the lock, runs `work`, and lets go, also when `work` throws. `guard.recovered`: who had it before died with it.
+   * @throws what `work` throws; NARU_TIMEOUT, NARU_DEADLOCK (called from within `work`), NARU_PEER_GONE (lost meanwhile), the signal's reason
+   */
+  withLock<T>(work: (guard: LockGuard) => T | Promise<T>, limits?: WaitLimits): Promise<T> {
+    return this.#cell.lock.with(work, limits);
+  }
+
   /** Lets the value go; the value itself stays, as its `owner` says. May be called again. */
   close(): Promise<void> {
-    return this.#cell.handle.close();
+    return this.#cell.lock.close();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -198,9 +216,9 @@ export class ManagerArray<C extends NumberCode = NumberCode> {
   readonly #cell: Cell;
 
   /** @internal */
-  constructor(handle: Handle) {
-    this.#cell = new Cell(handle);
-    this.length = handle.told.settings['length'] as number;
+  constructor(cell: Cell) {
+    this.#cell = cell;
+    this.length = cell.handle.told.settings['length'] as number;
   }
 
   /** Type of the elements: `i32`, `f64`, … */
@@ -283,9 +301,22 @@ export class ManagerArray<C extends NumberCode = NumberCode> {
     return copy as TypedArrays[C];
   }
 
+  /** The lock beside the array. Operations of one step do not need it. */
+  get lock(): Lock {
+    return this.#cell.lock;
+  }
+
+  /**
+   * Takes the lock, runs `work`, and lets go, also when `work` throws. `guard.recovered`: who had it before died with it.
+   * @throws what `work` throws; NARU_TIMEOUT, NARU_DEADLOCK (called from within `work`), NARU_PEER_GONE (lost meanwhile), the signal's reason
+   */
+  withLock<T>(work: (guard: LockGuard) => T | Promise<T>, limits?: WaitLimits): Promise<T> {
+    return this.#cell.lock.with(work, limits);
+  }
+
   /** Lets the array go; the array itself stays, as its `owner` says. May be called again. */
   close(): Promise<void> {
-    return this.#cell.handle.close();
+    return this.#cell.lock.close();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -316,6 +347,12 @@ export async function openManagerCells(
   const target = readTarget(url, options.key);
   const owner = checkOwner(options.owner, target.text);
   const settings = { type: element === undefined ? undefined : codeOf(element), length };
-  const handle = await Handle.open(target, { kind, create, owner, settings }, signal);
-  return kind === 'array' ? new ManagerArray(handle) : new ManagerValue(handle);
+  let lock: Lock | undefined;
+  const hooks = { ready: () => lock?.ready(), failed: (error: Error) => lock?.failed(error) };
+  const driver = new ManagerLock(hooks);
+  const handle = await Handle.open(target, { kind, create, owner, settings }, signal, driver);
+  driver.begin(handle);
+  lock = new Lock(driver, false, unixSync.features);
+  const cell = new Cell(handle, lock);
+  return kind === 'array' ? new ManagerArray(cell) : new ManagerValue(cell);
 }

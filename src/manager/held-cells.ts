@@ -15,8 +15,8 @@ import {
   type HeldInit,
   managerError,
   type Seat,
-  strangeVerb,
 } from './held.ts';
+import { HeldLock } from './held-sync.ts';
 import { MANAGER } from './limits.ts';
 import { type Answer, type Asked, type Call, DONE, Verb } from './protocol.ts';
 
@@ -35,6 +35,7 @@ export class HeldCells implements Held {
   readonly #bytes: number;
   readonly #cells: Cells;
   readonly #isArray: boolean;
+  readonly #lock: HeldLock;
 
   /** @throws NARU_INVALID_ARGUMENT (type, length), NARU_NOT_FOUND (no type was said), NARU_FULL, NARU_LIMIT */
   constructor(asked: Asked, { text, budget }: HeldInit) {
@@ -60,25 +61,28 @@ export class HeldCells implements Held {
     const driver = localCells(this.element, length, text);
     this.#cells = (isArray ? new SharedArray(driver) : new SharedValue(driver)) as unknown as Cells;
     this.#isArray = isArray;
+    this.#lock = new HeldLock(text);
   }
 
   check(asked: Asked): void {
     compareSettings(asked, this.settings, this.text);
   }
 
-  attach(_desk: Desk): Seat {
+  /** Calls that are not about cells are those of the lock beside them. */
+  attach(desk: Desk): Seat {
+    const lock = this.#lock.attach(desk);
     return {
-      serve: (call) => this.#serve(call),
-      leave: () => undefined,
+      serve: (call) => (call.verb === Verb.cell ? this.#serve(call) : lock.serve(call)),
+      leave: (died) => lock.leave(died),
     };
   }
 
   dispose(): void {
     this.#budget.used -= this.#bytes;
+    this.#lock.dispose();
   }
 
   #serve(call: Call): Answer {
-    if (call.verb !== Verb.cell) throw strangeVerb(call, this.text);
     const { element, text } = this;
     const { text: operation, x: index, body } = call;
     if (operation === 'slice') return this.#slice(index, call.y);

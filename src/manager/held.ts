@@ -29,7 +29,7 @@ export interface Held {
   /** @throws NARU_EXISTS  what was asked for differs from what is there */
   check(asked: Asked): void;
   attach(desk: Desk): Seat;
-  /** It is removed: nobody uses it any more. */
+  /** It is removed; its seats leave right after. */
   dispose(): void;
 }
 

@@ -6,6 +6,7 @@ import type { Budget } from '../state/map-contents.ts';
 import { type Held, type HeldInit, managerError } from './held.ts';
 import { HeldCells } from './held-cells.ts';
 import { HeldMap } from './held-map.ts';
+import { HeldEvent, HeldLock, HeldSemaphore } from './held-sync.ts';
 import type { Asked, Kind } from './protocol.ts';
 
 /** An object and its users. */
@@ -28,6 +29,9 @@ const KINDS: Readonly<Partial<Record<Kind, Make>>> = {
   map: (asked, init) => new HeldMap(asked, init),
   value: (asked, init) => new HeldCells(asked, init),
   array: (asked, init) => new HeldCells(asked, init),
+  lock: (_, { text }) => new HeldLock(text),
+  semaphore: (asked, init) => new HeldSemaphore(asked, init),
+  event: (_, { text }) => new HeldEvent(text),
 };
 
 const LIFE_MAX = 2 ** 47;
@@ -101,8 +105,8 @@ export class Objects {
     if (entry.isRemoved) return;
     entry.isRemoved = true;
     this.#entries.delete(entry.name);
-    for (const user of entry.users) user();
     entry.held.dispose();
+    for (const user of entry.users) user();
   }
 
   /** What is there, for show. */

@@ -28,6 +28,18 @@ export const Verb = {
   unwatch: 0x4b,
   /** Value or array. text: the operation; x: index; bytes: operands. Answer: bytes. */
   cell: 0x4c,
+  /** Lock, semaphore or event. x: number of the asking. Not answered: news when it is this handle's (granted). */
+  take: 0x50,
+  /** x: number of the asking that is taken back. Not answered. */
+  cancel: 0x51,
+  /** Answer: ref 1 when it is this handle's now, or the event is set; y 1: a holder before died with it. */
+  try: 0x52,
+  /** Gives back; sets the event. */
+  give: 0x53,
+  /** Keeps a permit for good; clears the event. */
+  spend: 0x54,
+  /** One more permit. */
+  add: 0x55,
   /** Any answer: it was done. */
   done: 0x60,
   /** Any answer: text: the error as JSON. */
@@ -36,6 +48,8 @@ export const Verb = {
   changed: 0x62,
   /** News: the object was removed. ref: the handle. */
   removed: 0x63,
+  /** News: what was asked for is this handle's. ref: the handle; x: number of the asking; y 1: a holder before died with it. */
+  granted: 0x64,
 } as const;
 
 /** What is called. */

@@ -22,6 +22,8 @@ export interface SyncDriver {
   readonly facts: SyncFacts;
   /** How many calls of this handle wait; 0 = none any more. */
   want(count: number): void;
+  /** Where nothing is known at once (no `immediate`): asks, and resolves when `tryTake()` or `count` knows. For waits of 0 ms. */
+  poll?(): Promise<void>;
   /** Blocks the thread. @param timeoutMs  Infinity = for ever  @throws NARU_UNSUPPORTED where a place cannot */
   block(attempt: () => boolean, timeoutMs: number): BlockEnd;
   close(): Promise<void>;
@@ -40,6 +42,8 @@ export interface SyncFacts {
   readonly identity: string;
   /** Whether this open() made it. */
   readonly created: boolean;
+  /** Options that others need to open it, and that nobody may see: `spawn()` hands them over, nothing shows them. */
+  readonly secrets?: Readonly<Record<string, unknown>>;
 }
 
 export type BlockEnd = 'ready' | 'timeout' | 'interrupted';
@@ -100,6 +104,8 @@ export interface SyncPlace {
   readonly capabilities: SyncCapabilities;
   /** Names of URL parameters that only this place knows. */
   readonly parameters: readonly string[];
+  /** The option `key` means something here; elsewhere it is refused. */
+  readonly takesKey?: boolean;
   openLock(options: SyncOptions, hooks: SyncHooks): Promise<LockDriver>;
   openSemaphore(options: SyncOptions, hooks: SyncHooks): Promise<SemaphoreDriver>;
   openEvent(options: SyncOptions, hooks: SyncHooks): Promise<EventDriver>;

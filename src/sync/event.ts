@@ -32,7 +32,12 @@ export class SharedEvent {
 
   /** What `spawn()` hands over. @internal */
   toShared(): SharedHandle {
-    return { kind: 'event', url: this.address, options: {}, shapes: ['worker', 'child'] };
+    return {
+      kind: 'event',
+      url: this.address,
+      options: { ...this.#driver.facts.secrets },
+      shapes: ['worker', 'child'],
+    };
   }
 
   /** Who this handle is: `<pid>.<start>.<thread>/<n>`. */
@@ -73,7 +78,11 @@ export class SharedEvent {
     checkLimits(limits, this.#driver.facts.text);
     const attempt = this.#attempt();
     if (attempt() === true) return;
-    if (limits.timeoutMs === 0) throw syncError(this.#driver, 'NARU_TIMEOUT', 'not set within 0 ms');
+    if (limits.timeoutMs === 0) {
+      await this.#driver.poll?.();
+      if (attempt() === true) return;
+      throw syncError(this.#driver, 'NARU_TIMEOUT', 'not set within 0 ms');
+    }
     await this.#queue.add(limits, attempt);
   }
 

@@ -89,7 +89,7 @@ export class Lock {
     return {
       kind: 'lock',
       url: this.address,
-      options: { reentrant: this.#reentrant },
+      options: { reentrant: this.#reentrant, ...this.#driver.facts.secrets },
       shapes: ['worker', 'child'],
     };
   }
@@ -134,7 +134,7 @@ export class Lock {
       if (guard !== undefined) return Promise.resolve(guard);
       if (this.#error !== undefined) throw this.#error;
       if (this.#depth > 0 && waitsForEver(limits)) throw this.#deadlock('this handle has it');
-      if (limits.timeoutMs === 0) return Promise.reject(this.#late(0));
+      if (limits.timeoutMs === 0) return this.#acquireNow();
       return this.#queue.add(limits, this.#attempt);
     } catch (error) {
       return Promise.reject(error);
@@ -224,6 +224,14 @@ export class Lock {
     this.#error ??= error;
     this.#queue.rejectAll(error);
     this.#tasks.rejectAll(error);
+  }
+
+  /** Without waiting for anybody but the place itself. */
+  async #acquireNow(): Promise<LockGuard> {
+    if (this.#depth === 0) await this.#driver.poll?.();
+    const guard = this.#depth === 0 ? this.#take() : undefined;
+    if (guard === undefined) throw this.#late(0);
+    return guard;
   }
 
   /** Of the tasks of this handle. */

@@ -79,7 +79,12 @@ export class Semaphore {
 
   /** What `spawn()` hands over. @internal */
   toShared(): SharedHandle {
-    return { kind: 'semaphore', url: this.address, options: {}, shapes: ['worker', 'child'] };
+    return {
+      kind: 'semaphore',
+      url: this.address,
+      options: { ...this.#driver.facts.secrets },
+      shapes: ['worker', 'child'],
+    };
   }
 
   /** Who this handle is: `<pid>.<start>.<thread>/<n>`. */
@@ -127,7 +132,7 @@ export class Semaphore {
       const permit = this.#queue.size === 0 ? this.#take() : undefined;
       if (permit !== undefined) return Promise.resolve(permit);
       this.#check();
-      if (limits.timeoutMs === 0) throw syncError(this.#driver, 'NARU_TIMEOUT', 'not acquired within 0 ms');
+      if (limits.timeoutMs === 0) return this.#acquireNow();
       return this.#queue.add(limits, this.#attempt);
     } catch (error) {
       return Promise.reject(error);
@@ -194,6 +199,14 @@ export class Semaphore {
   failed(error: Error): void {
     this.#error ??= error;
     this.#queue.rejectAll(error);
+  }
+
+  /** Without waiting for anybody but the place itself. */
+  async #acquireNow(): Promise<Permit> {
+    await this.#driver.poll?.();
+    const permit = this.#take();
+    if (permit === undefined) throw syncError(this.#driver, 'NARU_TIMEOUT', 'not acquired within 0 ms');
+    return permit;
   }
 
   #close(): Promise<void> {

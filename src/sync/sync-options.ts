@@ -15,6 +15,8 @@ export interface OpenSyncOptions {
   readonly owner?: Owner;
   /** How it waits: spins, yields, then sleeps. */
   readonly wait?: WaitOptions;
+  /** Key of the Manager where it lives. Default: of the URL's `keyFile`, or of NARU_MANAGER_KEY. */
+  readonly key?: string;
   /** Aborts opening. */
   readonly signal?: AbortSignal;
   /** Longest time opening may take, in milliseconds. Default 10,000. */
@@ -42,6 +44,8 @@ export interface SyncOptions {
   readonly wait: WaitOptions;
   readonly count: number | undefined;
   readonly bounded: boolean | undefined;
+  /** Of a Manager. */
+  readonly key: string | undefined;
   /** Aborts opening. */
   readonly signal: AbortSignal;
 }
@@ -54,7 +58,7 @@ export type SyncKind = 'lock' | 'semaphore' | 'event';
 const COUNT_MAX = 2 ** 31 - 1;
 /** Those of every mailbox's parameters that these have too. */
 const SHARED: readonly string[] = ['create', 'owner'];
-const OBJECTS: readonly string[] = ['wait', 'signal', 'timeoutMs'];
+const OBJECTS: readonly string[] = ['wait', 'signal', 'timeoutMs', 'key'];
 const flag = (text: string): boolean => {
   if (text === '' || text === 'true') return true;
   if (text === 'false') return false;
@@ -102,6 +106,7 @@ export function readSyncRequest(
     wait: options.wait ?? {},
     count: options.count,
     bounded: options.bounded,
+    key: options.key,
     reentrant: options.reentrant ?? false,
   };
 }
@@ -120,7 +125,17 @@ function checkOne(kind: SyncKind, name: string, value: unknown, text: string): v
 }
 
 /** @throws NARU_INVALID_ARGUMENT  a parameter that the place does not know */
-export function checkSyncParameters({ url }: SyncRequest, kind: SyncKind, known: readonly string[]): void {
+export function checkSyncParameters(
+  { url, key }: SyncRequest,
+  kind: SyncKind,
+  known: readonly string[],
+  takesKey = false,
+): void {
+  if (key !== undefined && !takesKey)
+    throw invalid(
+      url.text,
+      `the option key is for objects of a Manager, ${url.scheme}:// has none; leave it out`,
+    );
   const unknown = Object.keys(url.extra).filter((name) => !known.includes(name));
   if (unknown.length > 0) throw invalid(url.text, `a ${kind} has no parameter ${unknown.join(', ')}`);
 }

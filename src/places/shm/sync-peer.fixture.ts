@@ -50,6 +50,7 @@ export async function openSync(
     wait: {},
     count: orders.permits,
     bounded: undefined,
+    key: undefined,
     signal: new AbortController().signal,
   };
   let model: AnySync | undefined;
