@@ -4,7 +4,7 @@
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { chownSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -14,6 +14,8 @@ export interface Site {
   /** Its own folder; removed when it stops. */
   readonly folder: string;
   readonly port: number;
+  /** Two more free ports, for engines that need some inside. */
+  readonly spare: readonly [number, number];
   /** More arguments for its program, from the test that starts it. */
   readonly extra: readonly string[];
 }
@@ -49,15 +51,20 @@ export interface Engine {
   readonly readyMs?: number;
 }
 
-/** A port that was free a moment ago. */
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject).listen(0, '127.0.0.1', resolve);
-  });
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
+/** Three ports that were free a moment ago. */
+async function freePorts(): Promise<readonly [number, number, number]> {
+  const one = async (): Promise<Server> => {
+    const server = createServer();
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject).listen(0, '127.0.0.1', resolve);
+    });
+    return server;
+  };
+  const servers = [await one(), await one(), await one()] as const;
+  const portOf = (server: Server): number => (server.address() as { port: number }).port;
+  const ports = [portOf(servers[0]), portOf(servers[1]), portOf(servers[2])] as const;
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  return ports;
 }
 
 /** The numbers of a user of this machine, from /etc/passwd. */
@@ -174,7 +181,8 @@ export class Running {
 /** Starts an instance of its own: on a free port, in a new folder. What it made is gone again when it cannot start. */
 export async function startEngine(engine: Engine, extra: readonly string[] = []): Promise<Running> {
   const folder = mkdtempSync(join(tmpdir(), `naru-${engine.name}-`));
-  const running = new Running(engine, { folder, port: await freePort(), extra });
+  const [port, ...spare] = await freePorts();
+  const running = new Running(engine, { folder, port, spare, extra });
   try {
     await running.prepare();
     await running.start();

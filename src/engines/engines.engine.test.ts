@@ -12,7 +12,7 @@ for (const engine of ENGINES) {
   onlyWith(engine, `the engine ${engine.name}`, (shared) => {
     test('takes requests at the URL that tests get', async () => {
       const port = Number(new URL(shared).port);
-      expect(await engine.isReady({ folder: '', port, extra: [] })).toBe(true);
+      expect(await engine.isReady({ folder: '', port, spare: [0, 0], extra: [] })).toBe(true);
     });
 
     test('is killed, started again on its port, and leaves no folder', async () => {
@@ -25,7 +25,7 @@ for (const engine of ENGINES) {
       await expect(engine.isReady(running.site)).rejects.toThrow();
       await running.stop();
       expect(existsSync(running.site.folder)).toBe(false);
-    }, 60_000);
+    }, 180_000);
   });
 }
 

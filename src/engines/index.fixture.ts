@@ -2,7 +2,8 @@
 
 import { memcached } from './memcached.fixture.ts';
 import { postgres } from './postgres.fixture.ts';
+import { rabbitmq } from './rabbitmq.fixture.ts';
 import { redis } from './redis.fixture.ts';
 import type { Engine } from './engine.fixture.ts';
 
-export const ENGINES: readonly Engine[] = [redis, postgres, memcached];
+export const ENGINES: readonly Engine[] = [redis, postgres, memcached, rabbitmq];

@@ -11,6 +11,6 @@ export function onlyWith(engine: Engine, what: string, tests: (url: string) => v
   const url = process.env[engine.variable];
   const title = url === undefined ? `${what} (skipped: npm run test:engines -- ${engine.name})` : what;
   describe.skipIf(url === undefined)(title, () =>
-    tests(url ?? engine.url({ folder: '', port: 0, extra: [] })),
+    tests(url ?? engine.url({ folder: '', port: 0, spare: [0, 0], extra: [] })),
   );
 }
