@@ -270,6 +270,7 @@ typedef struct {
   naru__word *lane_words;
   uint8_t *data;
   uint32_t write, published, head, need, sequence;
+  uint32_t clear; // units behind `write` that are free and in one piece, as far as is known; 0 after each publish
   bool is_identity_done;
   double time_ms;
   // Consumer.
@@ -910,22 +911,41 @@ __attribute__((cold)) static inline int naru__no_room(naru *m) {
   return NARU_E_FULL;
 }
 
-// Room for a body of `size` bytes, to be written in place: it is sent by the next naru_publish(), unless naru_abandon() comes
-// first. NARU_E_FULL: publish what there is, and try later.
-static inline int naru_claim(naru *m, size_t size, void **body) {
+// Room for a payload wherever it is, after looking for it; and how much is known to lie behind it.
+static inline int naru__claim_anew(naru *m, size_t size, uint8_t **at) {
   if ((m->role & NARU_PRODUCER) == 0) return naru__fail(m, NARU_E_INVALID_ARGUMENT, "%s: not a producer's handle", m->folder);
   if (!naru__may_send(m)) return naru__refuse_send(m);
   if (size > m->max_body_bytes)
     return naru__fail(m, NARU_E_TOO_LARGE, "%s: a body of %zu bytes, the limit is %u", m->folder, size, m->max_body_bytes);
   const uint32_t payload = (uint32_t)size + NARU__PREFIX;
-  uint8_t *at = naru__reserve_message(m, payload);
-  if (__builtin_expect(at == NULL, 0)) {
+  *at = naru__reserve_message(m, payload);
+  if (*at == NULL) {
     const int error = naru__find_room(m);
     if (error != 0) return error;
-    at = naru__reserve_message(m, payload);
-    if (at == NULL) return naru__no_room(m);
+    *at = naru__reserve_message(m, payload);
+    if (*at == NULL) return naru__no_room(m);
   }
   if (m->time_ms == 0) m->time_ms = (double)(naru__now_ns(CLOCK_REALTIME) / 1000000);
+  const uint32_t until_end = m->units - (m->write & (m->units - 1)), room = m->units - (m->write - m->head);
+  m->clear = room < until_end ? room : until_end;
+  return NARU_OK;
+}
+
+// Room for a body of `size` bytes, to be written in place: it is sent by the next naru_publish(), unless naru_abandon() comes
+// first. NARU_E_FULL: publish what there is, and try later.
+static inline int naru_claim(naru *m, size_t size, void **body) {
+  uint8_t *at = NULL;
+  const uint32_t units = m->slot_units != 0 ? m->slot_units : naru__units_of((uint32_t)size + NARU__PREFIX);
+  if (__builtin_expect(units <= m->clear && size <= m->max_body_bytes && naru__may_send(m), 1)) {
+    const uint32_t index = m->write & (m->units - 1);
+    naru__put_header(m, index, (uint32_t)size + NARU__PREFIX, NARU__MESSAGE);
+    at = m->data + (size_t)index * 8 + 8;
+    m->write += units;
+    m->clear -= units;
+  } else {
+    const int error = naru__claim_anew(m, size, &at);
+    if (error != NARU_OK) return error;
+  }
   const uint32_t head[2] = {NARU__ENVELOPE, ++m->sequence};
   memcpy(at, head, sizeof head);
   memcpy(at + 8, &m->time_ms, sizeof m->time_ms);
@@ -946,6 +966,7 @@ static inline int naru_put(naru *m, const void *body, size_t size) {
 static inline void naru_publish(naru *m) {
   if (m->gone != 0 || m->write == m->published) return;
   m->published = m->write;
+  m->clear = 0;
   m->time_ms = 0;
   // SYNC: publish/consume. The bytes before the tail are seen before it.
   atomic_store(&m->lane_words[NARU__L_TAIL / 4], m->write);
@@ -956,6 +977,7 @@ static inline void naru_publish(naru *m) {
 static inline void naru_abandon(naru *m) {
   if (m->write == m->published) return;
   m->write = m->published;
+  m->clear = 0;
   m->time_ms = 0;
   // It may have been among it; a second one does no harm.
   m->is_identity_done = false;
