@@ -1,6 +1,7 @@
 // The public entry `naru/kernel`: the kernel's own objects as classes, each usable alone.
 
 // Message queues.
+export type { QueueWaiting } from './linger.ts';
 export type { PosixArrival, PosixNotification, PosixNotifySignal } from './posix-notify.ts';
 export { PosixQueue } from './posix-queue.ts';
 export type { PosixMessage, PosixQueueOptions, PosixQueueStatus } from './posix-types.ts';

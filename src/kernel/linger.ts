@@ -1,12 +1,31 @@
 // A wait in the event loop that looks for itself for a few turns before it has itself woken: sleeping and waking costs several
 // turns' time. Everything else that the loop has to do goes on between the turns; who waits long uses no processor time.
 
-import type { Patience } from '../waiting/patience.ts';
+import { Patience } from '../waiting/patience.ts';
+import { checkWhole } from './queue-errors.ts';
 
-/**
- * Turns of a first and of a trial wait at a queue of the kernel: a peer that has to be woken needs up to 20 µs, a turn takes 1 to 2.
- */
-export const QUEUE_TURNS = 24;
+/** How the waits of one queue object in the event loop look for themselves before they sleep. */
+export interface QueueWaiting {
+  /**
+   * Turns of the event loop for which a wait looks into the queue, once a turn, before it sleeps; whatever else the loop has to do
+   * goes on between them. Default: 0 to 24, as many as have paid of late. 0: one look in the next turn.
+   */
+  readonly yields?: number | undefined;
+}
+
+/** Turns of a first and of a trial wait at a queue: a peer that has to be woken needs up to 20 µs, a turn takes 1 to 2. */
+const QUEUE_TURNS = 24;
+const MOST_YIELDS = 10_000;
+
+/** @throws NARU_INVALID_ARGUMENT */
+export function checkYields(queue: string, { yields }: QueueWaiting): void {
+  if (yields !== undefined) checkWhole(queue, 'yields', yields, 0, MOST_YIELDS);
+}
+
+/** The patience of the waits for one thing at a queue. */
+export function queuePatience({ yields }: QueueWaiting): Patience {
+  return new Patience(yields, QUEUE_TURNS, QUEUE_TURNS);
+}
 
 /** The turns of one wait, or of several that look for the same. */
 export class Linger {

@@ -3,6 +3,7 @@
 
 import { fstatSync } from 'node:fs';
 import { type NativeAddon, native } from '../native/index.ts';
+import { checkYields } from './linger.ts';
 import { PosixCalls, readQueueFile } from './posix-calls.ts';
 import { listPosix } from './posix-list.ts';
 import {
@@ -64,7 +65,7 @@ export class PosixQueue implements AsyncDisposable {
     this.maxMessages = opened.maxMessages;
     this.maxMessageBytes = opened.maxMessageBytes;
     this.#calls = new PosixCalls(this.#what, opened);
-    this.#waits = new PosixWaits(this.#calls, maxWaiting);
+    this.#waits = new PosixWaits(this.#calls, maxWaiting, options);
   }
 
   /**
@@ -78,6 +79,7 @@ export class PosixQueue implements AsyncDisposable {
   static open(options: PosixQueueOptions): PosixQueue {
     const { maxWaiting = DEFAULT_MAX_WAITING } = options;
     checkWhole('POSIX queue', 'maxWaiting', maxWaiting, 1, 10_000_000);
+    checkYields('POSIX queue', options);
     return new PosixQueue(options, maxWaiting);
   }
 

@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs';
 import type { NaruError } from '../errors/index.ts';
 import { native } from '../native/index.ts';
+import type { QueueWaiting } from './linger.ts';
 import {
   asFailure,
   checkWhole,
@@ -22,7 +23,7 @@ export interface PosixMessage {
 }
 
 /** How a queue is opened. */
-export interface PosixQueueOptions {
+export interface PosixQueueOptions extends QueueWaiting {
   /** Begins with a slash and has no other: `/jobs`. At most 255 bytes after the slash. */
   readonly name: string;
   /** Default: `'if-missing'`. */

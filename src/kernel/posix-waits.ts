@@ -2,8 +2,8 @@
 // those who wait are served in their order. Nothing is taken before somebody receives it, so an abort has nothing to give back.
 
 import { type NativeAddon, type NativeWatch, native } from '../native/index.ts';
-import { Patience } from '../waiting/patience.ts';
-import { Linger, QUEUE_TURNS } from './linger.ts';
+import type { Patience } from '../waiting/patience.ts';
+import { Linger, queuePatience, type QueueWaiting } from './linger.ts';
 import type { PosixCalls } from './posix-calls.ts';
 import type { PosixMessage } from './posix-types.ts';
 import { asFailure, queueError } from './queue-errors.ts';
@@ -27,19 +27,21 @@ export class PosixWaits {
   readonly #sends: WaitingSend[] = [];
   #watch: NativeWatch | undefined;
   #watched = 0;
-  readonly #patience = new Patience(QUEUE_TURNS, QUEUE_TURNS);
-  readonly #linger = new Linger(
-    this.#patience,
-    () => this.#look(),
-    () => this.#update(),
-  );
+  readonly #patience: Patience;
+  readonly #linger: Linger;
   /** The last that was waited for were messages. */
   #isPrepared = false;
 
-  constructor(calls: PosixCalls, maxWaiting: number) {
+  constructor(calls: PosixCalls, maxWaiting: number, waiting: QueueWaiting) {
     this.#addon = native(calls.name);
     this.#calls = calls;
     this.#maxWaiting = maxWaiting;
+    this.#patience = queuePatience(waiting);
+    this.#linger = new Linger(
+      this.#patience,
+      () => this.#look(),
+      () => this.#update(),
+    );
   }
 
   /** True when a new receive must stand in line. */

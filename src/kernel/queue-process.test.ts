@@ -101,6 +101,22 @@ describe.skipIf(tryNative() === undefined)(
       },
     );
 
+    test.each(kinds)(
+      '%s: a wait that lasts uses no processor time, however often it looked in vain before',
+      async (kind) => {
+        const child = run(
+          kind,
+          `for (let i = 0; i < 70; i += 1) await queue.receive({ timeoutMs: 2 }).catch(() => 0);
+      const used = process.cpuUsage();
+      setTimeout(() => queue.trySend(Buffer.from('x')), 1_000);
+      await queue.receive();
+      const { user, system } = process.cpuUsage(used);
+      console.log((user + system) / 1_000 < 200 ? 'slept' : 'used ' + (user + system) / 1_000 + ' ms');`,
+        );
+        expect(await child.line()).toBe('slept');
+      },
+    );
+
     test.each(kinds)('%s: process.exit ends waits of all kinds and keeps the exit code', async (kind) => {
       const child = run(
         kind,

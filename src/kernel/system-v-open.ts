@@ -3,11 +3,12 @@
 import { readFileSync } from 'node:fs';
 import type { NaruError } from '../errors/index.ts';
 import { type NativeSystemVStatus, native } from '../native/index.ts';
+import type { QueueWaiting } from './linger.ts';
 import { asFailure, checkWhole, type Failure, generalError, limitText, queueError } from './queue-errors.ts';
 import type { SystemVQueueStatus } from './system-v-types.ts';
 
 /** Which queue; exactly one of `key`, `path` and `id`. */
-export interface SystemVQueueOptions {
+export interface SystemVQueueOptions extends QueueWaiting {
   /** The queue's key, a 32-bit number other than 0; `'private'` makes a new queue that has none (IPC_PRIVATE). */
   readonly key?: number | 'private' | undefined;
   /** An existing file that stands for the key, with `project`: ftok(3). Two files can give the same key. */

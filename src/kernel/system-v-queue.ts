@@ -1,6 +1,7 @@
 // SystemVQueue: a message queue of the kernel, as C programs use it with msgget, msgsnd and msgrcv. This file puts the parts together.
 
 import type { NativeAddon } from '../native/index.ts';
+import { checkYields, type QueueWaiting } from './linger.ts';
 import { checkBody, checkWhole, limitText, queueError, sysctl } from './queue-errors.ts';
 import {
   checkWaitOptions,
@@ -45,12 +46,12 @@ export class SystemVQueue implements AsyncDisposable {
   readonly #turns = new Turns();
   #isClosed = false;
 
-  private constructor(id: number, name: string, maxWaiting: number) {
+  private constructor(id: number, name: string, maxWaiting: number, waiting: QueueWaiting) {
     this.id = id;
     this.name = name;
     this.#calls = new SystemVCalls(name, id);
-    this.#receivers = new SystemVReceivers(this.#calls);
-    this.#senders = new SystemVSenders(this.#calls, maxWaiting);
+    this.#receivers = new SystemVReceivers(this.#calls, waiting);
+    this.#senders = new SystemVSenders(this.#calls, maxWaiting, waiting);
   }
 
   /**
@@ -64,8 +65,9 @@ export class SystemVQueue implements AsyncDisposable {
   static open(options: SystemVQueueOptions): SystemVQueue {
     const { maxWaiting = DEFAULT_MAX_WAITING } = options;
     checkWhole('System V queue', 'maxWaiting', maxWaiting, 1, 10_000_000);
+    checkYields('System V queue', options);
     const { id, name } = openSystemV(options);
-    return new SystemVQueue(id, name, maxWaiting);
+    return new SystemVQueue(id, name, maxWaiting, options);
   }
 
   /**

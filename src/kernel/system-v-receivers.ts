@@ -2,8 +2,8 @@
 // because msgrcv(2) takes one selection at a time and a wait for one type must not hold up another. A message that a thread took
 // while its wait was aborted is kept for the next receive that wants it, and goes back into the queue at close.
 
-import { Patience } from '../waiting/patience.ts';
-import { Linger, QUEUE_TURNS } from './linger.ts';
+import type { Patience } from '../waiting/patience.ts';
+import { Linger, queuePatience, type QueueWaiting } from './linger.ts';
 import { failureOf, queueError } from './queue-errors.ts';
 import { type QueueWaitOptions, Wait } from './queue-wait.ts';
 import type { SystemVCalls } from './system-v-calls.ts';
@@ -26,10 +26,11 @@ export class SystemVReceivers {
   readonly #waiters: SystemVWaiters;
   readonly #lines = new Map<string, Line>();
   readonly #kept: SystemVMessage[] = [];
-  readonly #patience = new Patience(QUEUE_TURNS, QUEUE_TURNS);
+  readonly #patience: Patience;
 
-  constructor(calls: SystemVCalls) {
+  constructor(calls: SystemVCalls, waiting: QueueWaiting) {
     this.#calls = calls;
+    this.#patience = queuePatience(waiting);
     this.#waiters = new SystemVWaiters(calls);
   }
 

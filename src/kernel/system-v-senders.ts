@@ -1,7 +1,6 @@
 // Sends that wait for room, in their order: the first sits in a thread, the others behind it.
 
-import { Patience } from '../waiting/patience.ts';
-import { Linger, QUEUE_TURNS } from './linger.ts';
+import { Linger, queuePatience, type QueueWaiting } from './linger.ts';
 import { failureOf, queueError } from './queue-errors.ts';
 import { type QueueWaitOptions, Wait } from './queue-wait.ts';
 import { reserveRecords } from './records.ts';
@@ -20,17 +19,18 @@ export class SystemVSenders {
   readonly #waiters: SystemVWaiters;
   readonly #maxWaiting: number;
   readonly #line: Waiting[] = [];
-  readonly #linger = new Linger(
-    new Patience(QUEUE_TURNS, QUEUE_TURNS),
-    () => this.#advance(),
-    () => this.#start(),
-  );
+  readonly #linger: Linger;
   #waiter: SystemVWaiter | undefined;
 
-  constructor(calls: SystemVCalls, maxWaiting: number) {
+  constructor(calls: SystemVCalls, maxWaiting: number, waiting: QueueWaiting) {
     this.#calls = calls;
     this.#waiters = new SystemVWaiters(calls);
     this.#maxWaiting = maxWaiting;
+    this.#linger = new Linger(
+      queuePatience(waiting),
+      () => this.#advance(),
+      () => this.#start(),
+    );
   }
 
   /** True when a new send must stand in line. */

@@ -63,7 +63,7 @@ export class Waiter {
   readonly #edges: RingEdges;
   readonly #options: WaitOptions;
   readonly #turn = (): void => this.#lingered();
-  readonly #patience = new Patience();
+  readonly #patience: Patience;
   #isWhole: () => boolean = () => true;
   #turnsLeft = 0;
   #hasTurned = false;
@@ -79,6 +79,7 @@ export class Waiter {
     this.#buffer = words.buffer;
     this.#edges = edges;
     this.#options = options;
+    this.#patience = new Patience(options.yields);
     this.#fd = fd;
     // A copy, because the socket closes its descriptor itself; the lock belongs to both.
     this.#socket = new Socket({
@@ -125,7 +126,7 @@ export class Waiter {
   arm(): void {
     if (this.#isClosed || this.#isLost) return;
     if (this.#doorbell.isParked) this.#doorbell.wake();
-    this.#turnsLeft = this.#options.yields ?? this.#patience.turns;
+    this.#turnsLeft = this.#patience.turns;
     this.#hasTurned = false;
     this.#immediate ??= setImmediate(this.#turn);
     this.#hold(this.#mustHold());

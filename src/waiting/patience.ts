@@ -9,23 +9,26 @@ const SLEEPS_BEFORE_TRIAL = 64;
 
 /** The patience of one handle: every wait on it adds to what it knows. */
 export class Patience {
+  readonly #fixedTurns: number | undefined;
   readonly #trialTurns: number;
   #turns: number;
   #sleeps = 0;
 
   /**
+   * @param fixedTurns  turns of every wait, whatever they bring; undefined: by what they bring
    * @param firstTurns  turns of the first wait
    * @param trialTurns  turns when looking is tried again; at most {@link MOST_TURNS}. It must outlast what the peer needs to wake
    * and to answer, otherwise two that could do without sleeping never find out.
    */
-  constructor(firstTurns: number = LEAST_TURNS, trialTurns = 8) {
+  constructor(fixedTurns?: number, firstTurns: number = LEAST_TURNS, trialTurns = 8) {
+    this.#fixedTurns = fixedTurns;
     this.#turns = firstTurns;
     this.#trialTurns = trialTurns;
   }
 
-  /** Turns that a wait beginning now looks before it sleeps: 0 to 24. */
+  /** Turns that a wait beginning now looks before it sleeps: 0 to 24, if they are not fixed. */
   get turns(): number {
-    return this.#turns;
+    return this.#fixedTurns ?? this.#turns;
   }
 
   /** What was waited for came while the wait was turning. */
