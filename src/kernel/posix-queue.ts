@@ -144,7 +144,7 @@ export class PosixQueue implements AsyncDisposable {
   }
 
   /**
-   * Sends; waits for room in the event loop, by epoll. Sends keep their order. When it rejects, the message was not sent.
+   * Sends; waits for room in the event loop: it looks for some turns (`yields`), then epoll tells. Sends keep their order. When it rejects, the message was not sent.
    * @throws NARU_TIMEOUT  no room within `timeoutMs`
    * @throws NARU_TOO_LARGE  more than `maxMessageBytes`
    * @throws NARU_OVERLOADED  `maxWaiting` sends wait
@@ -199,7 +199,7 @@ export class PosixQueue implements AsyncDisposable {
   }
 
   /**
-   * Takes a message; waits for it in the event loop, by epoll. When it rejects, nothing was taken.
+   * Takes a message; waits for it in the event loop as `send()` waits for room. When it rejects, nothing was taken.
    * @throws NARU_TIMEOUT  none within `timeoutMs`
    * @throws NARU_CLOSED, NARU_DENIED, NARU_INVALID_ARGUMENT; `signal.reason`
    */

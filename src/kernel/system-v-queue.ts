@@ -128,8 +128,8 @@ export class SystemVQueue implements AsyncDisposable {
   }
 
   /**
-   * Sends; waits for room in a thread of its own, never in the event loop or in Node's thread pool. Sends keep their order. When it
-   * rejects, the message was not sent.
+   * Sends; waits for room: it looks for some turns of the event loop (`yields`), then sleeps in a thread of its own, never in the event
+   * loop or in Node's thread pool. Sends keep their order. When it rejects, the message was not sent.
    * @throws NARU_TIMEOUT  no room within `timeoutMs`
    * @throws NARU_TOO_LARGE  more than `kernel.msgmax`, or than the queue's limit (it would wait for ever)
    * @throws NARU_OVERLOADED  `maxWaiting` sends wait
@@ -203,7 +203,7 @@ export class SystemVQueue implements AsyncDisposable {
   }
 
   /**
-   * Takes a message; waits for it in a thread of its own, never in the event loop or in Node's thread pool. A message that came in the
+   * Takes a message; waits for it as `send()` waits for room. A message that came in the
    * very moment of an abort is given to the next receive that wants it, or goes back (to the end) when the queue is closed.
    * @throws NARU_TIMEOUT  none within `timeoutMs`
    * @throws NARU_TOO_LARGE  it is longer than `maxBytes`; it stays in the queue
