@@ -1,7 +1,8 @@
 // RabbitMQ's definitions: everything but messages and connections as one JSON document, read and written.
 
-import { NaruError } from '../errors/index.ts';
+import { checkDocument, wrong, type Definitions } from './definition-document.ts';
 import { fromPlain, plainTable } from './plain-table.ts';
+import type { ApplyTo } from './policies.ts';
 import type { Core } from './core.ts';
 import type { Exchange } from './exchange/exchange.ts';
 import { readPolicy } from './queue/arguments.ts';
@@ -9,58 +10,11 @@ import type { Queue } from './queue/queue.ts';
 import { hashPassword } from './users.ts';
 import type { Vhost } from './vhost.ts';
 
-/** Values of a table as JSON has them. */
-export type PlainArguments = Readonly<Record<string, unknown>>;
-
-/** The document; every part may be missing. */
-export interface Definitions {
-  readonly rabbit_version?: string;
-  readonly users?: readonly {
-    readonly name: string;
-    readonly password?: string;
-    readonly password_hash?: string;
-    readonly hashing_algorithm?: string;
-    /** A list, or a text with commas. */
-    readonly tags?: string | readonly string[];
-  }[];
-  readonly vhosts?: readonly { readonly name: string }[];
-  readonly permissions?: readonly {
-    readonly user: string;
-    readonly vhost: string;
-    readonly configure: string;
-    readonly write: string;
-    readonly read: string;
-  }[];
-  readonly exchanges?: readonly {
-    readonly name: string;
-    readonly vhost: string;
-    readonly type: string;
-    readonly durable?: boolean;
-    readonly auto_delete?: boolean;
-    readonly internal?: boolean;
-    readonly arguments?: PlainArguments;
-  }[];
-  readonly queues?: readonly {
-    readonly name: string;
-    readonly vhost: string;
-    readonly durable?: boolean;
-    readonly auto_delete?: boolean;
-    readonly arguments?: PlainArguments;
-  }[];
-  readonly bindings?: readonly {
-    readonly source: string;
-    readonly vhost: string;
-    readonly destination: string;
-    readonly destination_type: 'queue' | 'exchange';
-    readonly routing_key?: string;
-    readonly arguments?: PlainArguments;
-  }[];
-}
-
 const SHA256 = 'rabbit_password_hashing_sha256';
 
 /** @throws NARU_INVALID_ARGUMENT  something in it is wrong; what came before it is there */
-export function importDefinitions(core: Core, definitions: Definitions): void {
+export function importDefinitions(core: Core, document: Definitions): void {
+  const definitions = checkDocument(document);
   for (const { name } of definitions.vhosts ?? []) core.addVhost(name);
   for (const user of definitions.users ?? []) {
     const { name, password, password_hash: given, hashing_algorithm: algorithm } = user;
@@ -73,6 +27,16 @@ export function importDefinitions(core: Core, definitions: Definitions): void {
   }
   for (const { user, vhost, configure, write, read } of definitions.permissions ?? []) {
     core.users.allow(user, vhostOf(core, vhost).name, { configure, write, read });
+  }
+  for (const { vhost, name, pattern, 'apply-to': applyTo, priority, definition } of definitions.policies ??
+    []) {
+    vhostOf(core, vhost).putPolicy({
+      name,
+      pattern,
+      applyTo: (applyTo ?? 'all') as ApplyTo,
+      priority: priority ?? 0,
+      definition,
+    });
   }
   for (const exchange of definitions.exchanges ?? []) addExchange(vhostOf(core, exchange.vhost), exchange);
   for (const queue of definitions.queues ?? []) addQueue(vhostOf(core, queue.vhost), queue);
@@ -138,6 +102,11 @@ export function exportDefinitions(core: Core): Required<Definitions> {
     })),
     vhosts: places.map(({ name }) => ({ name })),
     permissions: [...core.users.permissions()],
+    policies: places.flatMap(({ name: vhost, policies }) =>
+      policies.all.map(({ name, pattern, applyTo, priority, definition }) => {
+        return { vhost, name, pattern, 'apply-to': applyTo, priority, definition };
+      }),
+    ),
     exchanges: places.flatMap((place) =>
       Array.from(place.exchanges.values()).filter(isOwn).map(exchangeDefinition),
     ),
@@ -189,8 +158,4 @@ function vhostOf(core: Core, name: string): Vhost {
   const place = core.vhosts.get(name);
   if (place === undefined) throw wrong(`there is no vhost '${name}'`);
   return place;
-}
-
-function wrong(what: string): NaruError {
-  return new NaruError('NARU_INVALID_ARGUMENT', `the definitions cannot be imported: ${what}`);
 }

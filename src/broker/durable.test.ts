@@ -27,6 +27,16 @@ async function start(options: BrokerOptions = {}): Promise<Broker> {
   return broker;
 }
 
+/** The management API's answer to a request as guest. */
+async function ask(broker: Broker, method: string, path: string, body?: object): Promise<unknown> {
+  const response = await fetch(`http://127.0.0.1:${broker.httpPort}/api/${path}`, {
+    method,
+    headers: { authorization: `Basic ${btoa('guest:guest')}`, 'content-type': 'application/json' },
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+  });
+  return response.status === 204 ? undefined : response.json();
+}
+
 /** Runs `work` with a channel that confirms; everything it published is confirmed when this resolves. */
 async function on(broker: Broker, work: (channel: amqp.ConfirmChannel) => Promise<void>): Promise<void> {
   const connection = await amqp.connect(broker.url);
@@ -259,4 +269,20 @@ test('reset() empties the folder too', async () => {
   await broker.stop();
   const again = await start();
   expect([again.queuedMessages, again.recovered?.messages]).toEqual([[], 0]);
+});
+
+test('policies outlive a restart, and those that were deleted do not', WITHIN, async () => {
+  const first = await start({ httpPort: 0 });
+  const policy = { pattern: '^q', 'apply-to': 'queues', definition: { 'max-length': 2 } };
+  await ask(first, 'PUT', 'policies/%2F/kept', policy);
+  await ask(first, 'PUT', 'policies/%2F/gone', { ...policy, priority: 5 });
+  await ask(first, 'DELETE', 'policies/%2F/gone');
+  await on(first, async (channel) => {
+    await channel.assertQueue('q');
+    for (const body of ['a', 'b', 'c']) channel.sendToQueue('q', Buffer.from(body), { persistent: true });
+  });
+  await first.stop();
+  const second = await start({ httpPort: 0 });
+  expect(await ask(second, 'GET', 'policies')).toMatchObject([{ name: 'kept', priority: 0 }]);
+  expect(await ask(second, 'GET', 'queues/%2F/q')).toMatchObject({ policy: 'kept', messages: 2 });
 });

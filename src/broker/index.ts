@@ -3,5 +3,6 @@
 export { Broker, type BrokerEvents, type BrokerOptions, type ConnectionInfo } from './edge/broker.ts';
 export type { MemoryOnly } from './storage/closing.ts';
 export type { RecoveryReport } from './storage/recovery.ts';
-export type { Definitions, PlainArguments } from './definitions.ts';
+export type { Definitions } from './definition-document.ts';
+export type { PlainArguments } from './plain-table.ts';
 export { LIMITS, type Limit, type LimitName, type Limits } from './limits.ts';

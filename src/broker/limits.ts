@@ -23,12 +23,14 @@ export type LimitName =
   | 'nameBytesMax'
   | 'vhostsMax'
   | 'usersMax'
-  | 'permissionPatternMax'
+  | 'patternCharsMax'
+  | 'policiesPerVhostMax'
   | 'queuesPerVhostMax'
   | 'exchangesPerVhostMax'
   | 'bindingsPerVhostMax'
   | 'messageBytesMax'
   | 'priorityMax'
+  | 'consumerTimeoutMs'
   | 'ttlMsMax'
   | 'deathsMax'
   | 'tableNestingMax'
@@ -154,12 +156,18 @@ export const LIMITS: Readonly<Record<LimitName, Limit>> = {
   },
   vhostsMax: { default: 10_000, max: 1_000_000, reply: 400, reason: 'each virtual host has exchanges' },
   usersMax: { default: 100_000, max: 10_000_000, reply: 400, reason: 'each user has memory of its own' },
-  permissionPatternMax: {
+  patternCharsMax: {
     default: 1024,
     min: 1024,
     max: 1024,
     reply: 400,
     reason: 'characters of a pattern that every name is matched with',
+  },
+  policiesPerVhostMax: {
+    default: 1000,
+    max: 100_000,
+    reply: 400,
+    reason: 'the name of each new queue and exchange is matched with all of them',
   },
   queuesPerVhostMax: {
     default: 100_000,
@@ -191,6 +199,14 @@ export const LIMITS: Readonly<Record<LimitName, Limit>> = {
     max: 255,
     reply: 406,
     reason: 'each priority of a queue has a list of its own',
+  },
+  consumerTimeoutMs: {
+    default: 0,
+    min: 0,
+    max: TTL_MS_MAX,
+    reply: 406,
+    reason:
+      'how long a consumer may keep a message unsettled; 0: for ever. Queues can have their own (`x-consumer-timeout`, policy)',
   },
   ttlMsMax: {
     default: TTL_MS_MAX,

@@ -2,6 +2,9 @@
 
 import { emptyTable, type Field, type FieldTable } from '../wire/amqp091/index.ts';
 
+/** Values of a table as JSON has them. */
+export type PlainArguments = Readonly<Record<string, unknown>>;
+
 /** A table for people: values without their types. */
 export function plainTable(table: FieldTable): Record<string, unknown> {
   const plain: Record<string, unknown> = Object.create(null) as Record<string, unknown>;

@@ -306,6 +306,7 @@ export class Session implements FrameHandler {
       }
       const opened = new Channel(this.connection, number);
       opened.goOn = () => this.#replay(opened);
+      opened.refuse = (refusal) => this.#closeChannel(opened, refusal, 0);
       this.channels.set(number, opened);
       return writeChannelOpenOk(output, number);
     }
@@ -338,10 +339,15 @@ export class Session implements FrameHandler {
     const channel = this.channels.get(number);
     if (refusal instanceof LoginRefused) this.#refuseLogin(refusal);
     else if (refusal.soft && channel !== undefined && this.#state === 'open') {
-      channel.finishTurn();
-      channel.close();
-      writeChannelClose(this.connection.output, number, reply(refusal, method));
+      this.#closeChannel(channel, refusal, method);
     } else this.#fail(refusal, method);
+  }
+
+  /** channel.close from the broker's side. */
+  #closeChannel(channel: Channel, refusal: Refusal, method: number): void {
+    channel.finishTurn();
+    channel.close();
+    writeChannelClose(this.connection.output, channel.number, reply(refusal, method));
   }
 
   #refuseLogin(refusal: LoginRefused): void {

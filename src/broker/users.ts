@@ -146,10 +146,10 @@ function hash(salt: Uint8Array, password: Uint8Array): Buffer {
 }
 
 function compile(pattern: string): RegExp {
-  if (pattern.length > LIMITS.permissionPatternMax.default) {
+  if (pattern.length > LIMITS.patternCharsMax.default) {
     throw new NaruError(
       'NARU_INVALID_ARGUMENT',
-      `a permission's pattern of ${pattern.length} characters is longer than ${LIMITS.permissionPatternMax.default}`,
+      `a permission's pattern of ${pattern.length} characters is longer than ${LIMITS.patternCharsMax.default}`,
     );
   }
   try {

@@ -6,6 +6,7 @@ import { Delays } from './delays.ts';
 import { Exchange, targetOf, type ExchangeInit } from './exchange/exchange.ts';
 import { Router, type Names } from './exchange/router.ts';
 import { checkNameLength, type Limits } from './limits.ts';
+import { alternateOf, Policies, underPolicy, type Policy } from './policies.ts';
 import { Queue, type QueueHost, type QueueInit } from './queue/queue.ts';
 import { preconditionFailed } from './refusal.ts';
 import { packTable, type Change } from './storage/change.ts';
@@ -35,6 +36,7 @@ export class Vhost implements Names {
   readonly exchanges: Map<string, Exchange> = new Map<string, Exchange>();
   readonly queues: Map<string, Queue> = new Map<string, Queue>();
   readonly delays: Delays;
+  readonly policies: Policies = new Policies();
   /** Raised by every change of exchanges, queues and bindings: what was found before may be wrong. */
   epoch = 1;
   #bindings = 0;
@@ -87,6 +89,7 @@ export class Vhost implements Names {
     const exchange = new Exchange(init);
     if (exchange.delays && exchange.durable) exchange.stream = init.stream ?? this.#host.takeStream();
     this.exchanges.set(init.name, exchange);
+    this.#govern(exchange);
     this.epoch += 1;
     if (exchange.durable) this.#host.note(exchangeChange(exchange));
     return exchange;
@@ -100,6 +103,7 @@ export class Vhost implements Names {
     const isKept = queue.durable && queue.owner === undefined;
     queue.stream = init.stream ?? (isKept ? this.#host.takeStream() : 0);
     this.queues.set(init.name, queue);
+    this.#govern(queue);
     init.owner?.owned.add(queue);
     this.epoch += 1;
     if (isDurable(queue)) this.#host.note(queueChange(queue));
@@ -155,6 +159,40 @@ export class Vhost implements Names {
     this.#deleteIfUnused(source);
   }
 
+  /** Sets a policy; every queue and exchange that it matches follows at once. @throws NARU_INVALID_ARGUMENT, NARU_LIMIT */
+  putPolicy(policy: Policy): void {
+    this.policies.put(policy, this.#host.limits.policiesPerVhostMax);
+    this.#host.note({ do: 'policy', vhost: this.name, policy });
+    this.#governAll();
+  }
+
+  /** @returns false when there was none of this name */
+  deletePolicy(name: string): boolean {
+    if (!this.policies.delete(name)) return false;
+    this.#host.note({ do: 'delete-policy', vhost: this.name, name });
+    this.#governAll();
+    return true;
+  }
+
+  #governAll(): void {
+    for (const exchange of this.exchanges.values()) this.#govern(exchange);
+    for (const queue of this.queues.values()) this.#govern(queue);
+    this.epoch += 1;
+  }
+
+  /** Finds the policy of a queue or exchange, and lets it follow. */
+  #govern(end: Queue | Exchange): void {
+    const kind = end instanceof Queue ? end.policy.type : 'exchange';
+    const policy = this.policies.match({ name: end.name, kind });
+    if (policy === undefined && end.policyName === undefined) return;
+    if (end instanceof Queue) {
+      end.usePolicy(underPolicy(end.args, policy, end.name, this.name), policy?.name);
+      return;
+    }
+    end.policyName = policy?.name;
+    end.policyAlternate = alternateOf(policy);
+  }
+
   /** Queues, exchanges and what waits in them: all gone. */
   clear(): void {
     this.delays.stop();
@@ -191,7 +229,8 @@ export class Vhost implements Names {
         return stays(end) ? [{ do: 'bind', vhost: this.name, ...boundTo(source, end, key, args) }] : [];
       }),
     );
-    return [...made.map(exchangeChange), ...queues.map(queueChange), ...bindings];
+    const policies = this.policies.all.map((policy): Change => ({ do: 'policy', vhost: this.name, policy }));
+    return [...policies, ...made.map(exchangeChange), ...queues.map(queueChange), ...bindings];
   }
 
   #checkRoom(what: string, count: number, max: number): void {

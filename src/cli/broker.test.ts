@@ -164,6 +164,10 @@ describe('naru broker', () => {
     expect((await sandbox.run(['broker', '--sync', 'always'])).code).toBe(2);
     expect((await sandbox.run(['broker', '--memory', '--data', 'x'])).code).toBe(2);
     expect((await sandbox.run(['broker', '--definitions', sandbox.path('none.json')])).code).toBe(78);
+    const file = sandbox.path('wrong.json');
+    writeFileSync(file, '{"queues": 5}');
+    const wrong = await sandbox.run(['broker', '--memory', ...FREE, '--definitions', file]);
+    expect([wrong.code, wrong.stderr]).toEqual([78, expect.stringContaining('queues is no list')]);
     expect((await sandbox.run(['broker', '--tls-port', '0'])).code).toBe(78);
   });
 });

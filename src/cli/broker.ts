@@ -4,6 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { once } from 'node:events';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
+import { isNaruError } from '../errors/index.ts';
 import { Broker, LIMITS, type BrokerOptions, type Definitions } from '../broker/index.ts';
 import { command, wholeNumber, type Command, type Invocation } from './command.ts';
 import { ConfigError, EXIT, tell, UsageError } from './exit.ts';
@@ -78,7 +79,7 @@ Exit codes: 0 stopped, 1 failed, 2 wrong usage, 70 the disk failed, 71 the data 
 async function run({ args, all, ending }: Invocation<typeof ARGS>): Promise<number> {
   // citty reads --no-x as x=false; what was written is what counts.
   const options = await optionsOf(args, all('no-http').length === 0);
-  const running = await Broker.start(options);
+  const running = await startWith(options);
   const { port, httpPort, tlsPort, connectionsMax } = running;
   const wanted = options.limits?.connectionsMax ?? LIMITS.connectionsMax.default;
   if (connectionsMax < wanted) {
@@ -137,6 +138,16 @@ function defaultFolder(): string {
   const { XDG_STATE_HOME: state } = process.env;
   const base = state === undefined || state === '' ? join(homedir(), '.local', 'state') : state;
   return join(base, 'naru');
+}
+
+/** @throws ConfigError  the definitions are wrong; and whatever Broker.start() throws */
+async function startWith(options: BrokerOptions): Promise<Broker> {
+  try {
+    return await Broker.start(options);
+  } catch (error) {
+    if (options.definitions === undefined || !isNaruError(error, 'NARU_INVALID_ARGUMENT')) throw error;
+    throw new ConfigError(error.message);
+  }
 }
 
 type Args = Invocation<typeof ARGS>['args'];

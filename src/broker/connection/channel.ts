@@ -2,11 +2,14 @@
 // ends. What each method does is in methods/.
 
 import { writeBasicCancel } from '../../wire/amqp091/index.ts';
+import type { Clock } from '../clock.ts';
 import type { ReplyTarget } from '../core.ts';
 import type { Queue } from '../queue/queue.ts';
 import type { Entry } from '../queue/ring.ts';
+import { preconditionFailed, type Refusal } from '../refusal.ts';
 import type { Connection } from './connection.ts';
 import type { Confirms } from './confirms.ts';
+import { AckWatch, type Overdue, type Watched } from './ack-watch.ts';
 import { EXPECT, Incoming, type Publication } from './publication.ts';
 import type { Holder, Subscription, SubscriptionHost } from './subscription.ts';
 import { Unacked } from './unacked.ts';
@@ -26,7 +29,7 @@ export interface HeldFrame {
   readonly payload: Buffer;
 }
 
-export class Channel implements SubscriptionHost {
+export class Channel implements SubscriptionHost, Watched {
   readonly connection: Connection;
   readonly number: number;
   readonly subscriptions: Map<string, Subscription> = new Map<string, Subscription>();
@@ -48,7 +51,11 @@ export class Channel implements SubscriptionHost {
   goOn: () => void = () => undefined;
   /** Frames are ignored until the client confirms the close. */
   isClosing = false;
+  /** Called to end the channel with a reply. */
+  refuse: (refusal: Refusal) => void = () => undefined;
   #tag = 0;
+  /** Made when a message is given out that must be settled in time. */
+  #ackWatch: AckWatch | undefined;
   #waits = 0;
   #isFinishing = false;
   readonly #parked = new Set<Subscription>();
@@ -61,6 +68,33 @@ export class Channel implements SubscriptionHost {
 
   get hasCredit(): boolean {
     return this.globalPrefetch === 0 || this.unacked.count < this.globalPrefetch;
+  }
+
+  get clock(): Clock {
+    return this.connection.core.clock;
+  }
+
+  get lastTag(): number {
+    return this.#tag;
+  }
+
+  timeoutOf(queue: Queue): number | undefined {
+    const ms = queue.policy.consumerTimeoutMs ?? this.connection.core.limits.consumerTimeoutMs;
+    return ms === 0 ? undefined : ms;
+  }
+
+  eachUnsettled(fn: (tag: number, queue: Queue) => void): void {
+    this.unacked.each(fn);
+  }
+
+  overdue({ queue, timeoutMs }: Overdue): void {
+    const text = `delivery acknowledgement on channel ${this.number} timed out. Timeout value used: ${timeoutMs} ms`;
+    this.refuse(preconditionFailed(`${text}. The message is from queue '${queue.name}'`));
+  }
+
+  #watch(queue: Queue): void {
+    this.#ackWatch ??= new AckWatch(this);
+    this.#ackWatch.note(queue);
   }
 
   nextTag(): number {
@@ -78,6 +112,7 @@ export class Channel implements SubscriptionHost {
     returns: number,
   ): void {
     this.unacked.push(tag, queue, holder, slot, position, expiresAt, returns);
+    if (this.#ackWatch !== undefined || this.timeoutOf(queue) !== undefined) this.#watch(queue);
   }
 
   park(subscription: Subscription): void {
@@ -169,6 +204,7 @@ export class Channel implements SubscriptionHost {
   /** The channel is over: consumers leave, unsettled messages go back, an unfinished message is forgotten. */
   close(): void {
     this.isClosing = true;
+    this.#ackWatch?.stop();
     const { core } = this.connection;
     core.counters.channels -= 1;
     if (this.reply !== undefined) core.replies.delete(this.reply.key);

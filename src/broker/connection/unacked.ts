@@ -90,6 +90,15 @@ export class Unacked {
     this.#trim();
   }
 
+  /** Calls `fn` with each that is not settled, in order of tags. */
+  each(fn: (tag: number, queue: Queue) => void): void {
+    for (let offset = 0; offset < this.#size; offset += 1) {
+      const at = this.#index(offset);
+      const queue = this.#queues[at];
+      if (queue !== undefined) fn(this.#tags[at] as number, queue);
+    }
+  }
+
   #ackAt(at: number): void {
     const queue = this.#queues[at] as Queue;
     this.#holders[at]?.settled();

@@ -61,8 +61,9 @@ export class Exchange {
   readonly autoDelete: boolean;
   readonly internal: boolean;
   readonly args: FieldTable;
-  /** Where messages go that match nothing; a name, which need not exist. */
-  readonly alternate: string | undefined;
+  /** The policy that counts for it, and the alternate exchange that it sets. */
+  policyName: string | undefined;
+  policyAlternate: string | undefined;
   /** Messages wait in it for their `x-delay` first. */
   readonly delays: boolean;
   /** Whether a message's headers decide where it goes. */
@@ -71,6 +72,7 @@ export class Exchange {
   mark = 0;
   /** Storage's number for the messages that wait in it; 0: none is stored. */
   stream = 0;
+  readonly #ownAlternate: string | undefined;
   readonly #matcher: Matcher<Target>;
   readonly #bindings = new Map<string, Binding<Target>>();
 
@@ -89,7 +91,12 @@ export class Exchange {
     if (make === undefined) throw new Refusal(406, `unknown exchange type '${kind}'`);
     this.#matcher = make();
     this.readsHeaders = kind === 'headers';
-    this.alternate = alternateOf(init);
+    this.#ownAlternate = alternateOf(init);
+  }
+
+  /** Where messages go that match nothing; a name, which need not exist. Its argument counts before a policy. */
+  get alternate(): string | undefined {
+    return this.#ownAlternate ?? this.policyAlternate;
   }
 
   get bindings(): ReadonlyMap<string, Binding<Target>> {

@@ -23,6 +23,8 @@ export interface QueuePolicy {
   readonly singleActiveConsumer: boolean;
   /** Returns of a message before it is dead-lettered; undefined: any number. */
   readonly deliveryLimit: number | undefined;
+  /** How long a consumer may keep a message unsettled; undefined: as the broker's limits say. */
+  readonly consumerTimeoutMs: number | undefined;
 }
 
 const INTEGERS = new Set(['b', 'B', 's', 'u', 'I', 'i', 'l', 'T']);
@@ -78,6 +80,7 @@ export function readPolicy(args: FieldTable, name: string, vhost: string): Queue
     maxPriority: maxPriority === 0 ? undefined : maxPriority,
     singleActiveConsumer: bool(args, 'x-single-active-consumer', where),
     deliveryLimit: limit ?? (type === 'quorum' ? DELIVERY_LIMIT : undefined),
+    consumerTimeoutMs: duration(args, 'x-consumer-timeout', where, 1),
   };
 }
 

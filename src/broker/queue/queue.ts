@@ -64,7 +64,10 @@ export class Queue {
   readonly autoDelete: boolean;
   readonly owner: QueueOwner | undefined;
   readonly args: FieldTable;
-  readonly policy: QueuePolicy;
+  /** What its arguments and its operator's policy mean. Changed by usePolicy() only. */
+  policy: QueuePolicy;
+  /** The policy that counts for it. */
+  policyName: string | undefined;
   readonly consumers: Consumers;
   readonly counters: QueueCounters = { published: 0, delivered: 0, acked: 0, returned: 0, dropped: 0 };
   /** Which routing found it last: a message reaches a queue once. The router's own mark. */
@@ -134,6 +137,15 @@ export class Queue {
   /** Why its messages cannot be read. Purging it or deleting it ends that. */
   get damage(): string | undefined {
     return this.#damage;
+  }
+
+  /** Its operator's policy changed what it does. Messages that are there keep the time they have. */
+  usePolicy(policy: QueuePolicy, name: string | undefined): void {
+    this.policyName = name;
+    this.policy = policy;
+    this.#cancelUnused?.();
+    this.#watchUse();
+    if (policy.overflow === 'drop-head' && this.#over()) this.#shorten();
   }
 
   /** Some of its messages cannot be read: nobody is given any, consumers are told to go. */

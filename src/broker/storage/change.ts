@@ -1,5 +1,6 @@
 // What is written down when something durable changes: one JSON object for each change. docs/internals/broker-storage.md lists them.
 
+import type { Policy } from '../policies.ts';
 import { decodeTable, Writer, type FieldTable } from '../../wire/amqp091/index.ts';
 
 /** One change of a definition. Arguments are AMQP tables in base64: their types count. */
@@ -8,9 +9,14 @@ export type Change =
   | { readonly do: 'user'; readonly user: StoredUser }
   | { readonly do: 'permission'; readonly user: string; readonly vhost: string; readonly may: May }
   | { readonly do: 'delete-permission'; readonly user: string; readonly vhost: string }
+  | { readonly do: 'policy'; readonly vhost: string; readonly policy: Policy }
   | ({ readonly do: 'exchange'; readonly internal: boolean; readonly type: string } & Made)
   | ({ readonly do: 'queue' } & Made)
-  | { readonly do: 'delete-exchange' | 'delete-queue'; readonly vhost: string; readonly name: string }
+  | {
+      readonly do: 'delete-exchange' | 'delete-queue' | 'delete-policy';
+      readonly vhost: string;
+      readonly name: string;
+    }
   | ({ readonly do: 'bind' | 'unbind' } & Bound);
 
 interface Made {

@@ -171,6 +171,12 @@ class Recovery {
       case 'queue':
         this.#addQueue(place, change);
         break;
+      case 'policy':
+        place.putPolicy(change.policy);
+        break;
+      case 'delete-policy':
+        place.deletePolicy(change.name);
+        break;
       case 'delete-exchange': {
         const exchange = place.exchange(change.name);
         if (exchange !== undefined) place.deleteExchange(exchange);
@@ -305,4 +311,12 @@ class Recovery {
   }
 }
 
-type PlaceChange = 'exchange' | 'queue' | 'delete-exchange' | 'delete-queue' | 'bind' | 'unbind';
+type PlaceChange =
+  | 'exchange'
+  | 'queue'
+  | 'policy'
+  | 'delete-exchange'
+  | 'delete-queue'
+  | 'delete-policy'
+  | 'bind'
+  | 'unbind';

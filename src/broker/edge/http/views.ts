@@ -6,6 +6,7 @@ import type { Core } from '../../core.ts';
 import type { Binding } from '../../exchange/binding.ts';
 import type { Exchange, Target } from '../../exchange/exchange.ts';
 import { plainTable } from '../../plain-table.ts';
+import type { Policy } from '../../policies.ts';
 import type { Queue } from '../../queue/queue.ts';
 import type { Session } from '../../session.ts';
 import type { Subscription } from '../../connection/subscription.ts';
@@ -100,6 +101,7 @@ export function queueView(queue: Queue): View {
     auto_delete: autoDelete,
     exclusive: owner !== undefined,
     arguments: plainTable(args),
+    policy: queue.policyName ?? null,
     consumers: queue.consumers.size,
     messages: ready + unacked,
     messages_ready: ready,
@@ -115,8 +117,19 @@ export function queueView(queue: Queue): View {
   };
 }
 
-export function exchangeView({ name, vhost, type, durable, autoDelete, internal, args }: Exchange): View {
-  return { name, vhost, type, durable, auto_delete: autoDelete, internal, arguments: plainTable(args) };
+export function exchangeView(exchange: Exchange): View {
+  const { name, vhost, type, durable, autoDelete, internal, args, policyName } = exchange;
+  const policy = policyName ?? null;
+  return {
+    name,
+    vhost,
+    type,
+    durable,
+    auto_delete: autoDelete,
+    internal,
+    arguments: plainTable(args),
+    policy,
+  };
 }
 
 /** What a binding is called among those with the same ends, as RabbitMQ does: its key, and a hash of its arguments. */
@@ -219,6 +232,10 @@ function consumerView(
     messages_unacknowledged: unsettled,
     arguments: plainTable(args),
   };
+}
+
+export function policyView(vhost: string, { name, pattern, applyTo, priority, definition }: Policy): View {
+  return { vhost, name, pattern, 'apply-to': applyTo, priority, definition };
 }
 
 export function userView({ name, passwordHash, tags }: User): View {

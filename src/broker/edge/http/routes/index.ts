@@ -5,6 +5,13 @@ import type { Route } from '../route.ts';
 import { clientRoutes } from './clients.ts';
 import { objectRoutes } from './objects.ts';
 import { overviewRoutes } from './overview.ts';
+import { policyRoutes } from './policies.ts';
 import { userRoutes } from './users.ts';
 
-export const ROUTES: readonly Route[] = [...overviewRoutes, ...userRoutes, ...clientRoutes, ...objectRoutes];
+export const ROUTES: readonly Route[] = [
+  ...overviewRoutes,
+  ...userRoutes,
+  ...clientRoutes,
+  ...objectRoutes,
+  ...policyRoutes,
+];
