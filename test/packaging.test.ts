@@ -69,4 +69,4 @@ test('the tarball holds the build and the docs, and neither tests nor sources of
   expect(files).toContain('dist/cli/index.js');
   expect(files.filter((file) => /\.(test|fixture)\./.test(file))).toEqual([]);
   expect(files.filter((file) => /^(src|test|bench|node_modules)\//.test(file))).toEqual([]);
-});
+}, 120_000);
