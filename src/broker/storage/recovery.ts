@@ -63,7 +63,8 @@ class Recovery {
 
   async run(): Promise<RecoveryReport> {
     const { report } = this.#store.log;
-    const lost = report.damaged.find(({ streams }) => streams?.includes(STREAM.definitions) ?? true);
+    const damaged = this.#damagedOf(report.damaged);
+    const lost = damaged.find(({ streams }) => streams?.includes(STREAM.definitions) ?? true);
     if (lost !== undefined) throw this.#corrupt(lost);
     const isNew = await this.#readDefinitions();
     this.#rests = report.isClean ? await readRest(this.#store.log) : undefined;
@@ -79,14 +80,25 @@ class Recovery {
     );
     this.#store.forgetFound();
     this.#readOrdered();
-    for (const damage of report.damaged) this.#core.quarantine(damage);
+    for (const damage of damaged) this.#core.quarantine(damage);
     return {
       isNew,
       isClean: isNew || this.#rests !== undefined,
       queues: [...this.#byStream.values()].length,
       messages: this.#messages,
-      damaged: report.damaged,
+      damaged,
     };
+  }
+
+  /** What is damaged and still needed: what was removed may be as it likes. */
+  #damagedOf(all: readonly Damage[]): Damage[] {
+    if (all.length === 0) return [];
+    const needed = new Set<number>();
+    this.#each(
+      () => true,
+      ({ sequence }) => needed.add(sequence),
+    );
+    return all.filter(({ sequence }) => sequence === undefined || needed.has(sequence));
   }
 
   #each(isWanted: (stream: number) => boolean, read: (found: Found) => void): void {
