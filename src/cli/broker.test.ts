@@ -1,9 +1,12 @@
+import { spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Sandbox, type Running } from './command.fixture.ts';
+
+const canTrace = spawnSync('strace', ['-f', '-qq', '-o', '/dev/null', 'true']).status === 0;
 
 let sandbox: Sandbox;
 beforeEach(() => {
@@ -153,6 +156,25 @@ describe('naru broker', () => {
     const second = await sandbox.run(['broker', '--json', '--data', data, ...FREE]);
     expect([second.code, second.stderr]).toEqual([71, expect.stringContaining('definitions.snap')]);
   });
+
+  test.skipIf(!canTrace)(
+    `a disk that fails ends it with 70${canTrace ? '' : ' (skipped: needs strace)'}`,
+    async () => {
+      // A start needs five syncs, each by the one thread there is.
+      const inject = ['-e', 'trace=fdatasync', '-e', 'inject=fdatasync:error=EIO:when=6+'];
+      const trace = ['strace', '-f', '-qq', '-o', '/dev/null', ...inject];
+      const running = sandbox.start(['broker', '--json', '--data', sandbox.path('data'), ...FREE], {
+        wrapper: ['env', 'UV_THREADPOOL_SIZE=1', ...trace],
+      });
+      const [line] = await running.wrote(/^\{.*\}\n/);
+      const { http } = JSON.parse(line) as Ready;
+      const put = { http, method: 'PUT', path: '/api/queues/%2F/q', body: { durable: true } };
+      // The answer never comes: the broker is gone first.
+      await api(put).catch(() => undefined);
+      const { code, stderr } = await running.done;
+      expect([code, stderr]).toEqual([70, expect.stringContaining('NARU_STORAGE')]);
+    },
+  );
 
   test('a port that is taken fails with 1, wrong usage with 2, a bad configuration with 78', async () => {
     const first = sandbox.start(['broker', '--json', ...FREE]);

@@ -28,6 +28,8 @@ export interface RunOptions {
   readonly watchdogMs?: number;
   /** A program of this folder other than the command. */
   readonly program?: string;
+  /** A command that runs the process, with its arguments. */
+  readonly wrapper?: readonly string[];
 }
 
 /** A running process. */
@@ -64,10 +66,12 @@ export class Sandbox implements AsyncDisposable {
   }
 
   start(args: readonly string[], options: RunOptions = {}): Running {
-    const { stdin = '', watchdogMs = 20_000, program = './index.js' } = options;
+    const { stdin = '', watchdogMs = 20_000, program = './index.js', wrapper = [] } = options;
     const { NARU_URL: _, ...inherited } = process.env;
     const file = typeof stdin === 'object' && 'file' in stdin ? openSync(stdin.file, 'r') : undefined;
-    const child = spawn(process.execPath, [fileURLToPath(new URL(program, import.meta.url)), ...args], {
+    const script = fileURLToPath(new URL(program, import.meta.url));
+    const [command = '', ...rest] = [...wrapper, process.execPath, script, ...args];
+    const child = spawn(command, rest, {
       stdio: [file ?? 'pipe', options.stdoutFd ?? 'pipe', 'pipe'],
       env: {
         ...inherited,
