@@ -4,7 +4,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import type { RecoveryReport } from './index.ts';
+import type { RecoveryReport } from '../index.ts';
 
 const program = fileURLToPath(new URL('./process.fixture.js', import.meta.url));
 
@@ -28,7 +28,8 @@ export class BrokerProcess implements AsyncDisposable {
 
   /** @param wrapper  a command that runs the process, with its arguments */
   static async start(folder: string, sync = 'disk', wrapper: readonly string[] = []): Promise<BrokerProcess> {
-    const [command = '', ...args] = [...wrapper, process.execPath, program, folder, sync];
+    const args = [...wrapper, process.execPath, program, folder, sync];
+    const command = args.shift() ?? '';
     const started = new BrokerProcess(
       spawn(command, args, { stdio: ['ignore', 'pipe', 'inherit'], detached: true }),
     );

@@ -2,7 +2,7 @@
 // line; it stays when its broker has stopped: an embedded broker never ends its host.
 
 import { writeSync } from 'node:fs';
-import { Broker } from './index.ts';
+import { Broker } from './broker.ts';
 
 const [dataDir = '', sync = 'disk'] = process.argv.slice(2);
 const say = (what: object): void => void writeSync(1, `${JSON.stringify(what)}\n`);

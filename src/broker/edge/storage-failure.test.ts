@@ -40,7 +40,7 @@ describe.skipIf(!canTrace)(`a sync that fails${canTrace ? '' : ' (skipped: needs
           const options = { persistent: true };
           channel.sendToQueue('q', Buffer.from(String(id)), options, (error: unknown) => {
             if (error === null || error === undefined) resolve();
-            else reject(new Error(String(error)));
+            else reject(new Error('not confirmed', { cause: error }));
           });
         });
         confirmed += 1;

@@ -6,72 +6,33 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as after } from 'node:timers/promises';
-import amqp from 'amqplib';
 import { expect, onTestFinished, test } from 'vitest';
-import { seeded } from '../log/sim-disk.fixture.ts';
+import { seeded } from '../../log/sim-disk.fixture.ts';
 import { BrokerProcess } from './broker-process.fixture.ts';
+import { connect, Ledger, QUEUES, settle } from './ledger.fixture.ts';
 
 const ROUNDS = Number(process.env['NARU_CRASH_ROUNDS'] ?? 4);
 const SEED = Number(process.env['NARU_CRASH_SEED'] ?? 1);
-const QUEUES = ['one', 'two', 'three'] as const;
 const WORKERS = 4;
 /** Publishes that a producer has under way at most. */
 const WINDOW = 100;
-
-/** What clients know. A message is its queue and its number. */
-class Ledger {
-  readonly sent = new Set<string>();
-  readonly confirmed = new Set<string>();
-  readonly delivered = new Set<string>();
-  readonly acked = new Set<string>();
-  readonly wrong: string[] = [];
-  /** Called at the next confirm. */
-  onConfirm: () => void = () => undefined;
-  #id = 0;
-
-  confirm(body: string): void {
-    this.confirmed.add(body);
-    this.onConfirm();
-  }
-
-  next(queue: string): string {
-    this.#id += 1;
-    const name = `${queue} ${this.#id}`;
-    this.sent.add(name);
-    return name;
-  }
-
-  deliver(queue: string, body: string, isRedelivered: boolean): void {
-    if (!this.sent.has(body) || !body.startsWith(`${queue} `))
-      this.wrong.push(`${body} in ${queue} comes from nowhere`);
-    if (this.delivered.has(body) && !isRedelivered) this.wrong.push(`${body} again, without the mark`);
-    this.delivered.add(body);
-  }
-}
-
-async function connect(url: string): Promise<Awaited<ReturnType<typeof amqp.connect>>> {
-  const connection = await amqp.connect(url);
-  // Its broker is killed: that it ends is what is wanted.
-  connection.on('error', () => undefined);
-  return connection;
-}
 
 /** Publishes until the connection is gone. */
 async function produce(url: string, ledger: Ledger, queue: string): Promise<void> {
   const connection = await connect(url);
   const channel = await connection.createConfirmChannel();
   channel.on('error', () => undefined);
-  let isOver = false;
+  const end = new AbortController();
   const closed = new Promise<void>((resolve) => {
     connection.on('close', () => {
-      isOver = true;
+      end.abort();
       resolve();
     });
   });
   await channel.assertQueue(queue, { durable: true });
   let pending = 0;
   let wake: (() => void) | undefined;
-  while (!isOver) {
+  while (!end.signal.aborted) {
     const body = ledger.next(queue);
     pending += 1;
     channel.sendToQueue(queue, Buffer.from(body), { persistent: true }, (error: unknown) => {
@@ -104,29 +65,6 @@ async function consume(url: string, ledger: Ledger, queue: string): Promise<void
   await new Promise<void>((resolve) => {
     connection.on('close', () => resolve());
   });
-}
-
-/** Takes what is left, and compares. */
-async function settle(url: string, ledger: Ledger): Promise<void> {
-  const connection = await connect(url);
-  const channel = await connection.createChannel();
-  const found = new Set<string>();
-  for (const queue of QUEUES) {
-    await channel.assertQueue(queue, { durable: true });
-    for (;;) {
-      const got = await channel.get(queue, { noAck: true });
-      if (got === false) break;
-      const body = got.content.toString();
-      if (found.has(body)) ledger.wrong.push(`${body} is there twice`);
-      found.add(body);
-      ledger.deliver(queue, body, got.fields.redelivered);
-    }
-  }
-  for (const body of ledger.confirmed) {
-    if (!found.has(body) && !ledger.acked.has(body)) ledger.wrong.push(`${body} was confirmed and is gone`);
-  }
-  await channel.close();
-  await connection.close();
 }
 
 test.each(['disk', 'os'])(
