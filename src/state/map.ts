@@ -107,10 +107,10 @@ export class SharedMap<In = unknown, Out = In, Has extends MapFeature = MapFeatu
    * @throws NARU_INVALID_ARGUMENT, NARU_TOO_LARGE (the key), NARU_INVALID_MESSAGE (codec, schema), NARU_CLOSED, NARU_TIMEOUT, NARU_CORRUPT
    */
   async get(key: string, limits?: WaitLimits): Promise<Frozen<Out> | undefined> {
-    const item = await this.#read(key, limits);
-    return (item === undefined ? undefined : await this.#values.decode(key, item.value)) as
-      | Frozen<Out>
-      | undefined;
+    const asked = this.#read(key, limits);
+    const item = asked instanceof Promise ? await asked : asked;
+    // Returned as it is: another await would cost each call a turn of the microtasks.
+    return (item === undefined ? undefined : this.#values.decode(key, item.value)) as Frozen<Out> | undefined;
   }
 
   /** The value with its version, for `ifVersion`. @throws as get() */
@@ -141,18 +141,16 @@ export class SharedMap<In = unknown, Out = In, Has extends MapFeature = MapFeatu
     const encoded = this.#values.encode(key, value);
     // Not awaited where it is there: calls of one handle reach the place in the order in which they were made.
     const body = encoded instanceof Promise ? await encoded : encoded;
-    return this.#outcome(() => this.#driver.set(key, body, settings), options, `"${key}" was not stored`);
+    const stored = this.#open().set(key, body, settings);
+    return stored instanceof Promise ? this.#outcome(stored, options, () => `"${key}" was not stored`) : stored;
   }
 
   /** @returns false when there was no entry, or `ifVersion` did not hold @throws as set() */
   async delete(key: string, options: DeleteOptions & WaitLimits = {}): Promise<boolean> {
     checkLimits(options, this.#driver.facts.text);
     this.#values.checkKey(key);
-    return this.#outcome(
-      () => this.#driver.delete(key, options.ifVersion),
-      options,
-      `"${key}" was not deleted`,
-    );
+    const gone = this.#open().delete(key, options.ifVersion);
+    return gone instanceof Promise ? this.#outcome(gone, options, () => `"${key}" was not deleted`) : gone;
   }
 
   /**
@@ -191,13 +189,14 @@ export class SharedMap<In = unknown, Out = In, Has extends MapFeature = MapFeatu
   /** How many entries there are. Needs `iterate`. @throws NARU_UNSUPPORTED, NARU_CLOSED, NARU_TIMEOUT, NARU_CORRUPT */
   async size(...[limits]: MapNeeds<'iterate', Has, [limits?: WaitLimits]>): Promise<number> {
     this.#require('iterate');
-    return this.#waited(() => this.#open().size(), limits as WaitLimits | undefined, 'no answer');
+    return this.#waited(() => this.#open().size(), limits as WaitLimits | undefined, () => 'no answer');
   }
 
   /** Deletes every entry. Needs `iterate`. @throws as set() */
   async clear(...[limits]: MapNeeds<'iterate', Has, [limits?: WaitLimits]>): Promise<void> {
     this.#require('iterate');
-    return this.#outcome(() => this.#open().clear(), (limits ?? {}) as WaitLimits, 'not cleared');
+    const cleared = this.#open().clear();
+    if (cleared instanceof Promise) await this.#outcome(cleared, (limits ?? {}) as WaitLimits, () => 'not cleared');
   }
 
   /**
@@ -306,9 +305,10 @@ export class SharedMap<In = unknown, Out = In, Has extends MapFeature = MapFeatu
     throw new NaruError('NARU_CLOSED', `${text}: this handle of the map was closed`, { mailbox: text });
   }
 
-  async #read(key: string, limits: WaitLimits | undefined): Promise<MapItem | undefined> {
+  /** Not asynchronous itself: a place that answers at once costs no promise, and another only its own. */
+  #read(key: string, limits: WaitLimits | undefined): MapItem | undefined | Promise<MapItem | undefined> {
     this.#values.checkKey(key);
-    return this.#waited(() => this.#open().get(key), limits, `no answer for "${key}"`);
+    return this.#waited(() => this.#open().get(key), limits, () => `no answer for "${key}"`);
   }
 
   #readNow(key: string): MapItem | undefined {
@@ -316,25 +316,23 @@ export class SharedMap<In = unknown, Out = In, Has extends MapFeature = MapFeatu
     return this.#open().get(this.#values.checkKey(key)) as MapItem | undefined;
   }
 
-  async #waited<T>(call: () => T | Promise<T>, limits: WaitLimits | undefined, what: string): Promise<T> {
+  #waited<T>(
+    call: () => T | Promise<T>,
+    limits: WaitLimits | undefined,
+    what: () => string,
+  ): T | Promise<T> {
+    if (limits === undefined) return call();
     const { text } = this.#driver.facts;
     checkLimits(limits, text);
     const answer = call();
-    return answer instanceof Promise ? within(answer, limits ?? {}, what, text) : answer;
+    return answer instanceof Promise ? within(answer, limits, what(), text) : answer;
   }
 
   /** A write that takes too long may have happened all the same. */
-  async #outcome<T>(call: () => T | Promise<T>, limits: WaitLimits, what: string): Promise<T> {
-    this.#open();
-    const answer = call();
-    if (!(answer instanceof Promise)) return answer;
-    await awaitOutcome(
-      answer.then(() => undefined),
-      limits,
-      what,
-      this.#driver.facts.text,
-    );
-    return answer;
+  #outcome<T>(answer: Promise<T>, limits: WaitLimits, what: () => string): Promise<T> {
+    if (limits.signal === undefined && limits.timeoutMs === undefined) return answer;
+    const done = answer.then(() => undefined);
+    return awaitOutcome(done, limits, what(), this.#driver.facts.text).then(() => answer);
   }
 
   #setSettings(
