@@ -142,7 +142,9 @@ export class SharedMap<In = unknown, Out = In, Has extends MapFeature = MapFeatu
     // Not awaited where it is there: calls of one handle reach the place in the order in which they were made.
     const body = encoded instanceof Promise ? await encoded : encoded;
     const stored = this.#open().set(key, body, settings);
-    return stored instanceof Promise ? this.#outcome(stored, options, () => `"${key}" was not stored`) : stored;
+    return stored instanceof Promise
+      ? this.#outcome(stored, options, () => `"${key}" was not stored`)
+      : stored;
   }
 
   /** @returns false when there was no entry, or `ifVersion` did not hold @throws as set() */
@@ -189,14 +191,19 @@ export class SharedMap<In = unknown, Out = In, Has extends MapFeature = MapFeatu
   /** How many entries there are. Needs `iterate`. @throws NARU_UNSUPPORTED, NARU_CLOSED, NARU_TIMEOUT, NARU_CORRUPT */
   async size(...[limits]: MapNeeds<'iterate', Has, [limits?: WaitLimits]>): Promise<number> {
     this.#require('iterate');
-    return this.#waited(() => this.#open().size(), limits as WaitLimits | undefined, () => 'no answer');
+    return this.#waited(
+      () => this.#open().size(),
+      limits as WaitLimits | undefined,
+      () => 'no answer',
+    );
   }
 
   /** Deletes every entry. Needs `iterate`. @throws as set() */
   async clear(...[limits]: MapNeeds<'iterate', Has, [limits?: WaitLimits]>): Promise<void> {
     this.#require('iterate');
     const cleared = this.#open().clear();
-    if (cleared instanceof Promise) await this.#outcome(cleared, (limits ?? {}) as WaitLimits, () => 'not cleared');
+    if (cleared instanceof Promise)
+      await this.#outcome(cleared, (limits ?? {}) as WaitLimits, () => 'not cleared');
   }
 
   /**
@@ -308,7 +315,11 @@ export class SharedMap<In = unknown, Out = In, Has extends MapFeature = MapFeatu
   /** Not asynchronous itself: a place that answers at once costs no promise, and another only its own. */
   #read(key: string, limits: WaitLimits | undefined): MapItem | undefined | Promise<MapItem | undefined> {
     this.#values.checkKey(key);
-    return this.#waited(() => this.#open().get(key), limits, () => `no answer for "${key}"`);
+    return this.#waited(
+      () => this.#open().get(key),
+      limits,
+      () => `no answer for "${key}"`,
+    );
   }
 
   #readNow(key: string): MapItem | undefined {
@@ -316,11 +327,7 @@ export class SharedMap<In = unknown, Out = In, Has extends MapFeature = MapFeatu
     return this.#open().get(this.#values.checkKey(key)) as MapItem | undefined;
   }
 
-  #waited<T>(
-    call: () => T | Promise<T>,
-    limits: WaitLimits | undefined,
-    what: () => string,
-  ): T | Promise<T> {
+  #waited<T>(call: () => T | Promise<T>, limits: WaitLimits | undefined, what: () => string): T | Promise<T> {
     if (limits === undefined) return call();
     const { text } = this.#driver.facts;
     checkLimits(limits, text);

@@ -10,6 +10,7 @@ const CLOCK_US = 5;
 /** What is known of one process's life. */
 export interface History {
   readonly log: string;
+  readonly bornAt: number;
   /** When it was killed; undefined when it left by itself. */
   killedAt: number | undefined;
 }
@@ -113,12 +114,13 @@ function* refusedForNothing(lives: readonly History[], holds: readonly Hold[]): 
   }
 }
 
-/** What the killed may have had and did not live to write down. */
+/** What the killed may have had and did not live to write down; of some it is all they ever did. */
 function unwritten(lives: readonly History[]): { earliest: number; to: number }[] {
-  return lives.flatMap(({ log, killedAt }) => {
+  return lives.flatMap(({ log, bornAt, killedAt }) => {
     const last = linesOf(log).at(-1);
-    if (killedAt === undefined || last === undefined || last.what === 'wrong') return [];
-    return [{ earliest: 'to' in last ? last.to : last.at, to: killedAt }];
+    if (killedAt === undefined || last?.what === 'wrong') return [];
+    const earliest = last === undefined ? bornAt : 'to' in last ? last.to : last.at;
+    return [{ earliest, to: killedAt }];
   });
 }
 

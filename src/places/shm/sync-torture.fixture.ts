@@ -139,7 +139,7 @@ function start(orders: TorturePeerOrders): Life {
   const ended = new Promise<void>((resolve) => {
     child.on('close', () => resolve());
   });
-  return { child, log: orders.log, ended, killedAt: undefined };
+  return { child, log: orders.log, bornAt: now(), ended, killedAt: undefined };
 }
 
 function pause(ms: number): Promise<void> {

@@ -42,7 +42,8 @@ test('the judge finds two holders, a death that nobody is told of, and a refusal
     const histories = logs.map((lines, i) => {
       const log = join(folder, String(i));
       writeFileSync(log, lines.map((line) => `${JSON.stringify(line)}\n`).join(''));
-      return { log, killedAt: lines.at(-1)?.what === 'take' ? 900 : undefined };
+      const hasDied = lines.length === 0 || lines.at(-1)?.what === 'take';
+      return { log, bornAt: 0, killedAt: hasDied ? 900 : undefined };
     });
     return [...judge(histories, most)].map((text) => text.replace(/^.*: | at .*| from .*/g, ''));
   };
@@ -56,10 +57,12 @@ test('the judge finds two holders, a death that nobody is told of, and a refusal
     expect(verdict(1, [take(100, 110)], [take(800, 990), ...give(999)])).toEqual(['nobody told']);
     expect(verdict(1, first, [busy(305, 340)])).toEqual([]);
     expect(verdict(1, first, [busy(330, 340)])).toEqual(['refused']);
+    // Somebody may have died with it before it wrote its first line.
+    expect(verdict(1, first, [busy(330, 340)], [])).toEqual([]);
     const lives = [[take(100, 110)], [take(800, 2_900, true), ...give(3_000)]].map((lines, i) => {
       const log = join(folder, `w${i}`);
       writeFileSync(log, lines.map((line) => `${JSON.stringify(line)}\n`).join(''));
-      return { log, killedAt: i === 0 ? 900 : undefined };
+      return { log, bornAt: 0, killedAt: i === 0 ? 900 : undefined };
     });
     expect(waitsAfterDeaths(lives, [])).toEqual([2]);
     expect(waitsAfterDeaths(lives, [{ from: 2_000, to: 2_100 }])).toEqual([]);
