@@ -221,7 +221,8 @@ async function openCellDriver(parts: PlaceUrl, asked: CellPlaceOptions): Promise
 /** What the maps of every place can do, in the registry's order. */
 export async function allMapCapabilities(): Promise<readonly MapCapabilities[]> {
   const places = await Promise.all(Object.values(MAP_PLACES).map((load) => load()));
-  return places.map(({ mapPlace }) => mapPlace.capabilities);
+  // Two schemes may be one place.
+  return [...new Set(places.map(({ mapPlace }) => mapPlace.capabilities))];
 }
 
 async function openAny(request: MapRequest): Promise<SharedMap> {

@@ -20,6 +20,8 @@ export const MAP_PLACES: Readonly<Record<string, () => Promise<{ readonly mapPla
   sqlite: () => import('./sqlite/state.ts'),
   postgres: () => import('./postgres/state.ts'),
   redis: () => import('./redis/state.ts'),
+  // The same over TLS.
+  rediss: () => import('./redis/state.ts'),
   memcached: () => import('./memcached/state.ts'),
   // Without a name they are mailboxes; with one, a Manager's.
   unix: async () => ({ mapPlace: (await import('../manager/map-driver.ts')).unixMapPlace }),
@@ -50,6 +52,7 @@ export interface MapPlaceTypes {
   sqlite: typeof sqliteMap;
   postgres: typeof postgresMap;
   redis: typeof redisMap;
+  rediss: typeof redisMap;
   memcached: typeof memcachedMap;
   unix: typeof unixMap;
   tcp: typeof tcpMap;

@@ -5,6 +5,7 @@ import { importPackage } from '../../client/optional-package.ts';
 import type { Connected } from '../../client/reconnecting.ts';
 import { NaruError, type NaruErrorCode } from '../../errors/index.ts';
 import type { PlaceUrl } from '../../mailbox/place.ts';
+import { tlsMeaning, tlsOptions } from './tls.ts';
 
 /** What is used of the package. */
 interface Client {
@@ -33,7 +34,7 @@ export interface RedisTarget {
 }
 
 /**
- * Reads host, port, user, password and number of the database out of a URL.
+ * Reads host, port, user, password, number of the database and the files of TLS out of a URL.
  * @throws NARU_INVALID_ARGUMENT
  */
 export function redisTarget(url: PlaceUrl): RedisTarget {
@@ -60,7 +61,7 @@ export function redisTarget(url: PlaceUrl): RedisTarget {
         port: url.port ?? 6379,
         connectTimeout: CONNECT_TIMEOUT_MS,
         reconnectStrategy: false,
-        ...(url.scheme === 'rediss' ? { tls: true } : {}),
+        ...tlsOptions(url),
       },
     },
   };
@@ -196,6 +197,8 @@ function meaningOf(
   code: string | undefined,
   mayHaveHappened: boolean,
 ): readonly [NaruErrorCode, string] {
+  const ofTls = tlsMeaning(code);
+  if (ofTls !== undefined) return ofTls;
   if (/unknown command .?.?HELLO/i.test(message)) return ANSWERS['NOPROTO'] as [NaruErrorCode, string];
   if (/DB index is out of range|invalid DB index/i.test(message))
     return ['NARU_INVALID_ARGUMENT', 'the server has no database of this number'];

@@ -1,4 +1,4 @@
-// Maps of redis://host:6379/0?map=name, Valkey too. Reading and writing are the server's plain GET and SET, sent together when
+// Maps of redis://host:6379/0?map=name, Valkey and rediss:// (TLS) too. Reading and writing are the server's plain GET and SET, sent together when
 // several are called in one turn; only conditions are scripts. Where the map's mark lies and what removes it: map-link.ts.
 
 import { randomBytes } from 'node:crypto';
@@ -13,6 +13,7 @@ import type { RedisConnection } from './client.ts';
 import { redisMap } from './map-capabilities.ts';
 import { DELETE, markKey, packEntry, REMOVE, REPLACE, unpackEntry, versionOf } from './map-keys.ts';
 import { MapLink } from './map-link.ts';
+import { TLS_PARAMETERS, tlsQuery } from './tls.ts';
 import { openWatch } from './watch-link.ts';
 
 /** How many keys the server looks at for one answer. */
@@ -20,7 +21,7 @@ const SCAN_COUNT = '500';
 
 export const mapPlace: MapPlace = {
   capabilities: redisMap,
-  parameters: ['map'],
+  parameters: ['map', ...TLS_PARAMETERS],
   async open(url, options) {
     const name = checkEngineMap(url, options);
     const link = await MapLink.open(url, name, options);
@@ -39,7 +40,7 @@ function factsOf(url: PlaceUrl, link: MapLink, capabilities: MapCapabilities): M
   return {
     capabilities,
     text: url.text,
-    address: `${url.scheme}://${url.host}${port}${url.path}?map=${link.name}`,
+    address: `${url.scheme}://${url.host}${port}${url.path}?map=${link.name}${tlsQuery(url)}`,
     maxKeyBytes: redisMap.limits.maxKeyBytes,
     maxValueBytes: link.mark.maxValueBytes,
     created: link.created,
