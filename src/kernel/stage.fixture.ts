@@ -11,6 +11,7 @@ import { type Child, Stage, threadsOf } from '../native/stage.fixture.ts';
 /** Includes that all the C programs of the tests begin with. */
 const PROLOGUE = String.raw`
 #define _GNU_SOURCE
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <mqueue.h>
@@ -25,6 +26,7 @@ const PROLOGUE = String.raw`
 #include <sys/msg.h>
 #include <sys/sem.h>
 #include <sys/shm.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
