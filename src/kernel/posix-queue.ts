@@ -144,7 +144,8 @@ export class PosixQueue implements AsyncDisposable {
   }
 
   /**
-   * Sends; waits for room in the event loop: it looks for some turns (`yields`), then epoll tells. Sends keep their order. When it rejects, the message was not sent.
+   * Sends; waits for room in the event loop: it looks for some turns (`yields`), then epoll tells. Sends keep their order. When it
+   * rejects, the message was not sent.
    * @throws NARU_TIMEOUT  no room within `timeoutMs`
    * @throws NARU_TOO_LARGE  more than `maxMessageBytes`
    * @throws NARU_OVERLOADED  `maxWaiting` sends wait

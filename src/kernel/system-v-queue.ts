@@ -203,8 +203,8 @@ export class SystemVQueue implements AsyncDisposable {
   }
 
   /**
-   * Takes a message; waits for it as `send()` waits for room. A message that came in the
-   * very moment of an abort is given to the next receive that wants it, or goes back (to the end) when the queue is closed.
+   * Takes a message; waits for it as `send()` waits for room. A message that came in the very moment of an abort is given to the next
+   * receive that wants it, or goes back (to the end) when the queue is closed.
    * @throws NARU_TIMEOUT  none within `timeoutMs`
    * @throws NARU_TOO_LARGE  it is longer than `maxBytes`; it stays in the queue
    * @throws NARU_LIMIT  no thread could be started
