@@ -2,7 +2,6 @@
 
 import { randomBytes } from 'node:crypto';
 import { EventEmitter } from 'node:events';
-import { openLog } from '../../disk/index.ts';
 import { NaruError } from '../../errors/index.ts';
 import type { Level } from '../../log/index.ts';
 import { GUEST } from '../authenticate.ts';
@@ -15,7 +14,7 @@ import { closeStore, memoryOnly, type MemoryOnly } from '../storage/closing.ts';
 import { recover, type RecoveryReport } from '../storage/recovery.ts';
 import { Store } from '../storage/store.ts';
 import { hashPassword } from '../users.ts';
-import { HttpEdge } from './http/server.ts';
+import type { HttpEdge } from './http/server.ts';
 import { Listener } from './listener.ts';
 import { MovableClock } from './movable-clock.ts';
 
@@ -113,8 +112,7 @@ export class Broker extends EventEmitter {
    */
   static async start(options: BrokerOptions = {}): Promise<Broker> {
     const { dataDir, sync = 'disk' } = options;
-    const open = dataDir === undefined ? undefined : Store.open((hooks) => openLog(dataDir, hooks), sync);
-    const broker = new Broker(options, await open);
+    const broker = new Broker(options, dataDir === undefined ? undefined : await openStore(dataDir, sync));
     try {
       await broker.#start();
     } catch (error) {
@@ -273,7 +271,8 @@ export class Broker extends EventEmitter {
       });
     }
     if (httpPort !== undefined) {
-      this.#http = new HttpEdge({
+      const { HttpEdge: Edge } = await import('./http/server.ts');
+      this.#http = new Edge({
         core: this.#core,
         listener: this.#listener,
         connectionsMax: this.#listener.budget.http,
@@ -337,4 +336,10 @@ export class Broker extends EventEmitter {
     const known = error instanceof Error ? error : new NaruError('NARU_REMOTE', String(error));
     this.emit('error', known);
   }
+}
+
+/** Loads what works with a disk only where there is one: a broker in memory starts sooner without it. */
+async function openStore(dataDir: string, sync: Level): Promise<Store> {
+  const { openLog } = await import('../../disk/index.ts');
+  return Store.open((hooks) => openLog(dataDir, hooks), sync);
 }

@@ -1,7 +1,7 @@
 // Takes connections on TCP, TLS and Unix sockets and keeps a session for each. Bounds how many there are, and how many strangers.
 
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
-import { createServer as createTlsServer, type TlsOptions } from 'node:tls';
+import type { TlsOptions } from 'node:tls';
 import { NaruError } from '../../errors/index.ts';
 import type { PeerAddress } from '../connection/connection.ts';
 import type { Core } from '../core.ts';
@@ -60,7 +60,7 @@ export class Listener {
    */
   async listen(endpoint: Endpoint): Promise<number> {
     const { tls, path, host, port } = endpoint;
-    const server = tls === undefined ? createServer({ noDelay: true }) : this.#tlsServer(tls);
+    const server = tls === undefined ? createServer({ noDelay: true }) : await this.#tlsServer(tls);
     const event = tls === undefined ? 'connection' : 'secureConnection';
     server.on(event, (socket: Socket) => this.#accept(socket, tls !== undefined, path));
     server.on('drop', () => {
@@ -116,7 +116,8 @@ export class Listener {
     for (const socket of this.#sockets) socket.destroy();
   }
 
-  #tlsServer(tls: TlsOptions): Server {
+  async #tlsServer(tls: TlsOptions): Promise<Server> {
+    const { createServer: createTlsServer } = await import('node:tls');
     const server = createTlsServer({
       ...tls,
       handshakeTimeout: this.#core.limits.handshakeMs,

@@ -48,6 +48,20 @@ const virtualHosts: Check = ({ core }) => {
   return { reason, more: { 'virtual-hosts': broken.map(({ name }) => name) } };
 };
 
+/** What is durable can be written, and what was written can be read. */
+const storage: Check = ({ core: { store, quarantined } }) => {
+  const reason =
+    store?.failure !== undefined
+      ? `Storage has stopped: ${store.failure.message}`
+      : quarantined.length > 0
+        ? 'Some queues are quarantined: their messages are damaged'
+        : store?.isFull === true
+          ? 'The disk is full'
+          : undefined;
+  if (reason === undefined) return undefined;
+  return { reason, more: { queues: quarantined.map(({ vhost, name }) => ({ vhost, name })) } };
+};
+
 /** It listens somewhere and there is room for one more client. */
 const inService: Check = ({ listener }) => {
   if (listener.endpoints.length === 0) return { reason: 'The broker does not listen' };
@@ -63,6 +77,7 @@ const CHECKS: Readonly<Record<string, Check>> = {
   'port-listener/*': portListener,
   'protocol-listener/*': protocolListener,
   'virtual-hosts': virtualHosts,
+  storage,
   'is-in-service': inService,
   'ready-to-serve-clients': inService,
   // There is one node: it is critical for no quorum.

@@ -219,12 +219,15 @@ describe('health checks look at something', () => {
     expect((await check('protocol-listener/amqps')).status).toBe(503);
   });
 
-  test.each(['virtual-hosts', 'is-in-service', 'ready-to-serve-clients', 'node-is-quorum-critical'])(
-    '%s',
-    async (name) => {
-      expect(await check(name)).toMatchObject({ status: 200, json: { status: 'ok' } });
-    },
-  );
+  test.each([
+    'virtual-hosts',
+    'storage',
+    'is-in-service',
+    'ready-to-serve-clients',
+    'node-is-quorum-critical',
+  ])('%s', async (name) => {
+    expect(await check(name)).toMatchObject({ status: 200, json: { status: 'ok' } });
+  });
 
   test('one that does not exist is not well', async () => {
     expect((await check('anything')).status).toBe(404);
@@ -265,6 +268,49 @@ describe('bindings by their key', () => {
     ]);
     expect((await ask('PUT', '/api/exchanges/%2F/amq.topic', { body: { type: 'fanout' } })).status).toBe(400);
     expect((await ask('PUT', `/api/queues/%2F/${'n'.repeat(256)}`, { body: {} })).status).toBe(400);
+  });
+});
+
+describe('long lists', () => {
+  test('come in pages when that is asked for', async () => {
+    for (let i = 0; i < 5; i += 1)
+      await ask('PUT', `/api/queues/own/page-${i}`, { as: basic('outside'), body: {} });
+    const page = async (query: string): Promise<unknown> =>
+      (await ask('GET', `/api/queues/own?${query}`)).json;
+    expect(await page('page=2&page_size=2&name=page-')).toMatchObject({
+      items: [{ name: 'page-2' }, { name: 'page-3' }],
+      page: 2,
+      page_size: 2,
+      page_count: 3,
+      item_count: 2,
+      filtered_count: 5,
+    });
+    expect(await page('page=9')).toMatchObject({ items: [] });
+    expect(await page('page_size=2')).toHaveLength(6);
+    for (const wrong of ['page=0', 'page=x', 'page=1&page_size=501'])
+      expect((await ask('GET', `/api/queues/own?${wrong}`)).status).toBe(400);
+  });
+});
+
+describe('a password', () => {
+  test('is in no answer, error or metric', async () => {
+    const secret = 'c4n4ry-p4ssw0rd';
+    const answers = [
+      await ask('PUT', '/api/users/secretive', { body: { password: secret, tags: 'administrator' } }),
+      await ask('GET', '/api/users/secretive'),
+      await ask('GET', '/api/definitions'),
+      await ask('GET', '/api/whoami', { as: basic('secretive', secret) }),
+      await ask('GET', '/api/whoami', { as: basic('secretive', `${secret}-wrong`) }),
+      await ask('PUT', '/api/users/secretive', { raw: `{"password":"${secret}"` }),
+      await ask('POST', '/api/definitions', { body: { users: [{ name: 5, password: secret }] } }),
+      await ask('POST', '/api/definitions', {
+        body: { users: [{ name: 'x', password_hash: secret, hashing_algorithm: 'md5' }] },
+      }),
+      await ask('GET', '/metrics'),
+      await ask('GET', '/'),
+    ];
+    expect(answers.map(({ status }) => status)).toEqual([204, 200, 200, 200, 401, 400, 400, 400, 200, 200]);
+    expect(answers.map(({ text }) => text).join('\n')).not.toContain(secret);
   });
 });
 

@@ -11,6 +11,7 @@ import { HttpError, notFound } from './http-error.ts';
 import { stateOf } from './state.ts';
 import { metricsText, objectMetricsText } from './metrics.ts';
 import { statePage } from './page.ts';
+import { pageOf } from './pages.ts';
 import { checkOrigin, readBody, userOf } from './request.ts';
 import { checkAccess, is } from './access.ts';
 import type { Route } from './route.ts';
@@ -27,7 +28,7 @@ export interface HttpInit {
 
 const METRICS_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
 const SAFE_HEADERS = {
-  'content-security-policy': "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
+  'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
   'x-content-type-options': 'nosniff',
   'referrer-policy': 'no-referrer',
   'cache-control': 'no-store',
@@ -105,9 +106,9 @@ export class HttpEdge {
 
   async #dispatch(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { core, listener } = this.#init;
-    const [path = '/'] = (request.url ?? '/').split('?', 1);
+    const [path = '/', query = ''] = (request.url ?? '/').split('?', 2);
     if (path.startsWith('/api/')) {
-      await this.#api(request, response, path.slice(5));
+      await this.#api(request, response, path.slice(5), new URLSearchParams(query));
       return;
     }
     if (request.method !== 'GET' && request.method !== 'HEAD') throw new HttpError(405, 'Method Not Allowed');
@@ -124,7 +125,12 @@ export class HttpEdge {
     } else throw notFound();
   }
 
-  async #api(request: IncomingMessage, response: ServerResponse, path: string): Promise<void> {
+  async #api(
+    request: IncomingMessage,
+    response: ServerResponse,
+    path: string,
+    query: URLSearchParams,
+  ): Promise<void> {
     const { core, listener } = this.#init;
     // Who is not known learns nothing, not even which routes there are.
     const user = userOf(core, request);
@@ -134,7 +140,7 @@ export class HttpEdge {
     const body = await readBody(request, core.limits.httpBodyBytesMax);
     // While the body came its sender may have lost what it had.
     checkAccess(route, { core, user: userOf(core, request), values });
-    const result = await route.call({ core, listener, user, values, body });
+    const result = pageOf(await route.call({ core, listener, user, values, body }), query);
     core.endTurn();
     if (route.method !== 'GET') await core.settled();
     if (result === undefined) send(response, 204, 'application/json', '');
