@@ -6,7 +6,8 @@ import type { InputOf, OutputOf, Schema } from './mailbox/schema.ts';
 import type { PlaceUrl } from './mailbox/place.ts';
 import { openDeadline } from './mailbox/waiting.ts';
 import type { ManagerArray, ManagerValue } from './manager/cells.ts';
-import { CELL_PLACES, FAR_CELLS, MAP_PLACES, type MapPlaceTypes } from './places/state-registry.ts';
+import type { ManagerList } from './manager/list.ts';
+import { CELL_PLACES, FAR_CELLS, LIST_PLACES, MAP_PLACES, type MapPlaceTypes } from './places/state-registry.ts';
 import { SharedArray } from './state/array.ts';
 import { checkCellParameters, type OpenCellOptions, readCellRequest } from './state/cell-options.ts';
 import type { CellPlaceOptions } from './state/cell-place.ts';
@@ -21,7 +22,7 @@ import {
   readMapRequest,
 } from './state/map-options.ts';
 import type { MapDriver } from './state/map-driver.ts';
-import type { MapPlace } from './state/map-place.ts';
+import type { MapPlace, MapPlaceOptions } from './state/map-place.ts';
 import { noKey } from './state/no-key.ts';
 import { MapValues } from './state/map-values.ts';
 import { SharedValue } from './state/value.ts';
@@ -29,6 +30,7 @@ import { CONSTRUCTORS } from './state/view.ts';
 
 export type { ManagerArray, ManagerValue } from './manager/cells.ts';
 export { Manager, type ManagerOptions, type ManagerStats } from './manager/manager.ts';
+export type { ListEntry, ManagerList } from './manager/list.ts';
 export type { SharedArray } from './state/array.ts';
 export type { OpenCellOptions } from './state/cell-options.ts';
 export type { IntegerCode, NumberCode, TypedArrays, ValueCode, ValueOf } from './state/elements.ts';
@@ -91,6 +93,65 @@ export async function openMap<
 ): Promise<SharedMap<ValueIn<S, C>, ValueOut<S, C>, MapFeaturesOfUrl<U> | N>> {
   const map = await openAny(readMapRequest(url, options));
   return map as unknown as SharedMap<ValueIn<S, C>, ValueOut<S, C>, MapFeaturesOfUrl<U> | N>;
+}
+
+/** What openList() takes beside the URL: the options of openMap() that a list has too. */
+export type OpenListOptions<S extends Schema | undefined = Schema | undefined> = Pick<
+  OpenMapOptions<never, S>,
+  'codec' | 'schema' | 'create' | 'owner' | 'maxEntries' | 'key' | 'signal' | 'timeoutMs'
+>;
+
+/**
+ * Opens a list that several processes share. Lists live in a Manager.
+ *
+ * @param url  `unix:///path.sock?name=log`, `tcp://host:port/log`, with options as parameters
+ * @throws NARU_INVALID_ARGUMENT, NARU_UNSUPPORTED  URL or option is wrong, or the place has no lists
+ * @throws NARU_EXISTS  the name is something else; NARU_NOT_FOUND, NARU_DENIED (the key), NARU_DISCONNECTED, NARU_LIMIT, NARU_TIMEOUT (10 s)
+ */
+export async function openList<
+  S extends Schema | undefined = undefined,
+  const C extends CodecName | Codec | undefined = undefined,
+>(
+  url: string,
+  options: OpenListOptions<S> & { readonly codec?: C } = {},
+): Promise<ManagerList<ValueIn<S, C>, ValueOut<S, C>>> {
+  const { url: parts, options: all } = readMapRequest(url, options);
+  const strange = (['needs', 'emulate', 'ttlMs', 'survives', 'capacityBytes', 'maxValueBytes'] as const).find(
+    (name) => all[name] !== undefined,
+  );
+  if (strange !== undefined) throw invalid(parts, `a list has no option ${strange}`);
+  const load = Object.hasOwn(LIST_PLACES, parts.scheme) ? LIST_PLACES[parts.scheme] : undefined;
+  if (load === undefined) throw invalid(parts, 'lists live in a Manager: unix:///path.sock?name=log, tcp://host:port/log');
+  const { ManagerList: List, openListHandle, PARAMETERS } = await load();
+  const unknown = Object.keys(parts.extra).filter((name) => !PARAMETERS.includes(name));
+  if (unknown.length > 0) throw invalid(parts, `unknown parameter ${unknown.join(', ')}`);
+  const codec = resolveCodec(all.codec);
+  const deadline = openDeadline(all, parts.text);
+  try {
+    const handle = await openListHandle(parts, { ...placeOptionsOf(all), signal: deadline.signal });
+    const list = new List(handle, codec, all.schema, all.codec);
+    return list as ManagerList<ValueIn<S, C>, ValueOut<S, C>>;
+  } catch (error) {
+    throw deadline.signal.aborted ? deadline.signal.reason : error;
+  } finally {
+    deadline.stop();
+  }
+}
+
+function placeOptionsOf(options: OpenMapOptions): Omit<MapPlaceOptions, 'signal'> {
+  return {
+    create: options.create,
+    owner: options.owner,
+    survives: options.survives,
+    capacityBytes: options.capacityBytes,
+    maxEntries: options.maxEntries,
+    maxValueBytes: options.maxValueBytes,
+    key: options.key,
+  };
+}
+
+function invalid({ text }: PlaceUrl, what: string): NaruError {
+  return new NaruError('NARU_INVALID_ARGUMENT', `${text}: ${what}`, { mailbox: text });
 }
 
 /**
@@ -232,16 +293,7 @@ async function openAny(request: MapRequest): Promise<SharedMap> {
   await checkMapRequest(request, place.capabilities, place, allMapCapabilities);
   const deadline = openDeadline(options, url.text);
   try {
-    const driver = await place.open(url, {
-      create: options.create,
-      owner: options.owner,
-      survives: options.survives,
-      capacityBytes: options.capacityBytes,
-      maxEntries: options.maxEntries,
-      maxValueBytes: options.maxValueBytes,
-      key: options.key,
-      signal: deadline.signal,
-    });
+    const driver = await place.open(url, { ...placeOptionsOf(options), signal: deadline.signal });
     await checkAgain(request, place, driver);
     return new SharedMap({
       driver,

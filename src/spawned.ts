@@ -9,8 +9,9 @@ async function openHandle({ kind, url, options }: SharedHandle): Promise<{ close
     const { openEvent, openLock, openSemaphore } = await import('./open-sync.ts');
     return { lock: openLock, semaphore: openSemaphore, event: openEvent }[kind](url, options);
   }
-  const { openArray, openMap, openValue } = await import('./open-state.ts');
+  const { openArray, openList, openMap, openValue } = await import('./open-state.ts');
   if (kind === 'map') return openMap(url, options);
+  if (kind === 'list') return openList(url, options);
   const { type, ...others } = options;
   return kind === 'value'
     ? openValue(url, type as 'i32', others)

@@ -3,11 +3,11 @@
 
 import type { Shape } from './capabilities.ts';
 
-/** Everything another process needs to open what a handle stands for. Plain data; holds no password. */
+/** Everything another process needs to open what a handle stands for. Plain data. The URL holds no password. */
 export interface SharedHandle {
-  readonly kind: 'mailbox' | 'map' | 'value' | 'array' | 'lock' | 'semaphore' | 'event';
+  readonly kind: 'mailbox' | 'map' | 'list' | 'value' | 'array' | 'lock' | 'semaphore' | 'event';
   readonly url: string;
-  /** As the function that opens this kind takes them. */
+  /** As the function that opens this kind takes them. May hold a Manager's key: it goes through the child's own channel, and is never shown. */
   readonly options: Readonly<Record<string, unknown>>;
   /** Where it can be opened: what lives in one thread is of no use anywhere else. */
   readonly shapes: readonly Shape[];

@@ -73,6 +73,7 @@ class Cell {
         `${codeOf(element)} has no such operation, only integers have; use withLock() with get() and set()`,
       );
     const body = Buffer.concat(operands.map((operand) => encodeCell(element, operand, text)));
+    this.handle.checkBody(body);
     const answer = this.handle.call(Verb.cell, { text: operation, x: at, body }, true);
     const done = answer.then(() => undefined);
     await awaitOutcome(done, limits, 'no answer', text);

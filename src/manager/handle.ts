@@ -98,6 +98,27 @@ export class Handle {
     if (this.#failure !== undefined) throw this.#failure;
   }
 
+  /** A version of an entry for the user: of this object only, since one that was made anew counts from the beginning. */
+  versionOf(number: number): string {
+    return `${this.told.life}.${number}`;
+  }
+
+  /** @returns undefined when no entry of this object has it */
+  numberOf(version: unknown): number | undefined {
+    const prefix = `${this.told.life}.`;
+    const isOurs = typeof version === 'string' && version.startsWith(prefix);
+    const number = isOurs ? Number(version.slice(prefix.length)) : 0;
+    return Number.isInteger(number) && number > 0 ? number : undefined;
+  }
+
+  /** @throws NARU_TOO_LARGE  more than the Manager takes in one call */
+  checkBody(body: Uint8Array | undefined): void {
+    const most = this.told.maxValueBytes + SLACK_BYTES;
+    const bytes = body?.byteLength ?? 0;
+    if (bytes > most)
+      throw this.error('NARU_TOO_LARGE', `${bytes} bytes in one call, the Manager takes ${most}; do it in parts`);
+  }
+
   async unlink(): Promise<void> {
     await this.call(Verb.unlink, {}, true);
   }
@@ -201,5 +222,8 @@ export class Handle {
     else this.#events.news?.(type, record);
   }
 }
+
+/** What a call may have beside one value: heads of pages. */
+const SLACK_BYTES = 512;
 
 const PASSING: ReadonlySet<NaruErrorCode> = new Set(['NARU_DISCONNECTED', 'NARU_OUTCOME_UNKNOWN']);

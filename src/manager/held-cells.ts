@@ -38,12 +38,14 @@ export class HeldCells implements Held {
   readonly #lock: HeldLock;
 
   /** @throws NARU_INVALID_ARGUMENT (type, length), NARU_NOT_FOUND (no type was said), NARU_FULL, NARU_LIMIT */
-  constructor(asked: Asked, { text, budget }: HeldInit) {
+  constructor(asked: Asked, { text, maxValueBytes, budget }: HeldInit) {
     const { type } = asked.settings;
     this.text = text;
     if (type === undefined)
       throw managerError('NARU_NOT_FOUND', text, 'it is not there, and no type was said');
     this.element = parseElement(type, text);
+    if (this.element.bytes > maxValueBytes)
+      throw managerError('NARU_LIMIT', text, `${codeOf(this.element)} is more than the ${maxValueBytes} bytes of a value here; raise maxValueBytes`);
     const isArray = asked.kind === 'array';
     const length = isArray ? countOf(asked, 'length', 0, 1, 2 ** 28, text) : 1;
     if (length === 0) throw managerError('NARU_NOT_FOUND', text, 'it is not there, and no length was said');

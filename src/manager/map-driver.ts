@@ -60,12 +60,12 @@ class ManagerMap implements MapDriver {
   async get(key: string): Promise<MapItem | undefined> {
     const { ref, x, y, body } = await this.#open().call(Verb.get, { text: key }, false);
     if (ref === 0) return undefined;
-    return { key, value: body, version: this.#versionOf(x), expiresMs: y === 0 ? undefined : y };
+    return { key, value: body, version: this.#open().versionOf(x), expiresMs: y === 0 ? undefined : y };
   }
 
   async set(key: string, value: Uint8Array, { only, ttlMs }: MapSetOptions): Promise<boolean> {
     const handle = this.#open();
-    const y = only === undefined ? 0 : 'absent' in only ? -1 : this.#numberOf(only.version);
+    const y = only === undefined ? 0 : 'absent' in only ? -1 : this.#open().numberOf(only.version);
     // Of another object than this: no entry here has it.
     if (y === undefined) return false;
     const { ref } = await handle.call(Verb.set, { text: key, body: value, x: ttlMs ?? 0, y }, true);
@@ -74,7 +74,7 @@ class ManagerMap implements MapDriver {
 
   async delete(key: string, version: MapVersion | undefined): Promise<boolean> {
     const handle = this.#open();
-    const y = version === undefined ? 0 : this.#numberOf(version);
+    const y = version === undefined ? 0 : this.#open().numberOf(version);
     if (y === undefined) return false;
     const { ref } = await handle.call(Verb.delete, { text: key, y }, true);
     return ref === 1;
@@ -96,7 +96,7 @@ class ManagerMap implements MapDriver {
         yield decodePage(body).map(({ key, value, version, expiresMs }) => ({
           key,
           value,
-          version: this.#versionOf(version),
+          version: this.#open().versionOf(version),
           expiresMs: expiresMs === 0 ? undefined : expiresMs,
         }));
       }
@@ -161,15 +161,4 @@ class ManagerMap implements MapDriver {
     return this.#handle as Handle;
   }
 
-  /** Of this object only: one that was made anew counts from the beginning. */
-  #versionOf(number: number): string {
-    return `${this.#open().told.life}.${number}`;
-  }
-
-  #numberOf(version: MapVersion): number | undefined {
-    const prefix = `${this.#open().told.life}.`;
-    if (typeof version !== 'string' || !version.startsWith(prefix)) return undefined;
-    const number = Number(version.slice(prefix.length));
-    return Number.isInteger(number) && number > 0 ? number : undefined;
-  }
 }

@@ -5,6 +5,7 @@ import { checkName } from '../mailbox/parse-url.ts';
 import type { Budget } from '../state/map-contents.ts';
 import { type Held, type HeldInit, managerError } from './held.ts';
 import { HeldCells } from './held-cells.ts';
+import { HeldList } from './held-list.ts';
 import { HeldMap } from './held-map.ts';
 import { HeldEvent, HeldLock, HeldSemaphore } from './held-sync.ts';
 import type { Asked, Kind } from './protocol.ts';
@@ -29,6 +30,7 @@ const KINDS: Readonly<Partial<Record<Kind, Make>>> = {
   map: (asked, init) => new HeldMap(asked, init),
   value: (asked, init) => new HeldCells(asked, init),
   array: (asked, init) => new HeldCells(asked, init),
+  list: (asked, init) => new HeldList(asked, init),
   lock: (_, { text }) => new HeldLock(text),
   semaphore: (asked, init) => new HeldSemaphore(asked, init),
   event: (_, { text }) => new HeldEvent(text),

@@ -28,6 +28,10 @@ export const Verb = {
   unwatch: 0x4b,
   /** Value or array. text: the operation; x: index; bytes: operands. Answer: bytes. */
   cell: 0x4c,
+  /** List: get, set, size and clear have x: the index. x, y: from, to. Answer: bytes: a page of what fits into it. */
+  slice: 0x4d,
+  /** x: where; y: how many go; bytes: a page of what comes. Answer: x: how many there are then; bytes: a page of what went. */
+  splice: 0x4e,
   /** Lock, semaphore or event. x: number of the asking. Not answered: news when it is this handle's (granted). */
   take: 0x50,
   /** x: number of the asking that is taken back. Not answered. */

@@ -3,6 +3,7 @@
 import type { CellPlace } from '../state/cell-place.ts';
 import type { MapPlace } from '../state/map-place.ts';
 import type { openManagerCells } from '../manager/cells.ts';
+import type { ManagerList, openListHandle } from '../manager/list.ts';
 import type { tcpMap, unixMap } from '../manager/map-capabilities.ts';
 import type { memcachedMap } from './memcached/map-capabilities.ts';
 import type { memoryMap } from './memory/map-capabilities.ts';
@@ -42,6 +43,18 @@ interface FarCells {
 export const FAR_CELLS: Readonly<Record<string, () => Promise<FarCells>>> = {
   unix: () => import('../manager/cells.ts'),
   tcp: () => import('../manager/cells.ts'),
+};
+
+interface Lists {
+  readonly ManagerList: typeof ManagerList;
+  readonly openListHandle: typeof openListHandle;
+  readonly PARAMETERS: readonly string[];
+}
+
+/** Loads what a place has for lists, by scheme. */
+export const LIST_PLACES: Readonly<Record<string, () => Promise<Lists>>> = {
+  unix: () => import('../manager/list.ts'),
+  tcp: () => import('../manager/list.ts'),
 };
 
 /** The same at type level: capabilities by scheme, from which a literal URL gets its methods. */

@@ -9,12 +9,15 @@ import type { MapFacts } from './map-driver.ts';
 /** Node 20 has it, the ES2023 library of TypeScript does not yet. */
 type Text = string & { isWellFormed(): boolean };
 
+/** What they must know of the map. */
+type ValueFacts = Pick<MapFacts, 'text' | 'maxKeyBytes' | 'maxValueBytes'>;
+
 export class MapValues {
-  readonly #facts: MapFacts;
+  readonly #facts: ValueFacts;
   readonly #codec: Codec;
   readonly #schema: Schema | undefined;
 
-  constructor(facts: MapFacts, codec: Codec, schema: Schema | undefined) {
+  constructor(facts: ValueFacts, codec: Codec, schema: Schema | undefined) {
     this.#facts = facts;
     this.#codec = codec;
     this.#schema = schema;
