@@ -7,7 +7,13 @@ import type { PlaceUrl } from './mailbox/place.ts';
 import { openDeadline } from './mailbox/waiting.ts';
 import type { ManagerArray, ManagerValue } from './manager/cells.ts';
 import type { ManagerList } from './manager/list.ts';
-import { CELL_PLACES, FAR_CELLS, LIST_PLACES, MAP_PLACES, type MapPlaceTypes } from './places/state-registry.ts';
+import {
+  CELL_PLACES,
+  FAR_CELLS,
+  LIST_PLACES,
+  MAP_PLACES,
+  type MapPlaceTypes,
+} from './places/state-registry.ts';
 import { SharedArray } from './state/array.ts';
 import { checkCellParameters, type OpenCellOptions, readCellRequest } from './state/cell-options.ts';
 import type { CellPlaceOptions } from './state/cell-place.ts';
@@ -23,7 +29,7 @@ import {
 } from './state/map-options.ts';
 import type { MapDriver } from './state/map-driver.ts';
 import type { MapPlace, MapPlaceOptions } from './state/map-place.ts';
-import { noKey } from './state/no-key.ts';
+import { noKey } from './mailbox/no-key.ts';
 import { MapValues } from './state/map-values.ts';
 import { SharedValue } from './state/value.ts';
 import { CONSTRUCTORS } from './state/view.ts';
@@ -121,7 +127,8 @@ export async function openList<
   );
   if (strange !== undefined) throw invalid(parts, `a list has no option ${strange}`);
   const load = Object.hasOwn(LIST_PLACES, parts.scheme) ? LIST_PLACES[parts.scheme] : undefined;
-  if (load === undefined) throw invalid(parts, 'lists live in a Manager: unix:///path.sock?name=log, tcp://host:port/log');
+  if (load === undefined)
+    throw invalid(parts, 'lists live in a Manager: unix:///path.sock?name=log, tcp://host:port/log');
   const { ManagerList: List, openListHandle, PARAMETERS } = await load();
   const unknown = Object.keys(parts.extra).filter((name) => !PARAMETERS.includes(name));
   if (unknown.length > 0) throw invalid(parts, `unknown parameter ${unknown.join(', ')}`);

@@ -11,8 +11,9 @@ import { mergeOptions, parseUrl, placeOptions, type Stated } from './mailbox/par
 import type { Place, PlaceUrl } from './mailbox/place.ts';
 import { checkRequirements } from './mailbox/requirements.ts';
 import type { InputOf, OutputOf, Schema } from './mailbox/schema.ts';
+import { noKey } from './mailbox/no-key.ts';
 import { openDeadline } from './mailbox/waiting.ts';
-import { PLACES, type PlaceTypes } from './places/registry.ts';
+import { MANAGED, namesObject, PLACES, type PlaceTypes } from './places/registry.ts';
 
 type SchemeOf<U extends string> = U extends `${infer S}://${string}` ? S : never;
 type ModeOf<U extends string, P> = U extends `${string}format=raw${string}`
@@ -85,6 +86,7 @@ async function openMailbox(url: string, options: OpenOptions): Promise<Mailbox> 
   const timeout = openDeadline(options, parts.text);
   try {
     const resolved = placeOptions(stated, timeout.signal);
+    if (stated.key !== undefined && place.takesKey !== true) throw noKey(parts);
     place.check?.(parts, resolved);
     const hooks = new HookRelay();
     const driver = await place.open(parts, resolved, { hooks, capabilitiesOf });
@@ -123,7 +125,7 @@ async function finishOpening(
       hooks,
       stated,
       text,
-      openDeadLetter: (target) => open(target, { codec: 'bytes', role: 'producer', needs: ['headers'] }),
+      openDeadLetter: (target) => openDeadLetter(target, stated.key),
     });
     const { role } = stated;
     // A seat is waited for through reconnections, for ever if need be: the time for opening ends that too.
@@ -135,8 +137,16 @@ async function finishOpening(
   }
 }
 
+/** One in a Manager is reached with the key of this mailbox. */
+function openDeadLetter(target: string, key: string | undefined) {
+  const isManaged = key !== undefined && namesObject(parseUrl(target).parts);
+  const options = { codec: 'bytes', role: 'producer', needs: ['headers'] } as const;
+  return open(target, isManaged ? { ...options, key } : options);
+}
+
 async function loadPlace(parts: PlaceUrl): Promise<Place> {
-  const load = Object.hasOwn(PLACES, parts.scheme) ? PLACES[parts.scheme] : undefined;
+  const places = namesObject(parts) ? MANAGED : PLACES;
+  const load = Object.hasOwn(places, parts.scheme) ? places[parts.scheme] : undefined;
   if (load === undefined) {
     throw new NaruError(
       'NARU_INVALID_ARGUMENT',
@@ -147,7 +157,7 @@ async function loadPlace(parts: PlaceUrl): Promise<Place> {
 }
 
 async function capabilitiesOf(scheme: string): Promise<Capabilities> {
-  const place = await loadPlace({ scheme, text: `as=${scheme}` } as PlaceUrl);
+  const place = await loadPlace({ scheme, path: '', extra: {}, text: `as=${scheme}` } as unknown as PlaceUrl);
   return place.modes[0] as Capabilities;
 }
 

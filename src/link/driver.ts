@@ -39,6 +39,8 @@ export interface LinkInit {
   readonly place: string;
   readonly hooks: DriverHooks;
   readonly consumer: ConsumerOptions;
+  /** As DriverFacts. */
+  readonly secrets?: Readonly<Record<string, unknown>>;
   /**
    * Makes a session, once, without trying again.
    * @param previous  what the mailbox was before its host was lost; undefined at the first time
@@ -99,7 +101,7 @@ class LinkDriver implements Driver {
 
   async open(signal: AbortSignal): Promise<void> {
     const session = await this.#connect(signal);
-    const { capabilities, identity } = this.#init;
+    const { capabilities, identity, secrets } = this.#init;
     const { settings, address, created, offered, host } = session;
     this.#host = host;
     this.#facts = {
@@ -109,6 +111,7 @@ class LinkDriver implements Driver {
       identity,
       address,
       deliver: settings.deliver,
+      secrets,
       created,
     };
   }

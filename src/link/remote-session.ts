@@ -51,7 +51,7 @@ export function connectSession(
 }
 
 export class RemoteSession implements Session, SeatHolder {
-  readonly created = false;
+  readonly created: boolean;
   readonly offered: Confirm = 'accepted';
   readonly address: string;
   readonly #init: RemoteInit;
@@ -74,6 +74,7 @@ export class RemoteSession implements Session, SeatHolder {
     this.#init = init;
     this.#greeted = greeted;
     this.address = init.address;
+    this.created = init.created ?? false;
     this.#connection = new Connection(stream, init, {
       preamble: (major) => this.#checkVersion(major),
       frame: (type, chunk, start, end) => this.#onFrame(type, chunk, start, end),

@@ -9,6 +9,8 @@ export interface RemoteInit {
   readonly place: string;
   readonly address: string;
   readonly identity: string;
+  /** This session's opening made the mailbox, as far as was said before the link's hello. Default false. */
+  readonly created?: boolean;
   readonly stated: StatedSettings;
   readonly heartbeatMs: number;
   /** Messages a consumer may have fetched ahead. */

@@ -163,6 +163,8 @@ export interface DriverFacts {
   /** A URL that another thread or process of this user can open to reach the same mailbox. */
   readonly address: string;
   readonly deliver: 'one' | 'all';
+  /** Options that others need to open it, and that nobody may see: `spawn()` hands them over, nothing shows them. */
+  readonly secrets?: Readonly<Record<string, unknown>> | undefined;
   /** True when this open() created the mailbox. */
   readonly created: boolean;
 }

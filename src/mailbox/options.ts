@@ -106,6 +106,8 @@ export interface OpenOptions<N extends Feature = Feature, S extends Schema | und
   /** When the schema runs. Default both. */
   readonly validate?: 'both' | 'send' | 'receive' | 'off';
   readonly codec?: CodecName | Codec;
+  /** Key of the Manager where the mailbox lives. Default: of the URL's `keyFile`, or of NARU_MANAGER_KEY. */
+  readonly key?: string;
   /** Aborts opening. */
   readonly signal?: AbortSignal;
   /** Longest time opening may take, in milliseconds. Default 10,000. */

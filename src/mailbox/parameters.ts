@@ -83,6 +83,7 @@ const OBJECT_OPTIONS: readonly string[] = [
   'schema',
   'signal',
   'timeoutMs',
+  'key',
 ];
 const VALIDATE: Parameter = { option: 'validate', read: word('both', 'send', 'receive', 'off') };
 const OPTIONS = new Set([...Object.values(PARAMETERS).map(({ option }) => option), ...OBJECT_OPTIONS]);

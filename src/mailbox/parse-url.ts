@@ -101,6 +101,7 @@ export function placeOptions(stated: Stated, signal: AbortSignal): PlaceOptions 
     as: stated.as,
     wait: stated.wait ?? {},
     tls: stated.tls,
+    key: stated.key,
     signal,
   } satisfies PlaceOptions;
 }

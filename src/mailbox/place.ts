@@ -62,6 +62,8 @@ export interface PlaceOptions {
   readonly as: string | undefined;
   readonly wait: WaitOptions;
   readonly tls: TlsOptions | undefined;
+  /** Of a Manager. */
+  readonly key: string | undefined;
   /** Aborts opening; fires with NARU_TIMEOUT as its reason when the time for opening is over. */
   readonly signal: AbortSignal;
 }
@@ -79,6 +81,8 @@ export interface Place {
   readonly modes: readonly Capabilities[];
   /** Names of the URL parameters that only this place knows; any other unknown parameter is refused. */
   readonly parameters: readonly string[];
+  /** The option `key` means something here; elsewhere it is refused. */
+  readonly takesKey?: boolean;
   /** Option values that are refused or differ here, checked before open(): throws NARU_UNSUPPORTED or NARU_INVALID_ARGUMENT. */
   check?(url: PlaceUrl, options: PlaceOptions): void;
   /** What a mailbox here can do when it stands in for another place (`as`). Absent: `as` is refused. */

@@ -26,7 +26,7 @@ const HANDED_OVER = [
 ] as const satisfies readonly (keyof Stated)[];
 
 export function sharedMailbox(facts: DriverFacts, stated: Stated): SharedHandle {
-  const options: Record<string, unknown> = {};
+  const options: Record<string, unknown> = { ...facts.secrets };
   for (const name of HANDED_OVER) if (stated[name] !== undefined) options[name] = stated[name];
   return withCodec(
     { kind: 'mailbox', url: facts.address, options, shapes: facts.capabilities.shapes },

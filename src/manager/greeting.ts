@@ -1,9 +1,11 @@
 // The handshake over a socket: one message of at most 256 bytes after the other, in a given time. What stands in them is handshake.ts's. What
-// comes behind the last message stays in the socket, unread.
+// comes behind the last message stays in the socket, unread. Behind the proofs the client says what the connection is for: a mailbox, which has the
+// link's protocol from there on, or any other objects.
 
 import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { isNaruError, NaruError } from '../errors/index.ts';
+import { parseJson } from '../wire/frames.ts';
 import {
   checkOpening,
   encodeOpening,
@@ -15,8 +17,24 @@ import {
   Refusal,
 } from './handshake.ts';
 import { MANAGER } from './limits.ts';
+import type { Asked } from './protocol.ts';
 
 const LENGTH_BYTES = 2;
+
+/** The Manager's word on a mailbox that a client asked for. */
+export function tellConsent(socket: Socket, word: { readonly created: boolean } | NaruError): void {
+  writeMessage(socket, Buffer.from(JSON.stringify(wordOf(word)), 'utf8'));
+}
+
+function wordOf(word: { readonly created: boolean } | NaruError): object {
+  return isNaruError(word) ? { code: word.code, message: word.message.slice(0, 1_000) } : word;
+}
+
+function writeMessage(socket: Socket, message: Uint8Array): void {
+  const head = Buffer.alloc(LENGTH_BYTES);
+  head.writeUInt16LE(message.byteLength);
+  socket.write(Buffer.concat([head, message]));
+}
 
 /** One side of the conversation. */
 class Conversation {
@@ -54,15 +72,12 @@ class Conversation {
   }
 
   send(message: Uint8Array): void {
-    const head = Buffer.alloc(LENGTH_BYTES);
-    head.writeUInt16LE(message.byteLength);
-    this.#socket.write(Buffer.concat([head, message]));
+    writeMessage(this.#socket, message);
   }
 
-  async next(): Promise<Buffer> {
+  async next(most: number = MANAGER.handshakeBytesMax): Promise<Buffer> {
     const length = (await this.#take(LENGTH_BYTES)).readUInt16LE(0);
-    if (length >= 1 && length <= MANAGER.handshakeBytesMax) return await this.#take(length);
-    const most = `${MANAGER.handshakeBytesMax}`;
+    if (length >= 1 && length <= most) return await this.#take(length);
     throw this.#error(
       'NARU_CORRUPT',
       `a message of ${length} bytes in the handshake, allowed are 1 to ${most}`,
@@ -91,8 +106,10 @@ class Conversation {
 
 /**
  * Proves to a Manager that this side knows the key, and has it prove the same.
- * @param text  the URL, for errors
- * @throws NARU_DENIED  the key is wrong; NARU_UNSUPPORTED  another version; NARU_LIMIT  too many clients; NARU_CORRUPT  it is no Manager;
+ * @param text     the URL, for errors
+ * @param purpose  the mailbox that the connection is for; undefined: any other objects
+ * @returns whether the mailbox was made for this
+ * @throws what the Manager refuses the mailbox with; NARU_DENIED  the key is wrong; NARU_UNSUPPORTED  another version; NARU_LIMIT  too many clients; NARU_CORRUPT  it is no Manager;
  *         NARU_DISCONNECTED  the connection broke, or the time is over; the signal's reason
  */
 export async function greetServer(
@@ -100,23 +117,33 @@ export async function greetServer(
   key: string,
   text: string,
   signal: AbortSignal,
-): Promise<void> {
+  purpose?: Asked,
+): Promise<boolean> {
   const late = (): NaruError =>
     new NaruError('NARU_DISCONNECTED', `${text}: no handshake within ${MANAGER.handshakeMs} ms`, {
       mailbox: text,
     });
-  await converse(socket, text, late, async (talk) => {
+  return await converse(socket, text, late, async (talk) => {
     const abort = (): void => talk.fail(late());
     signal.addEventListener('abort', abort, { once: true });
     try {
       if (signal.aborted) throw signal.reason;
       await proveFirst(talk, key, text);
+      talk.send(Buffer.from(JSON.stringify(purpose ?? {}), 'utf8'));
+      return purpose === undefined ? false : await hearConsent(talk);
     } finally {
       signal.removeEventListener('abort', abort);
     }
   }).catch((error: unknown) => {
     throw signal.aborted ? signal.reason : error;
   });
+}
+
+/** @throws what the Manager says about the mailbox */
+async function hearConsent(talk: Conversation): Promise<boolean> {
+  const answer = parseJson((await talk.next(MANAGER.purposeBytesMax)).toString('utf8'));
+  if ('code' in answer) throw NaruError.fromJSON(answer);
+  return answer['created'] === true;
 }
 
 async function proveFirst(talk: Conversation, key: string, text: string): Promise<void> {
@@ -162,9 +189,15 @@ function refusalError(reason: number, text: string): NaruError {
  * Has a client prove that it knows the key, and then proves the same.
  * @param text    the Manager's address, for errors
  * @param isFull  asked once the client is no stranger any more
+ * @returns what the client wants: a mailbox, or nothing in particular
  * @throws NARU_DENIED, NARU_CORRUPT, NARU_UNSUPPORTED, NARU_DISCONNECTED, NARU_TIMEOUT, NARU_LIMIT: the socket is to be destroyed
  */
-export function greetClient(socket: Socket, key: string, text: string, isFull: () => boolean): Promise<void> {
+export function greetClient(
+  socket: Socket,
+  key: string,
+  text: string,
+  isFull: () => boolean,
+): Promise<Record<string, unknown>> {
   const late = (): NaruError =>
     new NaruError('NARU_TIMEOUT', `${text}: a client did not prove to know the key`);
   return converse(socket, text, late, async (talk) => {
@@ -184,19 +217,20 @@ export function greetClient(socket: Socket, key: string, text: string, isFull: (
       throw refusalError(isKnown ? Refusal.full : Refusal.proof, text);
     }
     talk.send(prove('server', key, [hello, challenge, proof]));
+    return parseJson((await talk.next(MANAGER.purposeBytesMax)).toString('utf8'));
   });
 }
 
-async function converse(
+async function converse<T>(
   socket: Socket,
   text: string,
   late: () => NaruError,
-  run: (talk: Conversation) => Promise<void>,
-): Promise<void> {
+  run: (talk: Conversation) => Promise<T>,
+): Promise<T> {
   const talk = new Conversation(socket, text);
   const timer = setTimeout(() => talk.fail(late()), MANAGER.handshakeMs);
   try {
-    await run(talk);
+    return await run(talk);
   } catch (error) {
     throw isNaruError(error) ? error : new NaruError('NARU_CORRUPT', `${text}: ${String(error)}`);
   } finally {

@@ -26,8 +26,17 @@ interface Handle {
   readonly removed: () => void;
 }
 
-/** Kinds that may be asked for here; a mailbox has a connection of its own. */
-const KINDS: ReadonlySet<unknown> = new Set(['map', 'value', 'array', 'list', 'lock', 'semaphore', 'event']);
+/** Kinds of objects. */
+const KINDS: ReadonlySet<unknown> = new Set([
+  'mailbox',
+  'map',
+  'value',
+  'array',
+  'list',
+  'lock',
+  'semaphore',
+  'event',
+]);
 
 export class Guest {
   readonly connection: Connection;
@@ -167,7 +176,7 @@ export class Guest {
 }
 
 /** @throws NARU_INVALID_ARGUMENT */
-function readAsked(json: Record<string, unknown>, text: string): Asked {
+export function readAsked(json: Record<string, unknown>, text: string): Asked {
   const { kind, name, create = 'if-missing', owner, identity, before, settings = {} } = json;
   const isRight =
     KINDS.has(kind) &&

@@ -116,7 +116,10 @@ export class Handle {
     const most = this.told.maxValueBytes + SLACK_BYTES;
     const bytes = body?.byteLength ?? 0;
     if (bytes > most)
-      throw this.error('NARU_TOO_LARGE', `${bytes} bytes in one call, the Manager takes ${most}; do it in parts`);
+      throw this.error(
+        'NARU_TOO_LARGE',
+        `${bytes} bytes in one call, the Manager takes ${most}; do it in parts`,
+      );
   }
 
   async unlink(): Promise<void> {

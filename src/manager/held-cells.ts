@@ -45,7 +45,11 @@ export class HeldCells implements Held {
       throw managerError('NARU_NOT_FOUND', text, 'it is not there, and no type was said');
     this.element = parseElement(type, text);
     if (this.element.bytes > maxValueBytes)
-      throw managerError('NARU_LIMIT', text, `${codeOf(this.element)} is more than the ${maxValueBytes} bytes of a value here; raise maxValueBytes`);
+      throw managerError(
+        'NARU_LIMIT',
+        text,
+        `${codeOf(this.element)} is more than the ${maxValueBytes} bytes of a value here; raise maxValueBytes`,
+      );
     const isArray = asked.kind === 'array';
     const length = isArray ? countOf(asked, 'length', 0, 1, 2 ** 28, text) : 1;
     if (length === 0) throw managerError('NARU_NOT_FOUND', text, 'it is not there, and no length was said');

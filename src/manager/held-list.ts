@@ -1,7 +1,16 @@
 // A list that lives in a Manager: elements in order, each with a version. Every call is one step.
 
 import type { Budget } from '../state/map-contents.ts';
-import { compareSettings, countOf, type Desk, type Held, type HeldInit, managerError, type Seat, strangeVerb } from './held.ts';
+import {
+  compareSettings,
+  countOf,
+  type Desk,
+  type Held,
+  type HeldInit,
+  managerError,
+  type Seat,
+  strangeVerb,
+} from './held.ts';
 import { MANAGER } from './limits.ts';
 import { decodePage, encodePage, type PageEntry } from './pages.ts';
 import { type Answer, type Asked, type Call, DONE, NO, Verb, YES } from './protocol.ts';
@@ -10,6 +19,9 @@ import { type Answer, type Asked, type Call, DONE, NO, Verb, YES } from './proto
 const MAX_ENTRIES = 1_000_000;
 /** Bytes of elements that one call takes out and gives back. */
 const REMOVED_BYTES_MAX = 16_777_216;
+
+/** Elements that one call adds or takes out. */
+const COME_MAX = 10_000;
 
 interface Element {
   readonly value: Uint8Array;
@@ -76,7 +88,11 @@ export class HeldList implements Held {
     const index = this.#indexOf(x);
     const before = this.#elements[index];
     if (before === undefined)
-      throw managerError('NARU_INVALID_ARGUMENT', this.#text, `there is no element ${x}, it has ${this.#elements.length}`);
+      throw managerError(
+        'NARU_INVALID_ARGUMENT',
+        this.#text,
+        `there is no element ${x}, it has ${this.#elements.length}`,
+      );
     if (y !== 0 && before.version !== y) return NO;
     this.#checkSize(body);
     this.#makeRoom(0, body.byteLength - before.value.byteLength);
@@ -103,6 +119,12 @@ export class HeldList implements Held {
     const at = Math.min(Math.max(this.#indexOf(x), 0), elements.length);
     const gone = elements.slice(at, at + Math.max(y, 0));
     const come = decodePage(body);
+    if (come.length > COME_MAX || gone.length > COME_MAX)
+      throw managerError(
+        'NARU_LIMIT',
+        this.#text,
+        `one call adds and removes at most ${COME_MAX} elements; do it in parts`,
+      );
     const goneBytes = bytesOf(gone);
     if (goneBytes > REMOVED_BYTES_MAX)
       throw managerError(
@@ -134,7 +156,11 @@ export class HeldList implements Held {
     const { maxEntries } = this.settings;
     const { used, max } = this.#budget;
     if (entries > 0 && this.#elements.length + entries > maxEntries)
-      throw managerError('NARU_FULL', this.#text, `it has ${this.#elements.length} elements of ${maxEntries}`);
+      throw managerError(
+        'NARU_FULL',
+        this.#text,
+        `it has ${this.#elements.length} elements of ${maxEntries}`,
+      );
     if (bytes > 0 && used + bytes > max)
       throw managerError('NARU_FULL', this.#text, `all objects together have ${used} bytes of ${max}`);
     this.#take(bytes);

@@ -229,7 +229,7 @@ test('strangers who say nothing are bounded in number, and cut off', { timeout: 
 test('calls that are none get an error, frames that are none end the connection', async () => {
   const socket = await dial();
   await enter(socket);
-  const sent: Buffer[] = [encodePreamble(1, 0)];
+  const sent: Buffer[] = [framed(Buffer.from('{}')), encodePreamble(1, 0)];
   const writer = new FrameWriter({ emit: (bytes) => sent.push(Buffer.from(bytes)), wake: () => undefined });
   const head = { ref: 0, x: 0, y: 0 };
   const nothing = Buffer.alloc(0);

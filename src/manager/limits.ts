@@ -4,6 +4,8 @@
 export const MANAGER = {
   /** Longest message of the handshake. */
   handshakeBytesMax: 256,
+  /** Longest message with which a client says, after the handshake, what its connection is for, and longest answer. */
+  purposeBytesMax: 4_096,
   /** Whoever has not proved to know the key by then is cut off. */
   handshakeMs: 5_000,
   /** Connections at a time that have not proved to know the key. */

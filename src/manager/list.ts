@@ -114,7 +114,8 @@ export class ManagerList<In = unknown, Out = In> {
   ): Promise<Frozen<Out>> {
     for (;;) {
       const entry = await this.getEntry(index, limits);
-      if (entry === undefined) throw this.#handle.error('NARU_INVALID_ARGUMENT', `there is no element ${index}`);
+      if (entry === undefined)
+        throw this.#handle.error('NARU_INVALID_ARGUMENT', `there is no element ${index}`);
       const after = await change(entry.value);
       if (!(await this.set(index, after, { ...limits, ifVersion: entry.version }))) continue;
       return this.#decode(index, await this.#encode(index, after));
@@ -208,7 +209,9 @@ export class ManagerList<In = unknown, Out = In> {
     if (!isCount) throw this.#handle.error('NARU_INVALID_ARGUMENT', `${count} elements cannot be taken out`);
     const encoded = values.map((value, n) => this.#values.encode(`[${at + n}]`, value));
     // Not awaited where it is there: calls of one handle reach the Manager in the order in which they were made.
-    const bodies = encoded.some((one) => one instanceof Promise) ? await Promise.all(encoded) : encoded;
+    const bodies = encoded.some((one) => one instanceof Promise)
+      ? await Promise.all(encoded.map(async (one) => one))
+      : encoded;
     const page = encodePage(
       (bodies as Uint8Array[]).map((value) => ({ key: '', value, version: 0, expiresMs: 0 })),
     );
@@ -244,7 +247,6 @@ export class ManagerList<In = unknown, Out = In> {
     if (Number.isInteger(index) && Math.abs(index) <= END) return index;
     throw this.#handle.error('NARU_INVALID_ARGUMENT', `an index is a whole number, not ${String(index)}`);
   }
-
 }
 
 export { PARAMETERS };

@@ -1,14 +1,16 @@
 // The server: takes connections, has each prove that it knows the key, and holds the objects. It runs in the process that starts it.
 
 import type { AddressInfo, Server, Socket } from 'node:net';
-import { NaruError } from '../errors/index.ts';
+import { isNaruError, NaruError } from '../errors/index.ts';
+import type { Connection } from '../link/connection.ts';
 import { type HostLock, tryHostLock } from '../link/host-lock.ts';
 import { listenSocket, tcpAddress } from '../link/tcp-socket.ts';
 import { bindSocket, checkPeer, socketError, socketPath, unixAddress } from '../link/unix-socket.ts';
 import { parseUrl } from '../mailbox/parse-url.ts';
 import type { PlaceUrl } from '../mailbox/place.ts';
-import { greetClient } from './greeting.ts';
-import { Guest } from './guest.ts';
+import { greetClient, tellConsent } from './greeting.ts';
+import { Guest, readAsked } from './guest.ts';
+import { joinMailbox } from './held-mailbox.ts';
 import { checkKey, newKey } from './key.ts';
 import { MANAGER } from './limits.ts';
 import { Objects } from './objects.ts';
@@ -70,7 +72,7 @@ export class Manager {
   readonly #server: Server;
   readonly #settings: Settings;
   readonly #objects: Objects;
-  readonly #guests = new Set<Guest>();
+  readonly #guests = new Set<{ readonly connection: Connection }>();
   readonly #strangers = new Set<Socket>();
   readonly #place: 'unix' | 'tcp';
   readonly #release: () => void;
@@ -155,11 +157,12 @@ export class Manager {
       return;
     }
     this.#strangers.add(socket);
-    const { key, connectionsMax, heartbeatMs, maxValueBytes } = this.#settings;
+    const { key, connectionsMax } = this.#settings;
+    let purpose: Record<string, unknown>;
     try {
       if (this.#place === 'unix') checkPeer(socket, this.url);
       socket.setNoDelay?.(true);
-      await greetClient(socket, key, this.url, () => this.#guests.size >= connectionsMax);
+      purpose = await greetClient(socket, key, this.url, () => this.#guests.size >= connectionsMax);
       if (this.#stopping !== undefined) throw new NaruError('NARU_CLOSED', 'it stops');
     } catch {
       this.#refused += 1;
@@ -168,16 +171,36 @@ export class Manager {
     } finally {
       this.#strangers.delete(socket);
     }
-    const guest = new Guest(socket, {
-      objects: this.#objects,
-      text: this.url,
-      place: this.#place,
-      // The kernel tells when a process of this machine dies; one that is only stopped keeps what it has.
-      heartbeatMs: this.#place === 'unix' ? 0 : heartbeatMs,
-      maxValueBytes,
-      closed: (one) => this.#guests.delete(one),
-    });
-    this.#guests.add(guest);
+    this.#take(socket, purpose);
+  }
+
+  /** A client that has proved to know the key. */
+  #take(socket: Socket, purpose: Record<string, unknown>): void {
+    const { maxValueBytes } = this.#settings;
+    // The kernel tells when a process of this machine dies; one that is only stopped keeps what it has.
+    const heartbeatMs = this.#place === 'unix' ? 0 : this.#settings.heartbeatMs;
+    const closed = (one: { readonly connection: Connection }): void => void this.#guests.delete(one);
+    if (purpose['kind'] !== 'mailbox') {
+      const init = {
+        objects: this.#objects,
+        text: this.url,
+        place: this.#place,
+        heartbeatMs,
+        maxValueBytes,
+        closed,
+      };
+      this.#guests.add(new Guest(socket, init));
+      return;
+    }
+    try {
+      const found = (created: boolean): void => tellConsent(socket, { created });
+      const asked = readAsked(purpose, this.url);
+      this.#guests.add(joinMailbox(socket, this.#objects, asked, { heartbeatMs, closed, found }));
+    } catch (error) {
+      const known = isNaruError(error) ? error : new NaruError('NARU_REMOTE', String(error));
+      tellConsent(socket, known);
+      socket.destroySoon();
+    }
   }
 }
 

@@ -160,5 +160,4 @@ class ManagerMap implements MapDriver {
   #open(): Handle {
     return this.#handle as Handle;
   }
-
 }

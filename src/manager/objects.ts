@@ -6,6 +6,7 @@ import type { Budget } from '../state/map-contents.ts';
 import { type Held, type HeldInit, managerError } from './held.ts';
 import { HeldCells } from './held-cells.ts';
 import { HeldList } from './held-list.ts';
+import { HeldMailbox } from './held-mailbox.ts';
 import { HeldMap } from './held-map.ts';
 import { HeldEvent, HeldLock, HeldSemaphore } from './held-sync.ts';
 import type { Asked, Kind } from './protocol.ts';
@@ -31,6 +32,7 @@ const KINDS: Readonly<Partial<Record<Kind, Make>>> = {
   value: (asked, init) => new HeldCells(asked, init),
   array: (asked, init) => new HeldCells(asked, init),
   list: (asked, init) => new HeldList(asked, init),
+  mailbox: (asked, { text }) => new HeldMailbox(asked, text),
   lock: (_, { text }) => new HeldLock(text),
   semaphore: (asked, init) => new HeldSemaphore(asked, init),
   event: (_, { text }) => new HeldEvent(text),

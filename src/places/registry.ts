@@ -1,7 +1,8 @@
 // Which place a URL's scheme belongs to. Loads a place when it is first opened, never before: `import 'naru'` pulls in no
 // socket, no addon and no engine's client. One line a place.
 
-import type { Place } from '../mailbox/place.ts';
+import type { Capabilities } from '../mailbox/capabilities.ts';
+import type { Place, PlaceUrl } from '../mailbox/place.ts';
 import type { fifo, fifoRaw } from './fifo/capabilities.ts';
 import type { fileRaw } from './file/capabilities.ts';
 import type { memory } from './memory/capabilities.ts';
@@ -26,6 +27,22 @@ export const PLACES: Readonly<Record<string, () => Promise<{ readonly place: Pla
   pipe: () => import('./pipe/index.ts'),
   file: () => import('./file/index.ts'),
 };
+
+/** Mailboxes that live in a Manager: the same schemes, with the name of an object. */
+export const MANAGED: Readonly<Record<string, () => Promise<{ readonly place: Place }>>> = {
+  unix: async () => managed((await import('./unix/capabilities.ts')).unix),
+  tcp: async () => managed((await import('./tcp/capabilities.ts')).tcp),
+};
+
+async function managed(capabilities: Capabilities): Promise<{ readonly place: Place }> {
+  return { place: (await import('../manager/mailbox.ts')).mailboxPlace(capabilities) };
+}
+
+/** Whether a URL names an object of a Manager: unix:///path.sock?name=jobs, tcp://host:port/jobs. */
+export function namesObject({ scheme, path, extra }: PlaceUrl): boolean {
+  if (scheme === 'unix') return extra['name'] !== undefined;
+  return scheme === 'tcp' && path !== '' && path !== '/';
+}
 
 /** The same at type level: capabilities by scheme and mode, from which a literal URL gets its methods. Envelope is the default mode
  * where nothing else is said. */

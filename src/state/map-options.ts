@@ -11,7 +11,7 @@ import { parseUrl } from '../mailbox/parse-url.ts';
 import type { PlaceUrl } from '../mailbox/place.ts';
 import type { Schema } from '../mailbox/schema.ts';
 import type { MapPlace } from './map-place.ts';
-import { noKey } from './no-key.ts';
+import { noKey } from '../mailbox/no-key.ts';
 import { MAP_FEATURES, type MapCapabilities, type MapFeature } from './map-capabilities.ts';
 
 /** What openMap() takes beside the URL. All but `needs`, `emulate`, `schema`, `key`, `signal` and `timeoutMs` may stand in the URL. */

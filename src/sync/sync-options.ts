@@ -4,6 +4,7 @@ import { NaruError } from '../errors/index.ts';
 import type { Owner } from '../mailbox/capabilities.ts';
 import type { Create, WaitOptions } from '../mailbox/options.ts';
 import { checkOption, count, type Parameter, readParameter } from '../mailbox/parameters.ts';
+import { noKey } from '../mailbox/no-key.ts';
 import { parseUrl } from '../mailbox/parse-url.ts';
 import type { PlaceUrl } from '../mailbox/place.ts';
 
@@ -131,11 +132,7 @@ export function checkSyncParameters(
   known: readonly string[],
   takesKey = false,
 ): void {
-  if (key !== undefined && !takesKey)
-    throw invalid(
-      url.text,
-      `the option key is for objects of a Manager, ${url.scheme}:// has none; leave it out`,
-    );
+  if (key !== undefined && !takesKey) throw noKey(url);
   const unknown = Object.keys(url.extra).filter((name) => !known.includes(name));
   if (unknown.length > 0) throw invalid(url.text, `a ${kind} has no parameter ${unknown.join(', ')}`);
 }

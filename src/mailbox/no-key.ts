@@ -1,7 +1,7 @@
 // The option `key` where no key is asked for.
 
 import { NaruError } from '../errors/index.ts';
-import type { PlaceUrl } from '../mailbox/place.ts';
+import type { PlaceUrl } from './place.ts';
 
 export function noKey({ scheme, text }: PlaceUrl): NaruError {
   return new NaruError(
