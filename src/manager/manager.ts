@@ -10,7 +10,7 @@ import { parseUrl } from '../mailbox/parse-url.ts';
 import type { PlaceUrl } from '../mailbox/place.ts';
 import { greetClient, tellConsent } from './greeting.ts';
 import { Guest, readAsked } from './guest.ts';
-import { joinMailbox } from './held-mailbox.ts';
+import { joinMailbox } from './join-mailbox.ts';
 import { checkKey, newKey } from './key.ts';
 import { MANAGER } from './limits.ts';
 import { Objects } from './objects.ts';
