@@ -28,6 +28,7 @@ const LEVELS: Readonly<Record<string, number>> = {
   state: 2.3,
   link: 2.5,
   'kernel-queue': 2.5,
+  'sql-queue': 2.5,
   'mapped-ring': 2.5,
   'mapped-state': 2.6,
   pipe: 2.5,
@@ -132,7 +133,7 @@ describe('the layers', () => {
   });
 
   test('the model names no place', () => {
-    const names = /['"`](memory|shm|unix|tcp|sysv|posixmq|mmap|fifo|pipe|file):\/\//;
+    const names = /['"`](memory|shm|unix|tcp|sysv|posixmq|mmap|fifo|pipe|file|sqlite):\/\//;
     const code = (file: string): string =>
       readFileSync(join(src, file), 'utf8').replace(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, '');
     expect(

@@ -10,6 +10,7 @@ import type { mmap } from './mmap/capabilities.ts';
 import type { pipe, pipeRaw } from './pipe/capabilities.ts';
 import type { posixmq, posixmqRaw } from './posixmq/capabilities.ts';
 import type { shm } from './shm/capabilities.ts';
+import type { sqlite } from './sqlite/capabilities.ts';
 import type { sysv, sysvRaw } from './sysv/capabilities.ts';
 import type { tcp, tcpRaw } from './tcp/capabilities.ts';
 import type { unix, unixRaw } from './unix/capabilities.ts';
@@ -26,6 +27,7 @@ export const PLACES: Readonly<Record<string, () => Promise<{ readonly place: Pla
   fifo: () => import('./fifo/index.ts'),
   pipe: () => import('./pipe/index.ts'),
   file: () => import('./file/index.ts'),
+  sqlite: () => import('./sqlite/index.ts'),
 };
 
 /** Mailboxes that live in a Manager: the same schemes, with the name of an object. */
@@ -57,4 +59,5 @@ export interface PlaceTypes {
   fifo: { default: 'raw'; envelope: typeof fifo; raw: typeof fifoRaw };
   pipe: { default: 'raw'; envelope: typeof pipe; raw: typeof pipeRaw };
   file: { default: 'raw'; envelope: typeof fileRaw; raw: typeof fileRaw };
+  sqlite: { envelope: typeof sqlite; raw: typeof sqlite };
 }

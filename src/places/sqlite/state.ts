@@ -2,7 +2,6 @@
 // statement or one short transaction; nothing stays open between two calls, so no reader holds up a writer.
 
 import { randomBytes } from 'node:crypto';
-import { NaruError } from '../../errors/index.ts';
 import type { PlaceUrl } from '../../mailbox/place.ts';
 import { checkEngineMap, closedMap } from '../../client/map-settings.ts';
 import { versionBytes, Versions, versionText } from '../../client/versions.ts';
@@ -15,7 +14,8 @@ import type {
   Maybe,
 } from '../../state/map-driver.ts';
 import type { MapPlace } from '../../state/map-place.ts';
-import { BUSY_TIMEOUT_MS, Connection } from './connection.ts';
+import { readBusyTimeout } from './busy-timeout.ts';
+import { Connection } from './connection.ts';
 import { type Change, type Database, type Query, type Row, SQLITE, sqliteCode } from './database.ts';
 import { FileWatch } from './file-watch.ts';
 import { checkFile } from './file.ts';
@@ -52,17 +52,6 @@ export const mapPlace: MapPlace = {
     }
   },
 };
-
-function readBusyTimeout(url: PlaceUrl): number {
-  const text = url.extra['busyTimeoutMs'];
-  if (text === undefined) return BUSY_TIMEOUT_MS;
-  if (/^\d{1,9}$/.test(text)) return Number(text);
-  throw new NaruError(
-    'NARU_INVALID_ARGUMENT',
-    `${url.text}: busyTimeoutMs is a whole number of milliseconds, got "${text.slice(0, 40)}"`,
-    { place: 'sqlite', mailbox: url.text },
-  );
-}
 
 function factsOf(url: PlaceUrl, path: string, name: string, found: FoundMap): MapFacts {
   return {

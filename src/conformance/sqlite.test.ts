@@ -1,0 +1,39 @@
+// sqlite:/// against the suite: one file for all mailboxes of a run.
+
+import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, expect, test } from 'vitest';
+import { nativeProblem, tryNative } from '../native/index.ts';
+import { sqlite } from '../places/sqlite/capabilities.ts';
+import { conformanceSuite } from './index.ts';
+
+// In memory where there is such a folder: the rules are about more than how fast a disk syncs.
+const folder = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'naru-sqlite-'));
+const hasAddon = tryNative() !== undefined;
+
+const suite = conformanceSuite({
+  url: (name) => `sqlite://${folder}/suite.db?mailbox=${name}`,
+  capabilities: sqlite,
+  skip: [
+    { rule: 'death.9', reason: 'the owner is the system: a mailbox lives until it is removed' },
+    {
+      rule: 'abort.4',
+      reason: 'a send waits for its commit: who aborts that wait does not learn whether it came to pass',
+    },
+  ],
+});
+
+for (const { name, skip, run } of suite.cases)
+  test.skipIf(skip !== undefined || !hasAddon)(name, { timeout: 60_000 }, run);
+
+test.skipIf(!hasAddon)(`no lock of a handle is left (${nativeProblem() ?? 'addon loaded'})`, () => {
+  // Those of killed peers go with the next look.
+  const left = readdirSync(folder).filter((name) => name.startsWith('suite.db-naru-'));
+  expect(left.length).toBeLessThan(20);
+});
+
+afterAll(async () => {
+  await suite.close();
+  rmSync(folder, { recursive: true, force: true });
+});

@@ -1,0 +1,204 @@
+// What a file of SQLite gives to a mailbox in it: transactions, a watch on the file, and locks by which the dead are known.
+
+import { NaruError } from '../../errors/index.ts';
+import type { Maybe } from '../../state/map-driver.ts';
+import type {
+  Backend,
+  ChangeListener,
+  Dialect,
+  NewRow,
+  SqlRow,
+  Statement,
+  Step,
+} from '../../sql-queue/backend.ts';
+import type { Connection } from './connection.ts';
+import { type Change, type Database, type Query, SQLITE, sqliteCode, type SqlValue } from './database.ts';
+import { FileWatch } from './file-watch.ts';
+import { isDead, LifeLock } from './life-lock.ts';
+import { removeBox, tableOf } from './mailbox-tables.ts';
+
+const SQLITE_DIALECT: Dialect = {
+  boxes: 'naru_boxes',
+  seats: 'naru_seats',
+  messages: tableOf,
+  parameter: (n) => `?${n}`,
+  list: (n) => `SELECT value FROM json_each(?${n})`,
+  now: "CAST(unixepoch('subsec') * 1000 AS INTEGER)",
+  skipLocked: '',
+  forUpdate: '',
+};
+
+/** No timer fires so late; it only keeps the process. */
+const FOR_EVER_MS = 2 ** 30;
+
+export class SqliteBackend implements Backend {
+  readonly dialect: Dialect = SQLITE_DIALECT;
+  readonly #connection: Connection;
+  readonly #id: number;
+  readonly #listener: ChangeListener;
+  readonly #life: LifeLock;
+  readonly #watch: FileWatch;
+  readonly #queries = new Map<string, Query>();
+  readonly #changes = new Map<string, Change>();
+  #hold: NodeJS.Timeout | undefined;
+  #isClosed = false;
+
+  constructor(connection: Connection, id: number, listener: ChangeListener) {
+    const { path } = connection.settings;
+    this.#connection = connection;
+    this.#id = id;
+    this.#listener = listener;
+    this.#life = new LifeLock(path);
+    const version = connection.database.query('PRAGMA data_version');
+    this.#watch = new FileWatch(
+      path,
+      () => readVersion(version),
+      () => this.#changed(),
+    );
+  }
+
+  get lock(): string {
+    return this.#life.name;
+  }
+
+  async run(steps: readonly Step[]): Promise<readonly (readonly SqlRow[])[]> {
+    const isReading = steps.length === 1 && /^\s*SELECT/.test(steps[0]?.statement.text ?? '');
+    return this.#run((db) => {
+      const act = (): SqlRow[][] => steps.map((step) => this.#step(db, step));
+      if (steps.every((step) => this.#isIdle(db, step.statement))) return steps.map(() => []);
+      return isReading ? act() : db.write(act);
+    });
+  }
+
+  async put(rows: readonly NewRow[], isDurable: boolean): Promise<void> {
+    const name = 'put';
+    const { now } = this.dialect;
+    const text = `INSERT INTO ${tableOf(this.#id)} (priority, due, expires, deliveries, size, message)
+      VALUES (?1, ${now} + ?2, ${now} + ?3, 0, ?4, ?5)`;
+    await this.#run((db) => {
+      const mustSync = isDurable && !this.#connection.settings.isDurable;
+      if (mustSync) db.exec('PRAGMA synchronous = FULL');
+      try {
+        db.write(() => {
+          const insert = this.#change(db, { name, text, returns: false });
+          for (const { priority, delayMs, ttlMs, size, bytes } of rows)
+            insert.run(priority, rounded(delayMs), rounded(ttlMs), size, bytes);
+        });
+      } finally {
+        if (mustSync) db.exec('PRAGMA synchronous = NORMAL');
+      }
+    });
+  }
+
+  /** The file itself tells. */
+  async tell(): Promise<void> {}
+
+  async sleeps(): Promise<void> {}
+
+  async reap(): Promise<number> {
+    const ofBox = `box = ${this.#id}`;
+    const select = `SELECT DISTINCT lock FROM naru_seats WHERE ${ofBox}`;
+    return this.#run((db) => {
+      const locks = this.#query(db, { name: 'locks', text: select, returns: true }).all();
+      const { path } = this.#connection.settings;
+      const isOver = ({ lock }: { readonly lock?: unknown }): boolean =>
+        lock !== this.lock && isDead(path, String(lock));
+      const dead = locks.filter(isOver);
+      if (dead.length === 0) return 0;
+      return db.write(() => {
+        const remove = this.#change(db, {
+          name: 'remove_dead',
+          text: `DELETE FROM naru_seats WHERE lock = ?1 AND ${ofBox}`,
+          returns: false,
+        });
+        return dead.reduce((sum, { lock }) => sum + remove.run(String(lock)), 0);
+      });
+    });
+  }
+
+  async remove(): Promise<void> {
+    await this.#run((db) => removeBox(db, this.#id));
+  }
+
+  hold(isNeeded: boolean): void {
+    if (isNeeded && !this.#isClosed) this.#hold ??= setInterval(() => undefined, FOR_EVER_MS);
+    else {
+      clearInterval(this.#hold);
+      this.#hold = undefined;
+    }
+  }
+
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.hold(false);
+    this.#watch.close();
+    this.#connection.close();
+    this.#life.close();
+  }
+
+  #changed(): void {
+    this.#listener.changed();
+    this.#listener.seatsChanged();
+  }
+
+  /** Whether a statement would change nothing. */
+  #isIdle(db: Database, { name, guard }: Statement): boolean {
+    if (guard === undefined) return false;
+    return this.#query(db, { name: `${name}_guard`, text: guard, returns: true }).all().length === 0;
+  }
+
+  #step(db: Database, { statement, values }: Step): SqlRow[] {
+    const bound = values.map((value) => (Array.isArray(value) ? JSON.stringify(value) : value) as SqlValue);
+    if (statement.returns)
+      return this.#query(db, statement)
+        .all(...bound)
+        .map((row) => Object.values(row));
+    this.#change(db, statement).run(...bound);
+    return [];
+  }
+
+  #query(db: Database, { name, text }: Statement): Query {
+    const known = this.#queries.get(name) ?? db.query(text);
+    this.#queries.set(name, known);
+    return known;
+  }
+
+  #change(db: Database, { name, text }: Statement): Change {
+    const known = this.#changes.get(name) ?? db.change(text);
+    this.#changes.set(name, known);
+    return known;
+  }
+
+  /** A table that is not there any more is a mailbox that was removed. */
+  #run<T>(act: (database: Database) => T): Maybe<T> {
+    const { text } = this.#connection.settings;
+    if (this.#isClosed)
+      throw new NaruError('NARU_CLOSED', `${text}: this handle was closed`, { mailbox: text });
+    return this.#connection.run((db) => {
+      try {
+        return act(db);
+      } catch (error) {
+        if (sqliteCode(error) !== SQLITE.error || !/no such table/.test((error as Error).message))
+          throw error;
+        throw new NaruError('NARU_CLOSED', `${text}: the mailbox was removed`, {
+          place: 'sqlite',
+          mailbox: text,
+          cause: error,
+        });
+      }
+    });
+  }
+}
+
+function rounded(ms: number | undefined): number | null {
+  return ms === undefined ? null : Math.round(ms);
+}
+
+function readVersion(version: Query): number | undefined {
+  try {
+    return Number(version.all()[0]?.['data_version']);
+  } catch {
+    return undefined;
+  }
+}

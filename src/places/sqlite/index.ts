@@ -1,0 +1,66 @@
+// sqlite:///file.db?mailbox=name: a mailbox as a table in a file that several processes of this machine use at once. Joins the parts of
+// this folder; maps in such files are state.ts.
+
+import type { Driver } from '../../mailbox/driver.ts';
+import type { Place, PlaceOptions, PlaceUrl } from '../../mailbox/place.ts';
+import { newHandleIdentity } from '../../native/identity.ts';
+import { SqlDriver } from '../../sql-queue/driver.ts';
+import { checkBox } from '../../sql-queue/settings.ts';
+import { SqliteBackend } from './backend.ts';
+import { readBusyTimeout } from './busy-timeout.ts';
+import { sqlite } from './capabilities.ts';
+import { Connection } from './connection.ts';
+import { checkFile } from './file.ts';
+import { findBox, type FoundBox } from './mailbox-tables.ts';
+
+export const place: Place = {
+  modes: [sqlite],
+  parameters: ['mailbox', 'busyTimeoutMs'],
+  check(url, options) {
+    checkBox(url, options);
+    readBusyTimeout(url);
+  },
+  async open(url, options, { hooks }): Promise<Driver> {
+    const name = checkBox(url, options);
+    const path = checkFile(url, options.create !== 'never');
+    options.signal.throwIfAborted();
+    const connection = await Connection.open({
+      path,
+      text: url.text,
+      busyTimeoutMs: readBusyTimeout(url),
+      isDurable: options.survives !== 'process',
+    });
+    try {
+      const { maxMessageBytes } = sqlite.limits;
+      const found = await connection.run((db) => findBox(db, name, url, options, maxMessageBytes));
+      options.signal.throwIfAborted();
+      const { settings } = found;
+      const facts = factsOf(url, path, found, options);
+      return new SqlDriver(
+        { facts, settings, hooks },
+        (listener) => new SqliteBackend(connection, settings.id, listener),
+      );
+    } catch (error) {
+      connection.close();
+      throw error;
+    }
+  },
+};
+
+function factsOf(
+  url: PlaceUrl,
+  path: string,
+  { settings, created }: FoundBox,
+  { survives }: PlaceOptions,
+): Driver['facts'] {
+  const busy = url.extra['busyTimeoutMs'];
+  return {
+    capabilities: survives === 'process' ? { ...sqlite, confirm: 'placed' } : sqlite,
+    offered: 'accepted',
+    maxMessageBytes: settings.maxMessageBytes,
+    identity: newHandleIdentity(),
+    address: `sqlite://${encodeURI(path)}?mailbox=${settings.name}${busy === undefined ? '' : `&busyTimeoutMs=${busy}`}`,
+    deliver: 'one',
+    created,
+  };
+}

@@ -1,0 +1,99 @@
+// What a database gives to a mailbox that is a table in it: running statements, telling of changes, knowing who is dead. Each of sqlite://
+// and postgres:// has one; everything else of such a mailbox is in this folder.
+
+import type { Outgoing } from '../mailbox/driver.ts';
+
+export type SqlValue = string | number | Uint8Array | null | readonly number[];
+export type SqlRow = readonly unknown[];
+
+/** How one database writes what both can do. */
+export interface Dialect {
+  /** The table of mailboxes, the table of seats. */
+  readonly boxes: string;
+  readonly seats: string;
+  /** The table of one mailbox. */
+  readonly messages: (id: number) => string;
+  /** The nth parameter, from 1. */
+  readonly parameter: (n: number) => string;
+  /** The nth parameter as the rows of a subquery: a list of numbers. */
+  readonly list: (n: number) => string;
+  /** Now, in milliseconds since the epoch, by the clock that all users of the database share. */
+  readonly now: string;
+  /** Behind a SELECT: the rows are this transaction's; those that others have are left out. */
+  readonly skipLocked: string;
+  /** Behind a SELECT: whoever wants the same row waits until this transaction is over. */
+  readonly forUpdate: string;
+}
+
+/** One statement with its values. */
+export interface Step {
+  readonly statement: Statement;
+  readonly values: readonly SqlValue[];
+}
+
+export interface Statement {
+  /** Unique among the statements of one mailbox; the database may keep its plan under it. */
+  readonly name: string;
+  readonly text: string;
+  /** Whether rows come back. */
+  readonly returns: boolean;
+  /** A query that gives a row when the statement would change something: where only one may write at a time, it is asked first. */
+  readonly guard?: string;
+}
+
+/** A message as a row that is to be inserted. */
+export interface NewRow {
+  readonly message: Outgoing;
+  readonly bytes: Uint8Array;
+  /** What it counts for against capacityBytes. */
+  readonly size: number;
+  readonly priority: number;
+  /** From the moment of insertion; undefined: at once. */
+  readonly delayMs: number | undefined;
+  /** From the moment of insertion; undefined: never. */
+  readonly ttlMs: number | undefined;
+}
+
+/** What may have changed. */
+export interface ChangeListener {
+  /** Messages may be there, or room. */
+  changed(): void;
+  /** Who is attached has changed. */
+  seatsChanged(): void;
+  disconnected(reason: string): void;
+  /** The connection is there again: seats have to be taken anew. */
+  reconnected(attempts: number): void;
+}
+
+export interface Backend {
+  readonly dialect: Dialect;
+  /** By which others see that this handle lives; changes with the connection. */
+  readonly lock: number | string;
+  /** Runs the steps in one transaction, in order. @returns the rows of each @throws NaruError */
+  run(steps: readonly Step[]): Promise<readonly (readonly SqlRow[])[]>;
+  /** Inserts messages in order, all of them or none. `isDurable`: it has come back when a power cut cannot undo it. */
+  put(rows: readonly NewRow[], isDurable: boolean): Promise<void>;
+  /** Tells the others: `message` there may be something to take, `room` room came free, `seats` who is attached changed. */
+  tell(what: 'message' | 'room' | 'seats'): Promise<void>;
+  /** Says that this seat sleeps until it is told. */
+  sleeps(seat: number): Promise<void>;
+  /** Removes the seats of those whose death is proved. @returns how many */
+  reap(): Promise<number>;
+  /** Destroys the mailbox. */
+  remove(): Promise<void>;
+  /** Keeps the process alive while `isNeeded`. */
+  hold(isNeeded: boolean): void;
+  close(): void;
+}
+
+/** Fixed when a mailbox is made. */
+export interface BoxSettings {
+  readonly id: number;
+  readonly name: string;
+  readonly relation: string;
+  readonly capacityBytes: number | undefined;
+  readonly capacityMessages: number | undefined;
+  readonly maxMessageBytes: number;
+  /** 0: messages belong to their consumer while it lives. */
+  readonly leaseMs: number;
+}

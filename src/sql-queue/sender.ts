@@ -1,0 +1,200 @@
+// The sending end. What offer() takes waits here until the transaction that inserts it is over; what comes meanwhile goes into the next
+// one, so that many sends share one commit. Both are bounded.
+
+import { isNaruError } from '../errors/index.ts';
+import type { DriverHooks, Outgoing, Sender } from '../mailbox/driver.ts';
+import { encodeNamed, namedSize, viewOf } from '../wire/named-envelope.ts';
+import type { Backend, NewRow } from './backend.ts';
+
+/** Messages and bytes that may wait for their transaction. */
+const PENDING_MAX = 1_024;
+const PENDING_BYTES_MAX = 8_388_608;
+
+/** Room in messages and bytes. */
+export interface Room {
+  readonly messages: number;
+  readonly bytes: number;
+}
+
+export interface SenderInit {
+  readonly backend: Backend;
+  readonly hooks: DriverHooks;
+  readonly identity: string;
+  /** No message counts for more, whatever headers it has: a body as large as the mailbox must fit. */
+  readonly capacityBytes: number;
+  /** The room there is now; undefined: the mailbox has no limits. */
+  readonly look: (() => Promise<Room>) | undefined;
+  /** Says that this end sleeps until there is room. */
+  readonly sleep: () => Promise<void>;
+  /** Something was inserted. */
+  readonly placed: () => void;
+  readonly lost: (count: number, error: Error) => void;
+  /** Keeps the process alive. */
+  readonly hold: (isNeeded: boolean) => void;
+  readonly onClose: () => Promise<void>;
+}
+
+export class SqlSender implements Sender {
+  readonly #init: SenderInit;
+  #pending: NewRow[] = [];
+  #pendingBytes = 0;
+  #flushing: Promise<void> | undefined;
+  #scheduled: NodeJS.Immediate | undefined;
+  /** As it was when somebody looked, less what was taken since. */
+  #room: { messages: number; bytes: number } | undefined;
+  /** What was taken, and what was given to the database, since this end was attached. */
+  readonly #taken = { messages: 0, bytes: 0 };
+  readonly #given = { messages: 0, bytes: 0 };
+  #looking: Promise<void> | undefined;
+  /** offer() refused something, and its caller waits. */
+  #isWaiting = false;
+  #closed: Promise<void> | undefined;
+
+  constructor(init: SenderInit) {
+    this.#init = init;
+  }
+
+  offer(batch: readonly Outgoing[], from: number): number {
+    let at = from;
+    for (; at < batch.length; at += 1) {
+      const message = batch[at] as Outgoing;
+      const size = namedSize(message, this.#init.identity);
+      if (!this.#fits(Math.min(size, this.#init.capacityBytes))) break;
+      this.#take(message, size);
+    }
+    this.#wait(at < batch.length);
+    return at - from;
+  }
+
+  /** Waits until what was taken is in, and then for what the table itself says. */
+  async poll(): Promise<void> {
+    await this.#flushing;
+    await this.#look().catch((error: unknown) => this.#fail(error));
+  }
+
+  /** Room may have come free. */
+  wake(): void {
+    if (!this.#isWaiting || this.#closed !== undefined || this.#flushing !== undefined) return;
+    void this.#lookAndSleep();
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  #fits(size: number): boolean {
+    const isBusy = this.#pending.length > 0 && this.#pendingBytes + size > PENDING_BYTES_MAX;
+    if (isBusy || this.#pending.length >= PENDING_MAX) return false;
+    if (this.#init.look === undefined) return true;
+    const room = this.#room;
+    return room !== undefined && room.messages >= 1 && room.bytes >= size;
+  }
+
+  #take(message: Outgoing, size: number): void {
+    const { identity, capacityBytes } = this.#init;
+    const bytes = new Uint8Array(size);
+    encodeNamed(message, identity, bytes, viewOf(bytes), 0);
+    const { priority = 0, delayMs, ttlMs } = message.fields ?? {};
+    const counted = Math.min(size, capacityBytes);
+    this.#pending.push({ message, bytes, size: counted, priority, delayMs, ttlMs });
+    this.#pendingBytes += counted;
+    this.#taken.messages += 1;
+    this.#taken.bytes += counted;
+    if (this.#room !== undefined) {
+      this.#room.messages -= 1;
+      this.#room.bytes -= counted;
+    }
+    this.#schedule();
+  }
+
+  #schedule(): void {
+    if (this.#flushing !== undefined) return;
+    this.#scheduled ??= setImmediate(() => this.#flush());
+  }
+
+  #flush(): void {
+    clearImmediate(this.#scheduled);
+    this.#scheduled = undefined;
+    const rows = this.#pending;
+    if (rows.length === 0 || this.#flushing !== undefined) return;
+    this.#pending = [];
+    this.#pendingBytes = 0;
+    Object.assign(this.#given, this.#taken);
+    this.#flushing = this.#insert(rows).then(() => {
+      this.#flushing = undefined;
+      if (this.#pending.length > 0) this.#flush();
+      if (!this.#isWaiting) return;
+      if (this.#init.look === undefined) this.#init.hooks.writable();
+      else void this.#lookAndSleep();
+    });
+  }
+
+  async #insert(rows: readonly NewRow[]): Promise<void> {
+    const { backend, placed, lost } = this.#init;
+    const isDurable = rows.some(({ message }) => message.confirm === 'durable');
+    try {
+      await backend.put(rows, isDurable);
+      for (const { message } of rows) message.done?.();
+      placed();
+    } catch (error) {
+      for (const { message } of rows) message.done?.(error as Error);
+      const untold = rows.filter(({ message }) => message.done === undefined).length;
+      if (untold > 0) lost(untold, error as Error);
+    }
+  }
+
+  #wait(isRefused: boolean): void {
+    const isNew = isRefused && !this.#isWaiting;
+    this.#isWaiting = isRefused;
+    this.#init.hold(isRefused);
+    if (isNew && this.#init.look !== undefined && this.#flushing === undefined && this.#pending.length === 0)
+      void this.#lookAndSleep();
+  }
+
+  /** Says that it sleeps before it looks: what comes free after the look finds it asleep. */
+  async #lookAndSleep(): Promise<void> {
+    try {
+      await this.#init.sleep();
+      await this.#look();
+      if (this.#isWaiting) this.#init.hooks.writable();
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  #look(): Promise<void> {
+    const { look } = this.#init;
+    if (look === undefined) return Promise.resolve();
+    if (this.#looking !== undefined) return this.#looking;
+    // What is given to the database after this is not in what it counts.
+    const counted = { ...this.#given };
+    this.#looking = look()
+      .then((room) => {
+        const { messages, bytes } = this.#taken;
+        this.#room = {
+          messages: room.messages - (messages - counted.messages),
+          bytes: room.bytes - (bytes - counted.bytes),
+        };
+      })
+      .finally(() => {
+        this.#looking = undefined;
+      });
+    return this.#looking;
+  }
+
+  #fail(error: unknown): void {
+    if (this.#closed === undefined && !isNaruError(error, 'NARU_CLOSED'))
+      this.#init.hooks.event('error', { error: error as Error });
+  }
+
+  async #close(): Promise<void> {
+    this.#isWaiting = false;
+    this.#init.hold(false);
+    while (this.#pending.length > 0 || this.#flushing !== undefined) {
+      this.#flush();
+      await this.#flushing;
+    }
+    await this.#init.onClose();
+  }
+}
