@@ -94,7 +94,8 @@ async function run({ args, ending }: Invocation<typeof ARGS>): Promise<number> {
 
 async function chooseCandidates(wanted: string | undefined): Promise<Candidate[]> {
   const modes = await allCapabilities();
-  const all = modes.filter(({ mode }) => mode === 'envelope');
+  // Those that need a server are not of this machine alone.
+  const all = modes.filter(({ mode, needs }) => mode === 'envelope' && needs.every((one) => one === 'addon'));
   const schemes = [...all.map(({ scheme }) => scheme), BROKER];
   const names = wanted?.split(',').map((name) => name.trim());
   const unknown = names?.find((name) => !schemes.includes(name));
@@ -173,6 +174,8 @@ function urlOf({ place, isRaw }: Candidate, folder: string): string {
   if (place === 'tcp') return 'tcp://127.0.0.1:0?listen';
   if (place === 'mmap') return `mmap://${join(folder, 'demo')}`;
   if (place === 'fifo') return `fifo://${join(folder, 'demo.fifo')}?format=envelope`;
+  // Without waiting for the disk at each commit: what it shows is the place, not the disk.
+  if (place === 'sqlite') return `sqlite://${join(folder, 'demo.db')}?survives=process`;
   // The descriptor that a team's processes inherit.
   if (place === 'pipe') return 'pipe://fd/4?format=envelope';
   return `${place}://naru-demo-${process.pid}${isRaw ? '?format=envelope' : ''}`;

@@ -16,6 +16,9 @@ export const FILE_PLACES: readonly string[] = nativeProblem() === undefined ? ['
 /** Those that are pipes. */
 export const PIPE_PLACES: readonly string[] = nativeProblem() === undefined ? ['fifo', 'pipe'] : [];
 
+/** Those that are databases in a file. */
+export const DATABASE_PLACES: readonly string[] = nativeProblem() === undefined ? ['sqlite'] : [];
+
 /** A receiver, and the URL that others reach its mailbox by. */
 export interface Receiver extends Running {
   readonly url: string;

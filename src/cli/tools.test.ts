@@ -7,7 +7,7 @@ import { describe, expect, test } from 'vitest';
 import { SystemVQueue } from '../kernel/index.ts';
 import { open } from '../open.ts';
 import { Sandbox, until } from './command.fixture.ts';
-import { FILE_PLACES, PIPE_PLACES, QUEUE_PLACES, SHARED_PLACES } from './places.fixture.ts';
+import { DATABASE_PLACES, FILE_PLACES, PIPE_PLACES, QUEUE_PLACES, SHARED_PLACES } from './places.fixture.ts';
 
 test('naru places --json is what the places declare, and the table names every feature', async () => {
   await using sandbox = new Sandbox();
@@ -15,7 +15,7 @@ test('naru places --json is what the places declare, and the table names every f
   const { stdout } = await sandbox.run(['places', '--json']);
   const { places } = JSON.parse(stdout.toString()) as { places: { scheme: string }[] };
   expect(new Set(places.map(({ scheme }) => scheme))).toEqual(
-    new Set(['memory', 'shm', 'unix', 'tcp', 'sysv', 'posixmq', 'mmap', 'fifo', 'pipe', 'file']),
+    new Set(['memory', 'shm', 'unix', 'tcp', 'sysv', 'posixmq', 'mmap', 'fifo', 'pipe', 'file', 'sqlite']),
   );
   const shown = (await sandbox.run(['places'])).stdout.toString();
   for (const feature of Object.keys(FEATURES)) expect(shown).toMatch(new RegExp(`^${feature} `, 'm'));
@@ -201,6 +201,7 @@ describe('the demo', () => {
       ...QUEUE_PLACES,
       ...FILE_PLACES,
       ...PIPE_PLACES,
+      ...DATABASE_PLACES,
       'broker',
     ]);
     for (const place of places) {

@@ -200,9 +200,7 @@ export class SqlReceiver implements Receiver {
       throw error;
     }
     // Nothing says in which order changed rows come back.
-    const sorted = rows.toSorted(
-      (a, b) => Number(b[3]) - Number(a[3]) || Number(a[0]) - Number(b[0]),
-    );
+    const sorted = rows.toSorted((a, b) => Number(b[3]) - Number(a[3]) || Number(a[0]) - Number(b[0]));
     for (const row of sorted) this.#decode(row);
     return rows.length;
   }

@@ -3,7 +3,8 @@
 export const sqlite = {
   scheme: 'sqlite',
   mode: 'envelope',
-  summary: 'a table in a file of SQLite: several processes of one machine, nothing lost in a power cut, no server',
+  summary:
+    'a table in a file of SQLite: several processes of one machine, nothing lost in a power cut, no server',
   features: {
     ack: 'native',
     requeue: 'native',
