@@ -121,13 +121,15 @@ export class SqlSender implements Sender {
     this.#pending = [];
     this.#pendingBytes = 0;
     Object.assign(this.#given, this.#taken);
-    this.#flushing = this.#insert(rows).then(() => {
-      this.#flushing = undefined;
-      if (this.#pending.length > 0) this.#flush();
-      if (!this.#isWaiting) return;
-      if (this.#init.look === undefined) this.#init.hooks.writable();
-      else void this.#lookAndSleep();
-    });
+    this.#flushing = this.#insert(rows).finally(() => this.#flushed());
+  }
+
+  #flushed(): void {
+    this.#flushing = undefined;
+    if (this.#pending.length > 0) this.#flush();
+    if (!this.#isWaiting) return;
+    if (this.#init.look === undefined) this.#init.hooks.writable();
+    else void this.#lookAndSleep();
   }
 
   async #insert(rows: readonly NewRow[]): Promise<void> {
@@ -167,20 +169,20 @@ export class SqlSender implements Sender {
     const { look } = this.#init;
     if (look === undefined) return Promise.resolve();
     if (this.#looking !== undefined) return this.#looking;
-    // What is given to the database after this is not in what it counts.
-    const counted = { ...this.#given };
-    this.#looking = look()
-      .then((room) => {
-        const { messages, bytes } = this.#taken;
-        this.#room = {
-          messages: room.messages - (messages - counted.messages),
-          bytes: room.bytes - (bytes - counted.bytes),
-        };
-      })
-      .finally(() => {
-        this.#looking = undefined;
-      });
+    this.#looking = this.#lookNow(look).finally(() => {
+      this.#looking = undefined;
+    });
     return this.#looking;
+  }
+
+  async #lookNow(look: () => Promise<Room>): Promise<void> {
+    // What is given to the database after this is not in what it counts.
+    const given = { ...this.#given };
+    const room = await look();
+    this.#room = {
+      messages: room.messages - (this.#taken.messages - given.messages),
+      bytes: room.bytes - (this.#taken.bytes - given.bytes),
+    };
   }
 
   #fail(error: unknown): void {

@@ -4,7 +4,8 @@
 
 import type { Dialect, Statement } from './backend.ts';
 
-export interface BoxStatements {
+/** About messages. */
+interface MessageStatements {
   /** seat, max, lease in ms or 0 → id, deliveries, message, priority */
   readonly claim: Statement;
   /** seat, ids */
@@ -30,6 +31,10 @@ export interface BoxStatements {
   /** max → id, deliveries, message, priority */
   readonly peek: Statement;
   readonly purge: Statement;
+}
+
+/** About who is there. */
+interface SeatStatements {
   /** Makes those who come and go wait for each other. → id */
   readonly lockBox: Statement;
   /** role, lock, identity, most → id */
@@ -41,14 +46,16 @@ export interface BoxStatements {
   readonly peers: Statement;
 }
 
+export type BoxStatements = MessageStatements & SeatStatements;
+
 export function boxStatements(dialect: Dialect, id: number): BoxStatements {
-  const { boxes, seats, now, skipLocked, forUpdate, list, parameter: p } = dialect;
+  return { ...messageStatements(dialect, id), ...seatStatements(dialect, id) };
+}
+
+function messageStatements(dialect: Dialect, id: number): MessageStatements {
+  const { seats, now, skipLocked, list, parameter: p } = dialect;
   const table = dialect.messages(id);
-  const one = (name: string, text: string, returns = false): Statement => ({
-    name: `naru_${id}_${name}`,
-    text,
-    returns,
-  });
+  const one = maker(id);
   const some = (name: string, text: string, condition: string, returns = false): Statement => ({
     ...one(name, text, returns),
     guard: `SELECT 1 FROM ${table} WHERE ${condition} LIMIT 1`,
@@ -103,6 +110,13 @@ export function boxStatements(dialect: Dialect, id: number): BoxStatements {
       true,
     ),
     purge: one('purge', `DELETE FROM ${table} WHERE holder IS NULL RETURNING id`, true),
+  };
+}
+
+function seatStatements(dialect: Dialect, id: number): SeatStatements {
+  const { boxes, seats, forUpdate, list, parameter: p } = dialect;
+  const one = maker(id);
+  return {
     lockBox: one('lock_box', `SELECT id FROM ${boxes} WHERE id = ${id} ${forUpdate}`, true),
     enter: one(
       'enter',
@@ -118,4 +132,8 @@ export function boxStatements(dialect: Dialect, id: number): BoxStatements {
     leave: one('leave', `DELETE FROM ${seats} WHERE id IN (${list(1)})`),
     peers: one('peers', `SELECT role, count(*) FROM ${seats} WHERE box = ${id} GROUP BY role`, true),
   };
+}
+
+function maker(id: number): (name: string, text: string, returns?: boolean) => Statement {
+  return (name, text, returns = false) => ({ name: `naru_${id}_${name}`, text, returns });
 }

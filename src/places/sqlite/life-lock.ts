@@ -21,7 +21,7 @@ export class LifeLock {
 
   close(): void {
     rmSync(this.#path, { force: true });
-    this.#lock.close();
+    void this.#lock.close();
   }
 }
 
@@ -37,7 +37,7 @@ export function isDead(database: string, name: string): boolean {
     rmSync(path, { force: true });
     return true;
   } finally {
-    lock.close();
+    void lock.close();
   }
 }
 
