@@ -22,6 +22,7 @@ export interface Delayed {
 
 /** Routes a message in so many milliseconds. */
 export function deliverLater(delayed: Delayed, delayMs: number): void {
+  if (!isStored(delayed)) delayed.exchange.waitingInMemory += 1;
   delayed.place.delays.add(delayMs, () => deliver(delayed));
 }
 
@@ -37,14 +38,20 @@ function deliver(delayed: Delayed): void {
   place.route(exchange, delayed.keys ?? view.keys, () => view.headers, queues);
   const { messages } = core;
   // Its own record stays the exchange's: the queues' is another.
-  const copy = messages.sequence(slot) === 0 ? slot : messages.copy(slot);
+  const copy = messages.copy(slot);
   enqueueAll(core, queues, copy, delayed.ttlMs ?? view.ttlMs);
   const sequence = messages.sequence(copy);
-  if (copy !== slot) messages.release(copy);
-  forget(delayed, copy === slot ? 0 : sequence);
+  messages.release(copy);
+  forget(delayed, sequence);
 }
 
-function forget({ core, exchange, slot }: Delayed, copy: number): void {
+function isStored({ core, exchange, slot }: Delayed): boolean {
+  return exchange.stream !== 0 && core.messages.sequence(slot) !== 0;
+}
+
+function forget(delayed: Delayed, copy: number): void {
+  const { core, exchange, slot } = delayed;
+  if (!isStored(delayed)) exchange.waitingInMemory -= 1;
   if (exchange.stream !== 0) core.keeper?.dropAfter(copy, exchange.stream, slot);
   core.messages.release(slot);
 }

@@ -196,8 +196,10 @@ describe('a restart', () => {
       await channel.bindQueue('due', 'later', '');
       const headers = { 'x-delay': 600_000 };
       channel.publish('later', '', Buffer.from('patience'), { persistent: true, headers });
+      channel.publish('later', '', Buffer.from('forgotten'), { headers });
     });
     await first.stop();
+    expect(first.lost).toEqual([{ vhost: '/', exchange: 'later', messages: 1 }]);
     const second = await start();
     expect(second.queuedMessages).toEqual([]);
     second.advance(600_001);

@@ -160,7 +160,7 @@ describe('naru broker', () => {
   test.skipIf(!canTrace)(
     `a disk that fails ends it with 70${canTrace ? '' : ' (skipped: needs strace)'}`,
     async () => {
-      // A start needs five syncs, each by the one thread there is.
+      // A start needs fewer syncs, each by the one thread there is.
       const inject = ['-e', 'trace=fdatasync', '-e', 'inject=fdatasync:error=EIO:when=6+'];
       const trace = ['strace', '-f', '-qq', '-o', '/dev/null', ...inject];
       const running = sandbox.start(['broker', '--json', '--data', sandbox.path('data'), ...FREE], {
@@ -168,9 +168,14 @@ describe('naru broker', () => {
       });
       const [line] = await running.wrote(/^\{.*\}\n/);
       const { http } = JSON.parse(line) as Ready;
-      const put = { http, method: 'PUT', path: '/api/queues/%2F/q', body: { durable: true } };
-      // The answer never comes: the broker is gone first.
-      await api(put).catch(() => undefined);
+      // An answer never comes: the broker is gone first.
+      const put = (name: string): Promise<unknown> =>
+        api({ http, method: 'PUT', path: `/api/queues/%2F/${name}`, body: { durable: true } });
+      await put('a')
+        .then(() => put('b'))
+        .then(() => put('c'))
+        .then(() => put('d'))
+        .catch(() => undefined);
       const { code, stderr } = await running.done;
       expect([code, stderr]).toEqual([70, expect.stringContaining('NARU_STORAGE')]);
     },

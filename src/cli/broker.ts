@@ -102,10 +102,9 @@ async function run({ args, all, ending }: Invocation<typeof ARGS>): Promise<numb
   }
   await Promise.race([aborted(ending.signal), failed]);
   await running.stop();
-  for (const { vhost, queue, messages } of running.lost) {
-    note(
-      `broker: ${messages} messages of queue '${queue}' in vhost '${vhost}' were in memory only and are gone`,
-    );
+  for (const { vhost, queue, exchange = '', messages } of running.lost) {
+    const where = queue === undefined ? `exchange '${exchange}'` : `queue '${queue}'`;
+    note(`broker: ${messages} messages of ${where} in vhost '${vhost}' were in memory only and are gone`);
   }
   if (running.failure !== undefined) throw running.failure;
   return ending.stopped?.exitCode ?? EXIT.done;

@@ -20,7 +20,7 @@ function folderOf(name: string): string {
 describe.skipIf(!canTrace)(`a sync that fails${canTrace ? '' : ' (skipped: needs strace)'}`, () => {
   test('an embedded broker stops with an error event, confirms nothing more, and its host goes on', async () => {
     const folder = folderOf('naru-broker-eio-');
-    // strace counts for each thread, so there is one. A start needs five syncs.
+    // strace counts for each thread, so there is one. A start needs fewer.
     const inject = 'inject=fdatasync:error=EIO:when=12+';
     const trace = ['strace', '-f', '-qq', '-o', '/dev/null', '-e', 'trace=fdatasync', '-e', inject];
     await using broker = await BrokerProcess.start(folder, 'disk', ['env', 'UV_THREADPOOL_SIZE=1', ...trace]);

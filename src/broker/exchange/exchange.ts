@@ -72,6 +72,8 @@ export class Exchange {
   mark = 0;
   /** Storage's number for the messages that wait in it; 0: none is stored. */
   stream = 0;
+  /** Messages that wait in it and are only in memory. */
+  waitingInMemory = 0;
   readonly #ownAlternate: string | undefined;
   readonly #matcher: Matcher<Target>;
   readonly #bindings = new Map<string, Binding<Target>>();

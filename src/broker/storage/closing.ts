@@ -7,22 +7,31 @@ import type { Entry } from '../queue/ring.ts';
 import type { Keeper } from './keeper.ts';
 import { writeRest, type Resting } from './rest.ts';
 
-/** Messages of one queue that only memory has. */
+/** Messages of one queue, or of one delaying exchange, that only memory has. */
 export interface MemoryOnly {
   readonly vhost: string;
-  readonly queue: string;
+  readonly queue?: string;
+  readonly exchange?: string;
   readonly messages: number;
 }
 
 /** What a stop now would lose. @param keepsTransient  whether it keeps what it can */
 export function memoryOnly(core: Core, keepsTransient: boolean): MemoryOnly[] {
   const isKept = core.keeper !== undefined;
-  return queuesOf(core).flatMap((queue) => {
+  const delayed = [...core.vhosts.values()].flatMap(({ exchanges }) =>
+    Array.from(exchanges.values(), ({ vhost, name, waitingInMemory }) => ({
+      vhost,
+      exchange: name,
+      messages: waitingInMemory,
+    })),
+  );
+  const queued = queuesOf(core).flatMap((queue): MemoryOnly[] => {
     const { vhost, name } = queue;
     if (isKept && keepsTransient && queue.owner === undefined) return [];
     const messages = isKept && queue.durable ? countUnstored(core, queue) : queue.ready + queue.unacked;
     return messages === 0 ? [] : [{ vhost, queue: name, messages }];
   });
+  return [...queued, ...delayed.filter(({ messages }) => messages > 0)];
 }
 
 /**
@@ -33,7 +42,8 @@ export function memoryOnly(core: Core, keepsTransient: boolean): MemoryOnly[] {
 export async function closeStore(core: Core, keepsTransient: boolean): Promise<void> {
   const { store, definitions, keeper } = core;
   if (store === undefined || keeper === undefined) return;
-  if (store.failure === undefined && definitions !== undefined) {
+  // On a full disk only what finds room without waiting is written: the next start is as after a crash.
+  if (store.failure === undefined && definitions !== undefined && !store.isFull) {
     const resting: Resting[] = [];
     for (const queue of queuesOf(core)) {
       if (queue.owner !== undefined || queue.damage !== undefined) continue;

@@ -67,9 +67,11 @@ class Recovery {
     const lost = damaged.find(({ streams }) => streams?.includes(STREAM.definitions) ?? true);
     if (lost !== undefined) throw this.#corrupt(lost);
     const isNew = await this.#readDefinitions();
-    this.#rests = report.isClean ? await readRest(this.#store.log) : undefined;
-    // From now on this folder was in use: without a proper stop everything may have been delivered.
-    await writeRunning(this.#store.log);
+    const rests = await readRest(this.#store.log);
+    this.#rests = report.isClean ? rests : undefined;
+    // From now on this folder was in use: without a proper stop everything may have been delivered. After a crash it says so already, and
+    // a start needs no room on the disk.
+    if (rests !== undefined) await writeRunning(this.#store.log);
     this.#each(
       (stream) => stream === STREAM.returns,
       (record) => this.#readReturns(record),
