@@ -4,6 +4,8 @@
 import { grow } from '../typed.ts';
 
 const SIZE_MIN = 16;
+/** Positions of one ring lie at most so far apart. */
+const DISTANCE_MAX = 0xffff_ffff;
 
 /** An entry outside a ring. */
 export interface Entry {
@@ -18,7 +20,9 @@ export interface Entry {
 
 export class EntryRing {
   #slots = new Uint32Array(SIZE_MIN);
-  #positions = new Float64Array(SIZE_MIN);
+  /** Distances from `#base`: half the memory of the positions themselves. */
+  #positions = new Uint32Array(SIZE_MIN);
+  #base = 0;
   /** Made when the first entry needs it. */
   #expiry: Float64Array | null = null;
   #returns: Uint16Array | null = null;
@@ -31,6 +35,7 @@ export class EntryRing {
 
   push(slot: number, position: number, expiresAt: number, returns: number): void {
     if (this.#size === this.#slots.length) this.#resize(this.#size * 2);
+    if (position - this.#base > DISTANCE_MAX) this.#rebase(position);
     const index = (this.#head + this.#size) & (this.#slots.length - 1);
     this.#size += 1;
     this.#set(index, slot, position, expiresAt, returns);
@@ -38,6 +43,7 @@ export class EntryRing {
 
   unshift(slot: number, position: number, expiresAt: number, returns: number): void {
     if (this.#size === this.#slots.length) this.#resize(this.#size * 2);
+    if (position < this.#base) this.#rebase(position);
     this.#head = (this.#head - 1) & (this.#slots.length - 1);
     this.#size += 1;
     this.#set(this.#head, slot, position, expiresAt, returns);
@@ -49,7 +55,7 @@ export class EntryRing {
   }
 
   firstPosition(): number {
-    return this.#positions[this.#head] as number;
+    return this.#base + (this.#positions[this.#head] as number);
   }
 
   firstExpiry(): number {
@@ -101,7 +107,7 @@ export class EntryRing {
   #at(index: number): Entry {
     return {
       slot: this.#slots[index] as number,
-      position: this.#positions[index] as number,
+      position: this.#base + (this.#positions[index] as number),
       expiresAt: this.#expiry === null ? Infinity : (this.#expiry[index] as number),
       returns: this.#returns === null ? 0 : (this.#returns[index] as number),
     };
@@ -113,7 +119,7 @@ export class EntryRing {
 
   #set(index: number, slot: number, position: number, expiresAt: number, returns: number): void {
     this.#slots[index] = slot;
-    this.#positions[index] = position;
+    this.#positions[index] = Math.max(0, position - this.#base);
     if (this.#expiry !== null) this.#expiry[index] = expiresAt;
     else if (expiresAt !== Infinity) {
       this.#expiry = new Float64Array(this.#slots.length).fill(Infinity);
@@ -126,6 +132,19 @@ export class EntryRing {
     }
   }
 
+  /** Makes room for a position before the first or far behind the last. Beyond 2^32 from the last it only stays before the others. */
+  #rebase(position: number): void {
+    const mask = this.#slots.length - 1;
+    const last = this.#size === 0 ? position : this.#at((this.#head + this.#size - 1) & mask).position;
+    const first = this.#size === 0 ? position : this.firstPosition();
+    const base = Math.max(Math.min(first, position), Math.max(last, position) - DISTANCE_MAX);
+    for (let i = 0; i < this.#size; i += 1) {
+      const at = (this.#head + i) & mask;
+      this.#positions[at] = Math.max(0, this.#base + (this.#positions[at] as number) - base);
+    }
+    this.#base = base;
+  }
+
   /** Unrolls the ring into arrays of another size. */
   #resize(length: number): void {
     const mask = this.#slots.length - 1;
@@ -135,13 +154,13 @@ export class EntryRing {
     };
     if (this.#head === 0 && length > this.#slots.length) {
       this.#slots = grow(this.#slots, new Uint32Array(length));
-      this.#positions = grow(this.#positions, new Float64Array(length));
+      this.#positions = grow(this.#positions, new Uint32Array(length));
       if (this.#expiry !== null) this.#expiry = grow(this.#expiry, new Float64Array(length));
       if (this.#returns !== null) this.#returns = grow(this.#returns, new Uint16Array(length));
       return;
     }
     this.#slots = order(this.#slots, new Uint32Array(length));
-    this.#positions = order(this.#positions, new Float64Array(length));
+    this.#positions = order(this.#positions, new Uint32Array(length));
     if (this.#expiry !== null) this.#expiry = order(this.#expiry, new Float64Array(length));
     if (this.#returns !== null) this.#returns = order(this.#returns, new Uint16Array(length));
     this.#head = 0;
