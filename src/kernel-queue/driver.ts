@@ -1,6 +1,7 @@
 // The driver of a mailbox that is a message queue of the kernel: it has no host and no participants, only whoever puts in and takes out.
 
 import { isNaruError } from '../errors/index.ts';
+import type { QueueWaiting } from '../kernel/linger.ts';
 import type { Capabilities } from '../mailbox/capabilities.ts';
 import type {
   Delivery,
@@ -15,7 +16,7 @@ import type {
 import { ReplyPorts } from '../mailbox/reply-ports.ts';
 import { deliveryOf, isExpired, type Packing } from './packing.ts';
 import type { KernelQueue } from './queue.ts';
-import { QueueReceiver } from './receiver.ts';
+import { QueueReceiver, type ReceiverAccount } from './receiver.ts';
 import { findReplyQueue, OwnReplyQueue, portPacking } from './replies.ts';
 import { QueueSender } from './sender.ts';
 
@@ -27,6 +28,8 @@ export interface QueueInit {
   readonly hooks: DriverHooks;
   /** Permission bits of the queue: who may use it may answer its requests. */
   readonly mode: number;
+  /** How its waits look before they sleep. */
+  readonly waiting: QueueWaiting;
 }
 
 /** Nobody asks through the port of a requester. */
@@ -87,22 +90,24 @@ export class QueueDriver implements Driver {
   }
 
   attachSender(): Promise<Sender> {
-    const { queue, packing, hooks, facts } = this.#init;
-    const sender: QueueSender = new QueueSender(queue, packing, facts.identity, hooks, () => {
+    const { queue, packing, hooks, facts, waiting } = this.#init;
+    const closed = (): void => {
       if (this.#sender === sender) this.#sender = undefined;
-    });
+    };
+    const sender = new QueueSender(queue, packing, facts.identity, hooks, closed, waiting);
     this.#sender = sender;
     return Promise.resolve(sender);
   }
 
   attachReceiver(): Promise<Receiver> {
-    const { queue, packing, hooks } = this.#init;
-    const receiver: QueueReceiver = new QueueReceiver(queue, packing, hooks, {
+    const { queue, packing, hooks, waiting } = this.#init;
+    const account: ReceiverAccount = {
       lose: (reason, count) => this.#lose(reason, count),
       closed: () => {
         if (this.#receiver === receiver) this.#receiver = undefined;
       },
-    });
+    };
+    const receiver = new QueueReceiver(queue, packing, hooks, account, waiting);
     this.#receiver = receiver;
     return Promise.resolve(receiver);
   }

@@ -1,12 +1,14 @@
-// Options that mean nothing where the kernel keeps the mailbox, and finding or making what several such places have.
+// Options that mean nothing where the kernel keeps the mailbox or are wrong there, and finding or making what several such places have.
 
 import { isNaruError } from '../errors/index.ts';
+import { checkYields } from '../kernel/linger.ts';
 import type { PlaceOptions, PlaceUrl } from '../mailbox/place.ts';
 import { refusal } from '../mailbox/refusal.ts';
 
 /** @throws NARU_UNSUPPORTED, NARU_INVALID_ARGUMENT */
 export function refuseMeaningless(url: PlaceUrl, options: PlaceOptions): void {
-  const { owner, nobody, tls, frame } = options;
+  const { owner, nobody, tls, frame, wait } = options;
+  checkYields(url.text, wait);
   if (owner === 'users' || owner === 'process') {
     const what = `the kernel keeps a queue until it is removed and does not say who uses it; owner "${owner}" is not possible`;
     throw refusal('NARU_UNSUPPORTED', url, what);

@@ -2,7 +2,9 @@
 // arrival, a loop that ended early) is kept here for the next take(), and goes back into the queue at close.
 
 import { isNaruError, NaruError } from '../errors/index.ts';
+import { Linger, queuePatience, type QueueWaiting } from '../kernel/linger.ts';
 import type { Delivery, DriverHooks, Receiver } from '../mailbox/driver.ts';
+import type { Patience } from '../waiting/patience.ts';
 import { deliveryOf, isExpired, type Packing } from './packing.ts';
 import type { KernelQueue, QueueItem } from './queue.ts';
 
@@ -24,15 +26,27 @@ export class QueueReceiver implements Receiver {
   #token = 0;
   #wanted = 0;
   #waits = false;
-  /** Before it waits it looks once more, in the next turn. */
-  #look: NodeJS.Immediate | undefined;
+  readonly #patience: Patience;
+  readonly #linger: Linger;
   #isClosed = false;
 
-  constructor(queue: KernelQueue, packing: Packing, hooks: DriverHooks, account: ReceiverAccount) {
+  constructor(
+    queue: KernelQueue,
+    packing: Packing,
+    hooks: DriverHooks,
+    account: ReceiverAccount,
+    waiting: QueueWaiting,
+  ) {
     this.#queue = queue;
     this.#packing = packing;
     this.#hooks = hooks;
     this.#account = account;
+    this.#patience = queuePatience(waiting);
+    this.#linger = new Linger(
+      this.#patience,
+      () => this.#look(),
+      () => this.#sleep(),
+    );
   }
 
   take(max: number, out: Delivery[]): number {
@@ -125,22 +139,22 @@ export class QueueReceiver implements Receiver {
 
   #wait(): void {
     if (this.#waits || this.#isClosed || this.#kept.length > 0) return;
-    if (this.#queue.isWatched === true) return this.#sleep();
-    // What is waited for often comes within a turn of the event loop: then nothing sleeps and nothing is woken.
-    this.#look ??= setImmediate(() => {
-      this.#look = undefined;
-      this.#begin();
-    });
+    if (this.#queue.isWatched === true && this.#patience.turns === 0) {
+      this.#patience.slept();
+      this.#sleep();
+    } else this.#linger.start();
   }
 
-  #begin(): void {
+  /** @returns true when this wait is over */
+  #look(): boolean {
     try {
       const [there] = this.#queue.take(1);
-      if (there !== undefined) return this.#over(undefined, there);
+      if (there === undefined) return false;
+      this.#over(undefined, there);
     } catch (error) {
-      return this.#fail(error);
+      this.#fail(error);
     }
-    this.#sleep();
+    return true;
   }
 
   #sleep(): void {
@@ -162,8 +176,7 @@ export class QueueReceiver implements Receiver {
   }
 
   #stop(): void {
-    clearImmediate(this.#look);
-    this.#look = undefined;
+    this.#linger.stop(false);
     if (!this.#waits) return;
     this.#waits = false;
     const item = this.#queue.stopTake();

@@ -59,10 +59,8 @@ export class OwnReplyQueue implements OwnPort {
     const address = addressOf(own.key);
     const queue = new SysvKernelQueue(own.id, address, requestOf(address, undefined), true);
     const inbox = new PortInbox(this.#hooks);
-    const receiver = new QueueReceiver(queue, portPacking(address), inbox, {
-      lose: () => undefined,
-      closed: () => undefined,
-    });
+    const account = { lose: () => undefined, closed: () => undefined };
+    const receiver = new QueueReceiver(queue, portPacking(address), inbox, account, {});
     inbox.use(receiver);
     return { own, queue, receiver };
   }

@@ -2,6 +2,7 @@
 // and where waiting for room means sending it (System V), the message is in when the wait is over.
 
 import { isNaruError } from '../errors/index.ts';
+import { Linger, queuePatience, type QueueWaiting } from '../kernel/linger.ts';
 import type { DriverHooks, Outgoing, Sender } from '../mailbox/driver.ts';
 import type { Packing } from './packing.ts';
 import type { KernelQueue, QueueItem } from './queue.ts';
@@ -23,7 +24,9 @@ export class QueueSender implements Sender {
   #waits = false;
   /** A message that went in while its caller waited. */
   #in: Outgoing | undefined;
-  #look: NodeJS.Immediate | undefined;
+  /** The pilot, packed. */
+  #item: QueueItem | undefined;
+  readonly #linger: Linger;
 
   constructor(
     queue: KernelQueue,
@@ -31,12 +34,18 @@ export class QueueSender implements Sender {
     identity: string,
     hooks: DriverHooks,
     onClose: () => void,
+    waiting: QueueWaiting,
   ) {
     this.#onClose = onClose;
     this.#queue = queue;
     this.#packing = packing;
     this.#identity = identity;
     this.#hooks = hooks;
+    this.#linger = new Linger(
+      queuePatience(waiting),
+      () => this.#look(),
+      () => this.#sleep(),
+    );
   }
 
   offer(batch: readonly Outgoing[], from: number): number {
@@ -128,21 +137,31 @@ export class QueueSender implements Sender {
   #wait(message: Outgoing): void {
     this.#refused = message;
     this.#pilot = message;
-    // Room often comes within a turn of the event loop: then nothing sleeps and nothing is woken.
-    this.#look ??= setImmediate(() => {
-      this.#look = undefined;
-      if (this.#pilot !== undefined) this.#begin(this.#pilot);
-    });
+    this.#item = undefined;
+    this.#linger.start();
   }
 
-  #begin(message: Outgoing): void {
+  /** @returns true when this wait is over */
+  #look(): boolean {
+    const message = this.#pilot;
+    if (message === undefined) return true;
     try {
-      const item = this.#packing.pack(message, this.#identity);
-      if (this.#queue.put([item]) === 1) return this.#over(undefined, true);
-      this.#queue.waitToPut(item, (error, isIn) => this.#over(error, isIn));
-      this.#waits = true;
+      this.#item ??= this.#packing.pack(message, this.#identity);
+      if (this.#queue.put([this.#item]) !== 1) return false;
+      this.#over(undefined, true);
     } catch {
       // It can never go in: the next offer says why.
+      this.#over(undefined, false);
+    }
+    return true;
+  }
+
+  #sleep(): void {
+    if (this.#item === undefined) return;
+    try {
+      this.#queue.waitToPut(this.#item, (error, isIn) => this.#over(error, isIn));
+      this.#waits = true;
+    } catch {
       this.#over(undefined, false);
     }
   }
@@ -151,16 +170,17 @@ export class QueueSender implements Sender {
     const message = this.#pilot;
     this.#waits = false;
     this.#pilot = undefined;
+    this.#item = undefined;
     if (isIn) this.#in = message;
     if (isNaruError(error, 'NARU_CLOSED')) this.#hooks.failed(error);
     else this.#hooks.writable();
   }
 
   #stop(): void {
-    clearImmediate(this.#look);
-    this.#look = undefined;
+    this.#linger.stop(false);
     if (this.#waits) this.#queue.stopPut();
     this.#waits = false;
     this.#pilot = undefined;
+    this.#item = undefined;
   }
 }

@@ -65,8 +65,10 @@ export class Linger {
 
   #turned(): void {
     this.#immediate = undefined;
+    // Whoever got what he waited for may wait again at once.
+    const hasTurned = this.#hasTurned;
     if (this.#look()) {
-      if (this.#hasTurned) this.#patience.found();
+      if (hasTurned) this.#patience.found();
       return;
     }
     if (this.#turnsLeft === 0) {

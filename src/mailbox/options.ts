@@ -36,11 +36,11 @@ export interface TlsOptions {
   readonly requestCert?: boolean;
 }
 
-/** Options of the shared memory ring's waiting: spin, then yield, then park. */
+/** How long a wait looks for itself before it sleeps. Rings in shared memory and files; of queues of the kernel the event loop's `yields`. */
 export interface WaitOptions {
   /** How long a waiting thread spins before it yields, in microseconds. Default 0 for event loops, 20 for `…Sync`. */
   readonly spinMicros?: number;
-  /** How many times it yields before it parks. Default: 0 to 24 for event loops, by what it brought of late; 10 for `…Sync`. */
+  /** How many turns it looks before it sleeps. Default: 0 to 24 for event loops, by what it brought of late; 10 for `…Sync`. */
   readonly yields?: number;
 }
 

@@ -66,6 +66,7 @@ export const place: Place = {
         ? envelopePacking(PRIORITIES, opened.maxMessageBytes, url.text)
         : rawPacking(PRIORITIES),
       hooks,
+      waiting: options.wait,
     });
   },
 };

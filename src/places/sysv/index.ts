@@ -58,6 +58,7 @@ export const place: Place = {
       packing: isEnvelope ? envelopePacking(tags, limitBytes, url.text) : rawPacking(tags),
       hooks,
       mode,
+      waiting: options.wait,
     });
   },
 };
