@@ -163,9 +163,19 @@ describe.skipIf(tryNative() === undefined)(`sysv:// (${nativeProblem() ?? 'addon
     ['sysv://name?nobody=fail', 'NARU_UNSUPPORTED'],
     ['sysv://name?settle=manual', 'NARU_UNSUPPORTED'],
   ])('%s is %s, and nothing is made', async (wrong, code) => {
-    const before = SystemVQueue.list().length;
     expect(await codeOf(() => open(wrong))).toBe(code);
-    expect(SystemVQueue.list().length).toBeLessThanOrEqual(before);
+    expect(await codeOf(() => open('sysv://name', { create: 'never' }))).toBe('NARU_NOT_FOUND');
+  });
+
+  test('wait.yields says how many turns it looks before it sleeps', async () => {
+    expect(await codeOf(() => open(url, { wait: { yields: Number.NaN } }))).toBe('NARU_INVALID_ARGUMENT');
+    for (const yields of [0, 10_000]) {
+      const mailbox = await opened(url, { wait: { yields } });
+      const receiving = mailbox.receive();
+      await (await opened()).send('late');
+      expect((await receiving).data).toBe('late');
+      await mailbox.close();
+    }
   });
 
   test('what a loop that ends early had fetched ahead is received next, or goes back at close', async () => {
