@@ -245,6 +245,11 @@ export class Core {
     if (this.#dirty.length > 0) this.#soon();
   }
 
+  /** Dead letters that wait: for their bytes, or for room on the disk. */
+  get deadLettersWaiting(): number {
+    return this.#deadLetters.waiting;
+  }
+
   /** Deliveries and dead letters now: before an answer that counts messages. */
   deliver(): void {
     for (let round = 0; round < ROUNDS_MAX; round += 1) {

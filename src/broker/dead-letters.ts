@@ -35,6 +35,11 @@ export class DeadLetters {
     this.#wake = wake;
   }
 
+  /** Messages that wait to be dealt with. */
+  get waiting(): number {
+    return this.#waiting.length;
+  }
+
   /** Takes over a message that died. @param wasIn  it was in the queue; else the queue refused it */
   add(vhost: Vhost, queue: Queue, slot: number, reason: DeathReason, wasIn: boolean): void {
     const stream = wasIn ? queue.stream : 0;

@@ -28,6 +28,8 @@ export function deliverLater(delayed: Delayed, delayMs: number): void {
 
 function deliver(delayed: Delayed): void {
   const { core, place, exchange, slot } = delayed;
+  // Storage has stopped, and the broker is about to: the message stays where it is.
+  if (core.store?.failure !== undefined) return;
   if (place.exchange(exchange.name) !== exchange) {
     forget(delayed, 0);
     return;

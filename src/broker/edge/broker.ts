@@ -2,7 +2,7 @@
 
 import { randomBytes } from 'node:crypto';
 import { EventEmitter } from 'node:events';
-import { NaruError } from '../../errors/index.ts';
+import { isNaruError, NaruError } from '../../errors/index.ts';
 import type { Level } from '../../log/index.ts';
 import { GUEST } from '../authenticate.ts';
 import { Core } from '../core.ts';
@@ -332,7 +332,10 @@ export class Broker extends EventEmitter {
 
   /** An EventEmitter without a listener for `error` would throw into the host: then nobody wants to know. */
   #failed(error: unknown): void {
-    if (this.listenerCount('error') === 0) return;
+    // Who publishes while the broker ends meets the same failure: it was told once.
+    const isKnown =
+      this.#failure !== undefined && error !== this.#failure && isNaruError(error, this.#failure.code);
+    if (isKnown || this.listenerCount('error') === 0) return;
     const known = error instanceof Error ? error : new NaruError('NARU_REMOTE', String(error));
     this.emit('error', known);
   }

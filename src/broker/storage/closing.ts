@@ -44,6 +44,11 @@ export async function closeStore(core: Core, keepsTransient: boolean): Promise<v
   if (store === undefined || keeper === undefined) return;
   // On a full disk only what finds room without waiting is written: the next start is as after a crash.
   if (store.failure === undefined && definitions !== undefined && !store.isFull) {
+    // What was acked or moved is removed for good before it is written that nothing else was delivered.
+    do {
+      core.deliver();
+      await store.log.commit('disk');
+    } while (core.deadLettersWaiting > 0 && !store.isFull);
     const resting: Resting[] = [];
     for (const queue of queuesOf(core)) {
       if (queue.owner !== undefined || queue.damage !== undefined) continue;
