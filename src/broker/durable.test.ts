@@ -225,7 +225,7 @@ describe('bodies beyond the memory for them', () => {
   test('are read from the disk when it is their turn, by get, consume and as dead letters', async () => {
     const limits = { storedBytesInMemoryMax: 300_000 };
     const broker = await start({ limits });
-    const count = 3000;
+    const count = 1000;
     await on(broker, async (channel) => {
       const dead = { deadLetterExchange: '', deadLetterRoutingKey: 'dead' };
       await channel.assertQueue('dead', { durable: true });
