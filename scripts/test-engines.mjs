@@ -28,13 +28,15 @@ const built = spawnSync(process.execPath, [join(root, 'scripts', 'build.mjs'), '
 });
 if (built.status !== 0) process.exit(1);
 const { ENGINES } = await import('../dist/engines/index.fixture.js');
+const { CLIENTS } = await import('../dist/engines/clients.fixture.js');
 const { install } = await import('../dist/engines/install.fixture.js');
 const { startEngine } = await import('../dist/engines/engine.fixture.js');
 
-const unknown = wanted.filter((name) => !ENGINES.some((engine) => engine.name === name));
+const all = [...ENGINES, ...CLIENTS];
+const unknown = wanted.filter((name) => !all.some((one) => one.name === name));
 if (unknown.length > 0) {
   console.error(
-    `no engine is called ${unknown.join(', ')}; there are ${ENGINES.map(({ name }) => name).join(', ')}`,
+    `no engine is called ${unknown.join(', ')}; there are ${all.map(({ name }) => name).join(', ')}`,
   );
   process.exit(2);
 }
@@ -85,6 +87,17 @@ async function bring(engine) {
   return false;
 }
 
+/** Installs a client of other languages. @returns whether its tests can run */
+async function equip(client) {
+  const problem = await install(client);
+  if (problem === undefined) {
+    process.env.NARU_TEST_CLIENTS = `${process.env.NARU_TEST_CLIENTS ?? ''} ${client.name}`.trim();
+    return true;
+  }
+  console.log(`${client.name}: NOT verified: ${problem}`);
+  return false;
+}
+
 /** Runs the tests of engines. @returns the exit code */
 function test() {
   const program = join(root, 'node_modules', 'vitest', 'vitest.mjs');
@@ -107,10 +120,13 @@ try {
   for (const engine of ENGINES.filter(({ name }) => wanted.length === 0 || wanted.includes(name))) {
     if (interruptedBy === undefined && !(await bring(engine))) missing += 1;
   }
+  for (const client of CLIENTS.filter(({ name }) => wanted.length === 0 || wanted.includes(name))) {
+    if (interruptedBy === undefined && !(await equip(client))) missing += 1;
+  }
   code = interruptedBy === undefined ? await test() : 1;
   if (missing > 0 && !values['allow-missing']) {
     console.log(
-      `${missing} engines NOT verified: this is a failure (--allow-missing or NARU_ENGINES=optional accepts it)`,
+      `${missing} engines or clients NOT verified: this is a failure (--allow-missing or NARU_ENGINES=optional accepts it)`,
     );
     code ||= 1;
   }

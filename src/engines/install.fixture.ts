@@ -34,8 +34,10 @@ function withoutServices<T>(act: () => T): T {
 
 let isListFresh = false;
 
-/** Makes sure that an engine is installed. @returns why it is not */
-export async function install(engine: Engine): Promise<string | undefined> {
+/** Makes sure that an engine or a client is installed. @returns why it is not */
+export async function install(
+  engine: Pick<Engine, 'packages' | 'program' | 'fetch'>,
+): Promise<string | undefined> {
   if (engine.program() === undefined && engine.packages.length > 0) {
     const command = `apt-get install -y --no-install-recommends ${engine.packages.join(' ')}`;
     if (process.getuid?.() !== 0) return `it is not installed; as root: ${command}`;
