@@ -133,7 +133,7 @@ describe('the layers', () => {
   });
 
   test('the model names no place', () => {
-    const names = /['"`](memory|shm|unix|tcp|sysv|posixmq|mmap|fifo|pipe|file|sqlite):\/\//;
+    const names = /['"`](memory|shm|unix|tcp|sysv|posixmq|mmap|fifo|pipe|file|sqlite|postgres):\/\//;
     const code = (file: string): string =>
       readFileSync(join(src, file), 'utf8').replace(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, '');
     expect(

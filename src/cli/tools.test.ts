@@ -15,7 +15,20 @@ test('naru places --json is what the places declare, and the table names every f
   const { stdout } = await sandbox.run(['places', '--json']);
   const { places } = JSON.parse(stdout.toString()) as { places: { scheme: string }[] };
   expect(new Set(places.map(({ scheme }) => scheme))).toEqual(
-    new Set(['memory', 'shm', 'unix', 'tcp', 'sysv', 'posixmq', 'mmap', 'fifo', 'pipe', 'file', 'sqlite']),
+    new Set([
+      'memory',
+      'shm',
+      'unix',
+      'tcp',
+      'sysv',
+      'posixmq',
+      'mmap',
+      'fifo',
+      'pipe',
+      'file',
+      'sqlite',
+      'postgres',
+    ]),
   );
   const shown = (await sandbox.run(['places'])).stdout.toString();
   for (const feature of Object.keys(FEATURES)) expect(shown).toMatch(new RegExp(`^${feature} `, 'm'));

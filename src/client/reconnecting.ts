@@ -39,7 +39,7 @@ export class Reconnecting<C extends Connected> {
   readonly #settings: ReconnectingSettings;
   readonly #ending = new AbortController();
   readonly #waiters = new Set<Waiter<C>>();
-  readonly #listeners = new Set<() => void>();
+  readonly #listeners = new Set<(attempts: number) => void>();
   #current: C | undefined;
   #pending = 0;
   /** Why there will never be a connection again. */
@@ -71,8 +71,8 @@ export class Reconnecting<C extends Connected> {
     return this.#current;
   }
 
-  /** Calls back each time when a lost connection is there again. @returns a function that ends it */
-  onBack(listener: () => void): () => void {
+  /** Calls back each time when a lost connection is there again, with the number of attempts. @returns a function that ends it */
+  onBack(listener: (attempts: number) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
@@ -141,10 +141,10 @@ export class Reconnecting<C extends Connected> {
   async #comeBack(): Promise<void> {
     const backoff = new Backoff();
     const { signal } = this.#ending;
-    while (this.#end === undefined) {
+    for (let attempts = 1; this.#end === undefined; attempts += 1) {
       try {
         await this.#attempt(signal);
-        for (const listener of this.#listeners) listener();
+        for (const listener of this.#listeners) listener(attempts);
         return;
       } catch (error) {
         if (!isNaruError(error, 'NARU_DISCONNECTED')) this.close(error);

@@ -9,6 +9,7 @@ import type { memory } from './memory/capabilities.ts';
 import type { mmap } from './mmap/capabilities.ts';
 import type { pipe, pipeRaw } from './pipe/capabilities.ts';
 import type { posixmq, posixmqRaw } from './posixmq/capabilities.ts';
+import type { postgres } from './postgres/capabilities.ts';
 import type { shm } from './shm/capabilities.ts';
 import type { sqlite } from './sqlite/capabilities.ts';
 import type { sysv, sysvRaw } from './sysv/capabilities.ts';
@@ -28,6 +29,7 @@ export const PLACES: Readonly<Record<string, () => Promise<{ readonly place: Pla
   pipe: () => import('./pipe/index.ts'),
   file: () => import('./file/index.ts'),
   sqlite: () => import('./sqlite/index.ts'),
+  postgres: () => import('./postgres/index.ts'),
 };
 
 /** Mailboxes that live in a Manager: the same schemes, with the name of an object. */
@@ -60,4 +62,5 @@ export interface PlaceTypes {
   pipe: { default: 'raw'; envelope: typeof pipe; raw: typeof pipeRaw };
   file: { default: 'raw'; envelope: typeof fileRaw; raw: typeof fileRaw };
   sqlite: { envelope: typeof sqlite; raw: typeof sqlite };
+  postgres: { envelope: typeof postgres; raw: typeof postgres };
 }

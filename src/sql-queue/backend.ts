@@ -13,8 +13,11 @@ export interface Dialect {
   readonly seats: string;
   /** The table of one mailbox. */
   readonly messages: (id: number) => string;
-  /** The nth parameter, from 1. */
+  /** The nth parameter, from 1: a number, or a text. */
   readonly parameter: (n: number) => string;
+  readonly text: (n: number) => string;
+  /** The nth parameter as the lock of a seat. */
+  readonly lock: (n: number) => string;
   /** The nth parameter as the rows of a subquery: a list of numbers. */
   readonly list: (n: number) => string;
   /** Now, in milliseconds since the epoch, by the clock that all users of the database share. */
@@ -63,15 +66,16 @@ export interface ChangeListener {
   disconnected(reason: string): void;
   /** The connection is there again: seats have to be taken anew. */
   reconnected(attempts: number): void;
+  /** What takes the seats of this handle again on a new connection, which lives by another lock. */
+  seatsAgain(lock: number | string): readonly Step[];
 }
 
 export interface Backend {
-  readonly dialect: Dialect;
   /** By which others see that this handle lives; changes with the connection. */
   readonly lock: number | string;
   /** Runs the steps in one transaction, in order. @returns the rows of each @throws NaruError */
   run(steps: readonly Step[]): Promise<readonly (readonly SqlRow[])[]>;
-  /** Inserts messages in order, all of them or none. `isDurable`: it has come back when a power cut cannot undo it. */
+  /** Inserts messages in order, all of them or none, and tells those who sleep. `isDurable`: it has come back when a power cut cannot undo it. */
   put(rows: readonly NewRow[], isDurable: boolean): Promise<void>;
   /** Tells the others: `message` there may be something to take, `room` room came free, `seats` who is attached changed. */
   tell(what: 'message' | 'room' | 'seats'): Promise<void>;

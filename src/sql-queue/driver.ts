@@ -12,7 +12,7 @@ import type {
   Sender,
 } from '../mailbox/driver.ts';
 import { decodeNamed } from '../wire/named-envelope.ts';
-import type { Backend, BoxSettings, ChangeListener, SqlRow, Step } from './backend.ts';
+import type { Backend, BoxSettings, ChangeListener, Dialect, SqlRow, Step } from './backend.ts';
 import { SqlReceiver } from './receiver.ts';
 import { SqlSender } from './sender.ts';
 import { boxStatements, type BoxStatements } from './statements.ts';
@@ -31,13 +31,15 @@ export interface SqlDriverInit {
   readonly facts: DriverFacts;
   readonly settings: BoxSettings;
   readonly hooks: DriverHooks;
+  readonly dialect: Dialect;
 }
 
 export class SqlDriver implements Driver, ChangeListener {
   readonly facts: DriverFacts;
   readonly #init: SqlDriverInit;
   readonly #statements: BoxStatements;
-  readonly #backend: Backend;
+  /** Set by start(), before anybody has this driver; a backend may call back before that. */
+  #opened: Backend | undefined;
   readonly #seats = new Map<number, Seat>();
   readonly #ends = new Set<{ close(): Promise<void> }>();
   readonly #holders = new Set<'sender' | 'receiver'>();
@@ -49,12 +51,24 @@ export class SqlDriver implements Driver, ChangeListener {
   #failure: Error | undefined;
   #closed: Promise<{ undelivered: number }> | undefined;
 
-  /** @param open  makes the backend, which tells this driver of changes */
-  constructor(init: SqlDriverInit, open: (listener: ChangeListener) => Backend) {
+  private constructor(init: SqlDriverInit) {
     this.#init = init;
     this.facts = init.facts;
-    this.#backend = guarded(open(this), (error) => this.#fail(error));
-    this.#statements = boxStatements(this.#backend.dialect, init.settings.id);
+    this.#statements = boxStatements(init.dialect, init.settings.id);
+  }
+
+  /** @param open  makes the backend, which tells this driver of changes */
+  static async start(
+    init: SqlDriverInit,
+    open: (listener: ChangeListener) => Promise<Backend>,
+  ): Promise<SqlDriver> {
+    const driver = new SqlDriver(init);
+    driver.#opened = guarded(await open(driver), (error) => driver.#fail(error));
+    return driver;
+  }
+
+  get #backend(): Backend {
+    return this.#opened as Backend;
   }
 
   get peers(): { readonly producers: number; readonly consumers: number } {
@@ -75,7 +89,6 @@ export class SqlDriver implements Driver, ChangeListener {
       sleep: () => (isLimited ? this.#backend.sleeps(seat) : Promise.resolve()),
       placed: () => {
         this.#wake('c');
-        void this.#tell('message');
       },
       lost: (count, error) => {
         this.#undelivered += count;
@@ -186,7 +199,6 @@ export class SqlDriver implements Driver, ChangeListener {
     this.changed();
   }
 
-  /** What takes the seats of this handle again on a new connection. */
   seatsAgain(lock: number | string): Step[] {
     const { enterAgain } = this.#statements;
     return Array.from(this.#seats.values(), ({ id, role }) => ({
@@ -270,7 +282,7 @@ export class SqlDriver implements Driver, ChangeListener {
   }
 
   async #readPeers(alsoDead: boolean): Promise<void> {
-    if (this.#closed !== undefined || this.#failure !== undefined) return;
+    if (this.#opened === undefined || this.#closed !== undefined || this.#failure !== undefined) return;
     const isMoreThanOwn = this.#peers.producers + this.#peers.consumers > this.#seats.size;
     if (alsoDead && isMoreThanOwn && (await this.#backend.reap()) > 0) {
       await this.#backend.run([{ statement: this.#statements.free, values: [] }]);
@@ -368,7 +380,6 @@ function guarded(backend: Backend, failed: (error: Error) => void): Backend {
     }
   };
   return {
-    dialect: backend.dialect,
     get lock() {
       return backend.lock;
     },

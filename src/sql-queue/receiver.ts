@@ -40,6 +40,10 @@ export class SqlReceiver implements Receiver {
   readonly #settlements = new Settlements();
   /** Taken from the table and not yet given out, in order. */
   #fetched: Delivery[] = [];
+  /** Handed out or fetched, and not settled. */
+  readonly #inHand = new Set<number>();
+  /** A taking broke off: what it took, nobody here has. */
+  #mustForget = false;
   #wanted = 0;
   /** What take() asked for last: what poll() brings. */
   #asked = 1;
@@ -101,12 +105,16 @@ export class SqlReceiver implements Receiver {
   }
 
   settle(delivery: Delivery, outcome: Outcome, delayMs: number, done?: (error?: Error) => void): void {
+    this.#inHand.delete(delivery.token);
     this.#settlements.add(delivery.token, outcome, delayMs, done);
     this.#settleSoon ??= setImmediate(() => this.#settleNow());
   }
 
   ackAll(deliveries: readonly Delivery[]): void {
-    for (const { token } of deliveries) this.#settlements.add(token, 'ack', 0, undefined);
+    for (const { token } of deliveries) {
+      this.#inHand.delete(token);
+      this.#settlements.add(token, 'ack', 0, undefined);
+    }
     this.#settleSoon ??= setImmediate(() => this.#settleNow());
   }
 
@@ -189,13 +197,16 @@ export class SqlReceiver implements Receiver {
     const { backend, statements, seat, leaseMs } = this.#init;
     const settling = this.#settlements.take();
     const steps = settling.steps(statements, seat);
+    if (this.#mustForget) steps.push({ statement: statements.forget, values: [seat, [...this.#inHand]] });
     steps.push({ statement: statements.claim, values: [seat, max, leaseMs] });
     let rows: readonly SqlRow[];
     try {
       const results = await backend.run(steps);
       rows = results.at(-1) ?? [];
+      this.#mustForget = false;
       this.#told(settling);
     } catch (error) {
+      this.#mustForget = true;
       this.#notSettled(settling, error as Error);
       throw error;
     }
@@ -210,6 +221,7 @@ export class SqlReceiver implements Receiver {
     const bytes = message as Uint8Array;
     try {
       const envelope = this.#reader.decode(bytes, 0, bytes.length);
+      this.#inHand.add(Number(id));
       this.#fetched.push({
         ...envelope,
         deliveries: Number(deliveries),
@@ -258,7 +270,10 @@ export class SqlReceiver implements Receiver {
     clearTimeout(this.#keep);
     this.#keep = undefined;
     if (this.#wanted > 0) return;
-    for (const { token } of this.#fetched) this.#settlements.add(token, 'release', 0, undefined);
+    for (const { token } of this.#fetched) {
+      this.#inHand.delete(token);
+      this.#settlements.add(token, 'release', 0, undefined);
+    }
     this.#fetched = [];
     this.#isDirty = true;
     this.#settleNow();
@@ -273,7 +288,9 @@ export class SqlReceiver implements Receiver {
   }
 
   #fail(error: unknown): void {
-    if (this.#closed !== undefined || isNaruError(error, 'NARU_CLOSED')) return;
+    // Of both the mailbox hears in another way.
+    if (isNaruError(error, 'NARU_CLOSED') || isNaruError(error, 'NARU_DISCONNECTED')) return;
+    if (this.#closed !== undefined) return;
     this.#init.hooks.event('error', { error: error as Error });
   }
 

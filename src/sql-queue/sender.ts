@@ -186,6 +186,7 @@ export class SqlSender implements Sender {
   }
 
   #fail(error: unknown): void {
+    if (isNaruError(error, 'NARU_DISCONNECTED')) return;
     if (this.#closed === undefined && !isNaruError(error, 'NARU_CLOSED'))
       this.#init.hooks.event('error', { error: error as Error });
   }

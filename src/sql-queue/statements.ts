@@ -14,6 +14,8 @@ interface MessageStatements {
   readonly requeue: Statement;
   /** seat, ids: as if never taken */
   readonly release: Statement;
+  /** seat, ids: all that the seat has but these, of which it never heard, or has forgotten */
+  readonly forget: Statement;
   /** seat, ids, ms */
   readonly extend: Statement;
   /** → how many have outlived their time */
@@ -86,6 +88,10 @@ function messageStatements(dialect: Dialect, id: number): MessageStatements {
       'release',
       `UPDATE ${table} SET holder = NULL, lease = NULL, deliveries = deliveries - 1 WHERE ${mine}`,
     ),
+    forget: one(
+      'forget',
+      `UPDATE ${table} SET holder = NULL, lease = NULL WHERE holder = ${p(1)} AND id NOT IN (${list(2)})`,
+    ),
     extend: one('extend', `UPDATE ${table} SET lease = ${now} + ${p(3)} WHERE ${mine} AND lease IS NOT NULL`),
     expire: some('expire', `DELETE FROM ${table} WHERE ${expired} RETURNING id`, expired, true),
     endLeases: some('end_leases', `UPDATE ${table} SET holder = NULL, lease = NULL WHERE ${over}`, over),
@@ -114,19 +120,20 @@ function messageStatements(dialect: Dialect, id: number): MessageStatements {
 }
 
 function seatStatements(dialect: Dialect, id: number): SeatStatements {
-  const { boxes, seats, forUpdate, list, parameter: p } = dialect;
+  const { boxes, seats, forUpdate, list, parameter: p, text, lock } = dialect;
   const one = maker(id);
   return {
     lockBox: one('lock_box', `SELECT id FROM ${boxes} WHERE id = ${id} ${forUpdate}`, true),
     enter: one(
       'enter',
-      `INSERT INTO ${seats} (box, role, lock, identity, waits) SELECT ${id}, ${p(1)}, ${p(2)}, ${p(3)}, 0
-       WHERE (SELECT count(*) FROM ${seats} WHERE box = ${id} AND role = ${p(1)}) < ${p(4)} RETURNING id`,
+      `INSERT INTO ${seats} (box, role, lock, identity, waits) SELECT ${id}, ${text(1)}, ${lock(2)}, ${text(3)}, 0
+       WHERE (SELECT count(*) FROM ${seats} WHERE box = ${id} AND role = ${text(1)}) < ${p(4)} RETURNING id`,
       true,
     ),
     enterAgain: one(
       'enter_again',
-      `INSERT INTO ${seats} (id, box, role, lock, identity, waits) VALUES (${p(1)}, ${id}, ${p(2)}, ${p(3)}, ${p(4)}, 0)
+      `INSERT INTO ${seats} (id, box, role, lock, identity, waits)
+       VALUES (${p(1)}, ${id}, ${text(2)}, ${lock(3)}, ${text(4)}, 0)
        ON CONFLICT (id) DO UPDATE SET lock = excluded.lock, waits = 0`,
     ),
     leave: one('leave', `DELETE FROM ${seats} WHERE id IN (${list(1)})`),

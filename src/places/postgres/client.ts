@@ -70,6 +70,17 @@ export function pgTarget(url: PlaceUrl): PgTarget {
   };
 }
 
+/** The URL that others open: without the password, which they have from where this handle had it, or from PGPASSWORD. */
+export function addressOf(url: PlaceUrl, what: 'map' | 'mailbox', name: string): string {
+  const user = url.username === '' ? '' : `${encodeURIComponent(url.username)}@`;
+  const port = url.port === undefined ? '' : `:${url.port}`;
+  const rest = ['sslmode', 'host'].flatMap((one) => {
+    const value = url.extra[one];
+    return value === undefined ? [] : [`&${one}=${encodeURIComponent(value)}`];
+  });
+  return `postgres://${user}${url.host}${port}${encodeURI(url.path)}?${what}=${name}${rest.join('')}`;
+}
+
 function wrong(url: PlaceUrl, what: string): NaruError {
   return new NaruError('NARU_INVALID_ARGUMENT', `${url.text}: ${what}`, {
     place: 'postgres',

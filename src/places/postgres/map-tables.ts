@@ -12,7 +12,7 @@ import { isMissingTable, type PgConnection, type PgRow, type Statement } from '.
 /** Of the tables below. A database with a newer one is refused. */
 const FORMAT = 1;
 /** The advisory lock of whoever makes tables: "naru" as a number. */
-const MAKERS_LOCK = 1_851_879_029;
+export const MAKERS_LOCK = 1_851_879_029;
 
 export interface FoundMap {
   readonly id: number;

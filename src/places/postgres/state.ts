@@ -9,7 +9,7 @@ import { isNaruError } from '../../errors/index.ts';
 import type { PlaceUrl } from '../../mailbox/place.ts';
 import type { MapDriver, MapFacts, MapItem, MapSetOptions, MapVersion } from '../../state/map-driver.ts';
 import type { MapPlace } from '../../state/map-place.ts';
-import { isMissingTable, PgConnection, type PgRow, type PgTarget, pgTarget } from './client.ts';
+import { addressOf, isMissingTable, PgConnection, type PgRow, type PgTarget, pgTarget } from './client.ts';
 import { postgresMap } from './map-capabilities.ts';
 import { BATCH, channelOf, mapStatements, type MapStatements } from './map-statements.ts';
 import { findMap, type FoundMap, removeMap } from './map-tables.ts';
@@ -54,16 +54,10 @@ async function connect(target: PgTarget, lost: () => void, watch: PgWatch): Prom
 }
 
 function factsOf(url: PlaceUrl, name: string, found: FoundMap): MapFacts {
-  const user = url.username === '' ? '' : `${encodeURIComponent(url.username)}@`;
-  const port = url.port === undefined ? '' : `:${url.port}`;
-  const rest = ['sslmode', 'host'].flatMap((one) => {
-    const value = url.extra[one];
-    return value === undefined ? [] : [`&${one}=${encodeURIComponent(value)}`];
-  });
   return {
     capabilities: postgresMap,
     text: url.text,
-    address: `postgres://${user}${url.host}${port}${encodeURI(url.path)}?map=${name}${rest.join('')}`,
+    address: addressOf(url, 'map', name),
     maxKeyBytes: postgresMap.limits.maxKeyBytes,
     maxValueBytes: found.maxValueBytes,
     created: found.created,

@@ -17,11 +17,13 @@ import { FileWatch } from './file-watch.ts';
 import { isDead, LifeLock } from './life-lock.ts';
 import { removeBox, tableOf } from './mailbox-tables.ts';
 
-const SQLITE_DIALECT: Dialect = {
+export const SQLITE_DIALECT: Dialect = {
   boxes: 'naru_boxes',
   seats: 'naru_seats',
   messages: tableOf,
   parameter: (n) => `?${n}`,
+  text: (n) => `?${n}`,
+  lock: (n) => `?${n}`,
   list: (n) => `SELECT value FROM json_each(?${n})`,
   now: "CAST(unixepoch('subsec') * 1000 AS INTEGER)",
   skipLocked: '',
@@ -32,7 +34,6 @@ const SQLITE_DIALECT: Dialect = {
 const FOR_EVER_MS = 2 ** 30;
 
 export class SqliteBackend implements Backend {
-  readonly dialect: Dialect = SQLITE_DIALECT;
   readonly #connection: Connection;
   readonly #id: number;
   readonly #listener: ChangeListener;
@@ -72,7 +73,7 @@ export class SqliteBackend implements Backend {
 
   async put(rows: readonly NewRow[], isDurable: boolean): Promise<void> {
     const name = 'put';
-    const { now } = this.dialect;
+    const { now } = SQLITE_DIALECT;
     const text = `INSERT INTO ${tableOf(this.#id)} (priority, due, expires, deliveries, size, message)
       VALUES (?1, ${now} + ?2, ${now} + ?3, 0, ?4, ?5)`;
     await this.#run((db) => {

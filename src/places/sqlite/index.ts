@@ -6,7 +6,7 @@ import type { Place, PlaceOptions, PlaceUrl } from '../../mailbox/place.ts';
 import { newHandleIdentity } from '../../native/identity.ts';
 import { SqlDriver } from '../../sql-queue/driver.ts';
 import { checkBox } from '../../sql-queue/settings.ts';
-import { SqliteBackend } from './backend.ts';
+import { SQLITE_DIALECT, SqliteBackend } from './backend.ts';
 import { readBusyTimeout } from './busy-timeout.ts';
 import { sqlite } from './capabilities.ts';
 import { Connection } from './connection.ts';
@@ -36,9 +36,8 @@ export const place: Place = {
       options.signal.throwIfAborted();
       const { settings } = found;
       const facts = factsOf(url, path, found, options);
-      return new SqlDriver(
-        { facts, settings, hooks },
-        (listener) => new SqliteBackend(connection, settings.id, listener),
+      return await SqlDriver.start({ facts, settings, hooks, dialect: SQLITE_DIALECT }, (listener) =>
+        Promise.resolve(new SqliteBackend(connection, settings.id, listener)),
       );
     } catch (error) {
       connection.close();

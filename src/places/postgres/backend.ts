@@ -1,0 +1,266 @@
+// What PostgreSQL gives to a mailbox in it: statements in a pipeline, NOTIFY for those who sleep, and locks of sessions by which the dead
+// are known.
+
+import { Reconnecting } from '../../client/reconnecting.ts';
+import { isNaruError, NaruError } from '../../errors/index.ts';
+import type { Backend, ChangeListener, Dialect, NewRow, SqlRow, Step } from '../../sql-queue/backend.ts';
+import { isMissingTable, PgConnection, type PgTarget, type Statement } from './client.ts';
+import { channelOf, removeBox, tableOf } from './mailbox-tables.ts';
+
+/** The class of the advisory locks that handles live by: "narl" as a number. */
+const LIFE = 1_851_880_044;
+/** No timer fires so late; it only keeps the process. */
+const FOR_EVER_MS = 2 ** 30;
+
+export const POSTGRES_DIALECT: Dialect = {
+  boxes: 'naru.boxes',
+  seats: 'naru.seats',
+  messages: tableOf,
+  parameter: (n) => `$${n}::bigint`,
+  text: (n) => `$${n}::text`,
+  lock: (n) => `$${n}::int`,
+  list: (n) => `SELECT unnest($${n}::bigint[])`,
+  now: '(extract(epoch FROM clock_timestamp()) * 1000)::bigint',
+  skipLocked: 'FOR UPDATE SKIP LOCKED',
+  forUpdate: 'FOR UPDATE',
+};
+
+const NEW_LIFE: Statement = {
+  name: '',
+  text: `SELECT id, pg_advisory_lock(${LIFE}, id) FROM (SELECT nextval('naru.seat_ids')::int AS id) one`,
+};
+const BEGIN: Statement = { name: '', text: 'BEGIN' };
+const COMMIT: Statement = { name: '', text: 'COMMIT' };
+
+/** The connection of one handle, which is made before it is known which mailbox it is for. */
+export class PgLink {
+  readonly reconnecting: Reconnecting<PgConnection>;
+  readonly text: string;
+  /** Whom a new connection serves. */
+  backend: PostgresBackend | undefined;
+
+  private constructor(reconnecting: Reconnecting<PgConnection>, text: string) {
+    this.reconnecting = reconnecting;
+    this.text = text;
+  }
+
+  static async open(target: PgTarget, signal: AbortSignal): Promise<PgLink> {
+    let link: PgLink | undefined = undefined;
+    const current = (): PgLink | undefined => link;
+    const { text } = target;
+    const reconnecting = await Reconnecting.open<PgConnection>(
+      (lost) => connect(target, lost, () => current()?.backend),
+      { place: 'postgres', text },
+      signal,
+    );
+    link = new PgLink(reconnecting, text);
+    return link;
+  }
+
+  /** From now on a new connection serves this backend before anybody uses it. */
+  serve(backend: PostgresBackend): void {
+    this.backend = backend;
+    this.reconnecting.onBack((attempts) => backend.back(attempts));
+  }
+}
+
+async function connect(
+  target: PgTarget,
+  lost: () => void,
+  backend: () => PostgresBackend | undefined,
+): Promise<PgConnection> {
+  const connection = await PgConnection.connect(
+    target,
+    () => {
+      backend()?.lost();
+      lost();
+    },
+    (payload) => backend()?.hear(payload),
+  );
+  try {
+    await backend()?.prepare(connection);
+    return connection;
+  } catch (error) {
+    connection.destroy();
+    throw error;
+  }
+}
+
+export class PostgresBackend implements Backend {
+  readonly #link: PgLink;
+  readonly #id: number;
+  readonly #listener: ChangeListener;
+  readonly #channel: string;
+  readonly #insert: Statement;
+  readonly #wake: Readonly<Record<'c' | 'p', Statement>>;
+  readonly #reap: Statement;
+  readonly #sleeps: Statement;
+  #lock = 0;
+  #hold: NodeJS.Timeout | undefined;
+  #isLost = false;
+  #isClosed = false;
+
+  private constructor(link: PgLink, id: number, listener: ChangeListener) {
+    this.#link = link;
+    this.#id = id;
+    this.#listener = listener;
+    this.#channel = channelOf(id);
+    const { now } = POSTGRES_DIALECT;
+    this.#insert = {
+      name: `naru_${id}_put`,
+      text: `INSERT INTO ${tableOf(id)} (priority, due, expires, deliveries, size, message)
+        SELECT priority, ${now} + delay, ${now} + ttl, 0, size, substring($6::bytea FROM start FOR length)
+        FROM unnest($1::int[], $2::bigint[], $3::bigint[], $4::bigint[], $5::int[], $7::int[]) WITH ORDINALITY
+          AS one (priority, delay, ttl, size, start, length, n) ORDER BY n`,
+    };
+    const wake = (role: 'c' | 'p'): Statement => ({
+      name: `naru_${id}_wake_${role}`,
+      text: `WITH woken AS (UPDATE naru.seats SET waits = 0 WHERE box = ${id} AND role = '${role}' AND waits = 1 RETURNING 1)
+        SELECT pg_notify('${this.#channel}', '${role}') FROM (SELECT 1 FROM woken LIMIT 1) one`,
+    });
+    this.#wake = { c: wake('c'), p: wake('p') };
+    this.#reap = {
+      name: `naru_${id}_reap`,
+      text: `DELETE FROM naru.seats WHERE box = ${id}
+        AND CASE WHEN lock <> $1::int THEN pg_try_advisory_xact_lock(${LIFE}, lock) ELSE false END RETURNING id`,
+    };
+    this.#sleeps = {
+      name: `naru_${id}_sleeps`,
+      text: 'UPDATE naru.seats SET waits = 1 WHERE id = $1::int AND waits = 0',
+    };
+  }
+
+  /** Takes a lock to live by, and hears of changes from now on. */
+  static async start(link: PgLink, id: number, listener: ChangeListener): Promise<PostgresBackend> {
+    const backend = new PostgresBackend(link, id, listener);
+    await link.reconnecting.run((connection) => backend.prepare(connection));
+    link.serve(backend);
+    return backend;
+  }
+
+  get lock(): number {
+    return this.#lock;
+  }
+
+  /** What a new connection begins with: a lock of its own, and the seats again. */
+  async prepare(connection: PgConnection): Promise<void> {
+    await connection.execute(`LISTEN ${this.#channel}`);
+    const [row] = await connection.write(NEW_LIFE);
+    this.#lock = Number(row?.[0]);
+    for (const { statement, values } of this.#listener.seatsAgain(this.#lock))
+      await connection.write(statement, values);
+  }
+
+  async run(steps: readonly Step[]): Promise<readonly (readonly SqlRow[])[]> {
+    return this.#run((connection) => {
+      const [first] = steps;
+      if (steps.length === 1 && first !== undefined) return send(connection, first).then((rows) => [rows]);
+      // One behind the other without waiting: nothing else of this handle comes between.
+      const begun = connection.write(BEGIN);
+      const done = steps.map((step) => send(connection, step));
+      const ended = connection.write(COMMIT);
+      return Promise.all([begun, ...done, ended]).then((results) => results.slice(1, -1));
+    });
+  }
+
+  async put(rows: readonly NewRow[]): Promise<void> {
+    await this.#run((connection) => {
+      const inserted = connection.write(this.#insert, valuesOf(rows));
+      // Behind the commit: whoever went to sleep before it is seen, whoever goes after it sees the messages.
+      connection.write(this.#wake.c).catch(() => undefined);
+      return inserted;
+    });
+  }
+
+  async tell(what: 'message' | 'room' | 'seats'): Promise<void> {
+    await this.#run(async (connection) => {
+      if (what === 'seats') await connection.execute(`NOTIFY ${this.#channel}, 's'`);
+      else await connection.write(what === 'message' ? this.#wake.c : this.#wake.p);
+    });
+  }
+
+  async sleeps(seat: number): Promise<void> {
+    await this.#run((connection) => connection.write(this.#sleeps, [seat]));
+  }
+
+  async reap(): Promise<number> {
+    const rows = await this.#run((connection) => connection.write(this.#reap, [this.#lock]));
+    return rows.length;
+  }
+
+  async remove(): Promise<void> {
+    await this.#run((connection) => connection.execute(removeBox(this.#id)));
+  }
+
+  hold(isNeeded: boolean): void {
+    if (isNeeded && !this.#isClosed) this.#hold ??= setInterval(() => undefined, FOR_EVER_MS);
+    else {
+      clearInterval(this.#hold);
+      this.#hold = undefined;
+    }
+  }
+
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.hold(false);
+    this.#link.reconnecting.close();
+  }
+
+  /** @param payload  what the notification says: 'c' and 'p' for those who sleep, 's' for seats, '' when the mailbox is gone */
+  hear(payload: string): void {
+    if (payload === 's') this.#listener.seatsChanged();
+    else this.#listener.changed();
+  }
+
+  lost(): void {
+    if (this.#isLost || this.#isClosed) return;
+    this.#isLost = true;
+    this.#listener.disconnected('the connection to the server broke');
+  }
+
+  back(attempts: number): void {
+    this.#isLost = false;
+    this.#listener.reconnected(attempts);
+  }
+
+  /** @throws NARU_CLOSED when the mailbox was removed, and what `use` throws */
+  async #run<T>(use: (connection: PgConnection) => Promise<T>): Promise<T> {
+    try {
+      return await this.#link.reconnecting.run(use);
+    } catch (error) {
+      if (!isNaruError(error) || !isMissingTable(error)) throw error;
+      const { text } = this.#link;
+      throw new NaruError('NARU_CLOSED', `${text}: the mailbox was removed`, {
+        place: 'postgres',
+        mailbox: text,
+        cause: error,
+      });
+    }
+  }
+}
+
+function send(connection: PgConnection, { statement, values }: Step): Promise<readonly SqlRow[]> {
+  const isReading = statement.text.startsWith('SELECT');
+  return isReading ? connection.read(statement, values) : connection.write(statement, values);
+}
+
+/** All bodies in one value: a list of them would travel as text. */
+function valuesOf(rows: readonly NewRow[]): unknown[] {
+  const starts: number[] = [];
+  let at = 1;
+  for (const { bytes } of rows) {
+    starts.push(at);
+    at += bytes.byteLength;
+  }
+  const rounded = (ms: number | undefined): number | null => (ms === undefined ? null : Math.round(ms));
+  return [
+    rows.map(({ priority }) => priority),
+    rows.map(({ delayMs }) => rounded(delayMs)),
+    rows.map(({ ttlMs }) => rounded(ttlMs)),
+    rows.map(({ size }) => size),
+    starts,
+    Buffer.concat(rows.map(({ bytes }) => bytes)),
+    rows.map(({ bytes }) => bytes.byteLength),
+  ];
+}

@@ -1,0 +1,50 @@
+// postgres://user:password@host/database?mailbox=name: a mailbox as a table in PostgreSQL, over one connection per handle. Joins the
+// parts of this folder; maps are state.ts.
+
+import type { Driver } from '../../mailbox/driver.ts';
+import type { Place, PlaceUrl } from '../../mailbox/place.ts';
+import { newHandleIdentity } from '../../native/identity.ts';
+import { SqlDriver } from '../../sql-queue/driver.ts';
+import { checkBox } from '../../sql-queue/settings.ts';
+import { PgLink, POSTGRES_DIALECT, PostgresBackend } from './backend.ts';
+import { postgres } from './capabilities.ts';
+import { addressOf, pgTarget } from './client.ts';
+import { findBox, type FoundBox } from './mailbox-tables.ts';
+
+export const place: Place = {
+  modes: [postgres],
+  parameters: ['mailbox', 'sslmode', 'host'],
+  check(url, options) {
+    checkBox(url, options);
+    pgTarget(url);
+  },
+  async open(url, options, { hooks }): Promise<Driver> {
+    const name = checkBox(url, options);
+    const link = await PgLink.open(pgTarget(url), options.signal);
+    try {
+      const { maxMessageBytes } = postgres.limits;
+      const found = await link.reconnecting.run((connection) =>
+        findBox(connection, name, url, options, maxMessageBytes),
+      );
+      options.signal.throwIfAborted();
+      const { settings } = found;
+      const init = { facts: factsOf(url, found), settings, hooks, dialect: POSTGRES_DIALECT };
+      return await SqlDriver.start(init, (listener) => PostgresBackend.start(link, settings.id, listener));
+    } catch (error) {
+      link.reconnecting.close();
+      throw error;
+    }
+  },
+};
+
+function factsOf(url: PlaceUrl, { settings, created }: FoundBox): Driver['facts'] {
+  return {
+    capabilities: postgres,
+    offered: 'accepted',
+    maxMessageBytes: settings.maxMessageBytes,
+    identity: newHandleIdentity(),
+    address: addressOf(url, 'mailbox', settings.name),
+    deliver: 'one',
+    created,
+  };
+}

@@ -1,0 +1,100 @@
+// Mailboxes on a PostgreSQL server that is killed, is not there, or refuses; many starters at once. What holds for every place is in
+// the conformance suite.
+
+import { expect, test } from 'vitest';
+import { startEngine } from '../../engines/engine.fixture.ts';
+import { onlyWith } from '../../engines/only-with.fixture.ts';
+import { postgres } from '../../engines/postgres.fixture.ts';
+import { isNaruError } from '../../errors/index.ts';
+import { open } from '../../index.ts';
+import { parseUrl } from '../../mailbox/parse-url.ts';
+import { checkVersion } from './mailbox-tables.ts';
+
+const KILLS = 20;
+
+onlyWith(postgres, 'mailboxes on postgres://', (url) => {
+  test(`the server is killed ${KILLS} times: sends end as confirmed, failed or unknown, and nothing confirmed is lost`, {
+    timeout: 300_000,
+  }, async () => {
+    await using engine = await startEngine(postgres);
+    const address = `${engine.url}?mailbox=killed`;
+    await using producer = await open(address, { codec: 'json' });
+    await using consumer = await open(address, { codec: 'json' });
+    const outcomes = new Map<number, string>();
+    const got = new Map<number, boolean[]>();
+    const over = new AbortController();
+    const consuming = consumer.consume(({ data, redelivered }) => {
+      const n = data as number;
+      got.set(n, [...(got.get(n) ?? []), redelivered]);
+    });
+    const sending = (async () => {
+      for (let n = 1; !over.signal.aborted; n += 1) {
+        try {
+          await producer.send(n);
+          outcomes.set(n, 'confirmed');
+        } catch (error) {
+          outcomes.set(n, isNaruError(error) ? error.code : String(error));
+        }
+      }
+    })();
+    for (let kill = 1; kill <= KILLS; kill += 1) {
+      const before = got.size;
+      await expect.poll(() => got.size, { timeout: 60_000 }).toBeGreaterThan(before);
+      await engine.restart();
+    }
+    const before = got.size;
+    await expect.poll(() => got.size, { timeout: 60_000 }).toBeGreaterThan(before);
+    over.abort();
+    await sending;
+    const confirmed = [...outcomes].filter(([, what]) => what === 'confirmed').map(([n]) => n);
+    await expect.poll(() => confirmed.filter((n) => !got.has(n)), { timeout: 60_000 }).toEqual([]);
+    await consuming.stop();
+    expect(new Set(outcomes.values())).toEqual(
+      new Set(
+        [...outcomes.values()].filter((what) =>
+          /^(confirmed|NARU_(OUTCOME_UNKNOWN|DISCONNECTED))$/.test(what),
+        ),
+      ),
+    );
+    // What came more than once is marked each time after the first.
+    for (const [n, marks] of got) expect([n, marks.slice(1).every(Boolean)]).toEqual([n, true]);
+    for (const n of got.keys()) expect(outcomes.get(n)).not.toBe('NARU_DISCONNECTED');
+  });
+
+  test('twenty starters at once make one mailbox', { timeout: 60_000 }, async () => {
+    await using engine = await startEngine(postgres);
+    const handles = await Promise.all(
+      Array.from({ length: 20 }, () => open(`${engine.url}?mailbox=once`, { timeoutMs: 50_000 })),
+    );
+    expect(handles.filter(({ created }) => created)).toHaveLength(1);
+    await Promise.all(handles.map((handle) => handle.close()));
+  });
+
+  test('a server that is not there and a wrong password are said at open, without the password', async () => {
+    // Nobody may listen on port 1 but root, and nobody does.
+    const absent = open('postgres://naru:s3cret-w0rd@127.0.0.1:1/postgres?mailbox=x');
+    await expect(absent).rejects.toMatchObject({ code: 'NARU_DISCONNECTED' });
+    const wrong = new URL(url);
+    wrong.password = 's3cret-w0rd';
+    const refused = await open(`${wrong.href}?mailbox=x`).catch((error: unknown) => error);
+    expect(refused).toMatchObject({ code: 'NARU_DENIED' });
+    expect(JSON.stringify(refused) + String(refused)).not.toContain('s3cret-w0rd');
+  });
+
+  test('a message larger than the mailbox takes, and a topic, are refused', async () => {
+    await using mailbox = await open(`${url}?mailbox=large&size=1000`, { codec: 'bytes' });
+    await expect(mailbox.send(new Uint8Array(1_001))).rejects.toMatchObject({ code: 'NARU_TOO_LARGE' });
+    await mailbox.unlink();
+    const topic = open(`${url}?mailbox=topic&deliver=all`);
+    await expect(topic).rejects.toMatchObject({
+      code: 'NARU_UNSUPPORTED',
+      message: expect.stringContaining('memory://') as unknown,
+    });
+  });
+});
+
+test('a server older than PostgreSQL 12 is refused', () => {
+  const { parts } = parseUrl('postgres://host/db?mailbox=x');
+  expect(() => checkVersion(110_022, parts)).toThrow(/PostgreSQL 11, mailboxes need 12/);
+  expect(() => checkVersion(120_000, parts)).not.toThrow();
+});
