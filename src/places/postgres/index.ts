@@ -2,14 +2,17 @@
 // parts of this folder; maps are state.ts.
 
 import type { Driver } from '../../mailbox/driver.ts';
-import type { Place, PlaceUrl } from '../../mailbox/place.ts';
-import { newHandleIdentity } from '../../native/identity.ts';
+import type { Place } from '../../mailbox/place.ts';
 import { SqlDriver } from '../../sql-queue/driver.ts';
 import { checkBox } from '../../sql-queue/settings.ts';
 import { PgLink, POSTGRES_DIALECT, PostgresBackend } from './backend.ts';
 import { postgres } from './capabilities.ts';
-import { addressOf, pgTarget } from './client.ts';
-import { findBox, type FoundBox } from './mailbox-tables.ts';
+import { pgTarget } from './client.ts';
+import { factsOf } from './facts.ts';
+import { findBox } from './mailbox-tables.ts';
+
+export type { OutboxOptions, OutboxSendOptions } from '../../sql-queue/outbox.ts';
+export { openOutbox, PostgresOutbox, type TransactionClient } from './outbox.ts';
 
 export const place: Place = {
   modes: [postgres],
@@ -36,15 +39,3 @@ export const place: Place = {
     }
   },
 };
-
-function factsOf(url: PlaceUrl, { settings, created }: FoundBox): Driver['facts'] {
-  return {
-    capabilities: postgres,
-    offered: 'accepted',
-    maxMessageBytes: settings.maxMessageBytes,
-    identity: newHandleIdentity(),
-    address: addressOf(url, 'mailbox', settings.name),
-    deliver: 'one',
-    created,
-  };
-}

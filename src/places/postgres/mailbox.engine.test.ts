@@ -2,15 +2,23 @@
 // the conformance suite.
 
 import { expect, test } from 'vitest';
+import { importPackage } from '../../client/optional-package.ts';
 import { startEngine } from '../../engines/engine.fixture.ts';
 import { onlyWith } from '../../engines/only-with.fixture.ts';
 import { postgres } from '../../engines/postgres.fixture.ts';
 import { isNaruError } from '../../errors/index.ts';
 import { open } from '../../index.ts';
 import { parseUrl } from '../../mailbox/parse-url.ts';
+import { openOutbox } from './index.ts';
 import { checkVersion } from './mailbox-tables.ts';
 
 const KILLS = 20;
+
+interface PgClient {
+  connect(): Promise<unknown>;
+  query(text: string, values: unknown[]): Promise<unknown>;
+  end(): Promise<void>;
+}
 
 onlyWith(postgres, 'mailboxes on postgres://', (url) => {
   test(`the server is killed ${KILLS} times: sends end as confirmed, failed or unknown, and nothing confirmed is lost`, {
@@ -90,6 +98,35 @@ onlyWith(postgres, 'mailboxes on postgres://', (url) => {
       code: 'NARU_UNSUPPORTED',
       message: expect.stringContaining('memory://') as unknown,
     });
+  });
+
+  test('an outbox sends in the transaction of the caller: with its commit, and not when it is rolled back', async () => {
+    const address = `${url}?mailbox=outbox`;
+    const outbox = await openOutbox(address);
+    await using mailbox = await open(address);
+    const { default: pg } = (await importPackage('pg', 'pg', 'postgres')) as {
+      default: { Client: new (url: string) => PgClient };
+    };
+    const client = new pg.Client(url);
+    await client.connect();
+    try {
+      const receiving = mailbox.receive({ timeoutMs: 20_000 });
+      for (const end of ['ROLLBACK', 'COMMIT']) {
+        await client.query('BEGIN', []);
+        await outbox.send(client, { end }, { priority: 3, headers: { from: 'outbox' } });
+        await client.query(end, []);
+      }
+      const { data, headers, priority } = await receiving;
+      expect({ data, headers, priority }).toEqual({
+        data: { end: 'COMMIT' },
+        headers: { from: 'outbox' },
+        priority: 3,
+      });
+      expect((await mailbox.stats()).place.depth).toBe(0);
+    } finally {
+      await client.end();
+    }
+    await mailbox.unlink();
   });
 });
 

@@ -2,8 +2,7 @@
 // this folder; maps in such files are state.ts.
 
 import type { Driver } from '../../mailbox/driver.ts';
-import type { Place, PlaceOptions, PlaceUrl } from '../../mailbox/place.ts';
-import { newHandleIdentity } from '../../native/identity.ts';
+import type { Place } from '../../mailbox/place.ts';
 import { SqlDriver } from '../../sql-queue/driver.ts';
 import { checkBox } from '../../sql-queue/settings.ts';
 import { SQLITE_DIALECT, SqliteBackend } from './backend.ts';
@@ -11,7 +10,11 @@ import { readBusyTimeout } from './busy-timeout.ts';
 import { sqlite } from './capabilities.ts';
 import { Connection } from './connection.ts';
 import { checkFile } from './file.ts';
-import { findBox, type FoundBox } from './mailbox-tables.ts';
+import { factsOf } from './facts.ts';
+import { findBox } from './mailbox-tables.ts';
+
+export type { OutboxOptions, OutboxSendOptions } from '../../sql-queue/outbox.ts';
+export { openOutbox, SqliteOutbox, type TransactionDatabase } from './outbox.ts';
 
 export const place: Place = {
   modes: [sqlite],
@@ -45,21 +48,3 @@ export const place: Place = {
     }
   },
 };
-
-function factsOf(
-  url: PlaceUrl,
-  path: string,
-  { settings, created }: FoundBox,
-  { survives }: PlaceOptions,
-): Driver['facts'] {
-  const busy = url.extra['busyTimeoutMs'];
-  return {
-    capabilities: survives === 'process' ? { ...sqlite, confirm: 'placed' } : sqlite,
-    offered: 'accepted',
-    maxMessageBytes: settings.maxMessageBytes,
-    identity: newHandleIdentity(),
-    address: `sqlite://${encodeURI(path)}?mailbox=${settings.name}${busy === undefined ? '' : `&busyTimeoutMs=${busy}`}`,
-    deliver: 'one',
-    created,
-  };
-}
