@@ -7,9 +7,8 @@ import { findTarget, URL_ARGUMENT, URL_FILE_FLAG } from './url.ts';
 import { parseUrl } from '../mailbox/parse-url.ts';
 import type { MailboxStats } from '../mailbox/stats.ts';
 import type { Facts, KernelObject } from './kernel-objects.ts';
-import type { PlaceUrl } from '../mailbox/place.ts';
-import type { ListedShmState } from '../places/shm/state-leftovers.ts';
 import { peersText, type Shown } from './shown.ts';
+import { inspectState } from './state-objects.ts';
 import type { ByteMailbox } from './connect.ts';
 
 const ARGS = {
@@ -53,11 +52,7 @@ async function run({ args, positionals, ending }: Invocation<typeof ARGS>): Prom
   }
   // What is no FIFO is not there, rather than a wrong URL.
   if (url.scheme === 'fifo') findKernelObject(url);
-  const state = url.scheme === 'shm' ? await findState(url) : undefined;
-  if (state !== undefined) {
-    await printState(args.json, url.text, state);
-    return EXIT.done;
-  }
+  if (await inspectState(target, url, args.json, ending)) return EXIT.done;
   const { mailbox } = await connect(target, { create: 'never' }, ending);
   try {
     const object = objectOf(findKernelObject(parseUrl(mailbox.address).parts));
@@ -66,31 +61,6 @@ async function run({ args, positionals, ending }: Invocation<typeof ARGS>): Prom
     await mailbox.close({ flushMs: 0 });
   }
   return EXIT.done;
-}
-
-/** A value, array or map of this name, unless there is a mailbox of it. */
-async function findState(url: PlaceUrl): Promise<ListedShmState | undefined> {
-  const { groupFolder, listMailboxes, runtimeFolder } = await import('../places/shm/index.ts');
-  const { listStates } = await import('../places/shm/state-leftovers.ts');
-  const group = url.extra['accessGroup'];
-  const folder = group === undefined ? runtimeFolder() : groupFolder(group);
-  if (listMailboxes(folder).some(({ name }) => name === url.host)) return undefined;
-  return listStates(folder).find(({ name }) => name === url.host);
-}
-
-async function printState(isJson: boolean | undefined, text: string, state: ListedShmState): Promise<void> {
-  if (isJson) return printJson({ state: { url: text, ...state } });
-  const peers = state.participants.map(({ identity, isAlive }) => ({ what: identity, isAlive }));
-  const rows: Row[] = [
-    [state.type ?? 'unknown', text],
-    ['state', state.problem === undefined ? state.state : `${state.state}: ${state.problem}`],
-    ['type', state.element ?? (state.type === 'map' ? 'map' : 'unknown')],
-    [state.type === 'map' ? 'entries' : 'elements', formatCount(state.length)],
-    ['bytes', formatBytes(state.bytes)],
-    ['owner', state.owner ?? 'unknown'],
-    ['who', peersText(peers)],
-  ];
-  await print(table([{ title: 'what' }, { title: 'value' }], rows, process.stdout));
 }
 
 type Report = ReturnType<typeof reportOf>;

@@ -6,6 +6,7 @@ import { command, type Command, type Invocation } from './command.ts';
 import { EXIT } from './exit.ts';
 import type { ListedRing } from '../mapped-ring/listing.ts';
 import { formatBytes, formatCount, note, print, printJson, table } from './output.ts';
+import { listStateObjects } from './state-objects.ts';
 import { peersText, type Shown } from './shown.ts';
 
 const ARGS = {
@@ -20,7 +21,7 @@ export const ls: Command = command({
   notes: `
 Also what other programs made. Reads only. Each name is a URL that naru inspect and naru rm take; where it is a mailbox, all commands do.
 What the kernel does not tell is "unknown" (in JSON: null): a POSIX queue keeps no last sender, a System V semaphore no list of its
-users, and of processes of other users nothing is known. FIFOs and mailboxes in mapped files are listed while
+users, and of processes of other users nothing is known. FIFOs and what lies in mapped files are listed while
 somebody has them open. Ends with 0 also when there is nothing.`,
   examples: ['naru ls', 'naru ls --json | jq \'.objects[] | select(.state == "dead")\''],
   run,
@@ -48,15 +49,16 @@ async function listAll(): Promise<Shown[]> {
     );
   }
   const files = await mappedFiles();
+  const states = await listStateObjects();
   // The FIFOs of mailboxes are part of them.
   const folders = [
     ...mailboxFolders().map(({ path }) => `fifo://${path}/`),
-    ...files.map(({ name }) => `${name.replace('mmap:', 'fifo:')}.naru/`),
+    ...[...files, ...states].map(({ name }) => `${name.replace('mmap:', 'fifo:')}.naru/`),
   ];
   const objects = listKernelObjects().map(({ shown }) => shown);
   return [
     ...(await mailboxes()),
-    ...(await states()),
+    ...states,
     ...(await syncs()),
     ...files,
     ...objects.filter(({ name }) => !folders.some((own) => name.startsWith(own))),
@@ -70,26 +72,6 @@ async function mailboxes(): Promise<Shown[]> {
       const name = gid === undefined ? `shm://${listed.name}` : `shm://${listed.name}?accessGroup=${gid}`;
       return mailboxEntry(name, gid, listed);
     }),
-  );
-}
-
-/** Values, arrays and maps. */
-async function states(): Promise<Shown[]> {
-  const [{ mailboxFolders }, { listStates }] = await Promise.all([
-    import('../places/shm/index.ts'),
-    import('../places/shm/state-leftovers.ts'),
-  ]);
-  return mailboxFolders().flatMap(({ path, gid }) =>
-    listStates(path).map(({ name, type, state, length, bytes, participants }) => ({
-      kind: type ?? 'value',
-      name: gid === undefined ? `shm://${name}` : `shm://${name}?accessGroup=${gid}`,
-      uid: gid === undefined ? (process.getuid?.() ?? null) : null,
-      mode: gid === undefined ? 0o600 : 0o660,
-      depth: length,
-      bytes,
-      peers: participants.map(({ identity, isAlive }) => ({ what: `handle ${identity}`, isAlive })),
-      state: state === 'live' || state === 'damaged' ? state : ('dead' as const),
-    })),
   );
 }
 

@@ -4,6 +4,7 @@ import { NaruError } from '../errors/index.ts';
 import { command, type Command, type Invocation } from './command.ts';
 import { EXIT, UsageError } from './exit.ts';
 import type { PlaceUrl } from '../mailbox/place.ts';
+import { engineMapOf } from './engine-map.ts';
 import { findTarget, URL_ARGUMENT, URL_FILE_FLAG } from './url.ts';
 
 const ARGS = { url: URL_ARGUMENT, 'url-file': URL_FILE_FLAG } as const;
@@ -14,7 +15,7 @@ export const rm: Command = command({
   args: ARGS,
   notes: `
 Of a mailbox and a value, array or map of one name the mailbox goes first. Whoever uses it gets NARU_CLOSED; messages in it are lost. A mailbox in shared memory or in a mapped file is
-removed even when it is damaged; a file that is no mailbox never is. Exit code 1 with NARU_NOT_FOUND when there is none. Shared memory, a semaphore and a FIFO lose their name; who has them
+removed even when it is damaged; a map on SQLite, PostgreSQL or Redis is removed with all its entries, one on memcached cannot be; a file that is no mailbox never is. Exit code 1 with NARU_NOT_FOUND when there is none. Shared memory, a semaphore and a FIFO lose their name; who has them
 open goes on, but who waits for a System V semaphore gets an error.`,
   examples: ['naru rm shm://jobs', "naru rm 'shm://jobs?accessGroup=staff'", 'naru rm sysv-shm://0x1234'],
   run,
@@ -31,6 +32,12 @@ async function run({ args, positionals, ending }: Invocation<typeof ARGS>): Prom
   // Opening a FIFO would let go whoever waits for its other side.
   if (holdsNoMessages(url) || url.scheme === 'fifo') {
     findKernelObject(url)?.remove();
+    return EXIT.done;
+  }
+  const map = await engineMapOf(target, url, ending);
+  if (map !== undefined) {
+    await map.unlink();
+    await map.close();
     return EXIT.done;
   }
   const { mailbox } = await connect(target, { create: 'never' }, ending);
@@ -64,5 +71,5 @@ async function removeFile(url: PlaceUrl): Promise<number> {
   ]);
   checkParameters(url, place);
   if (await removeMapped(url)) return EXIT.done;
-  throw new NaruError('NARU_NOT_FOUND', `${url.text}: there is no such mailbox`);
+  throw new NaruError('NARU_NOT_FOUND', `${url.text}: there is no such mailbox, value, array or map`);
 }

@@ -127,3 +127,43 @@ test('ls, inspect, doctor and rm know them', async () => {
   expect(await run(sandbox, 'rm', 'shm://m')).toEqual([1, expect.stringMatching(/NARU_NOT_FOUND/)]);
   expect(await run(sandbox, 'rm', 'shm://v')).toEqual([0, '']);
 });
+
+test('those in mapped files, too: ls while somebody has them open, inspect and rm at any time', async () => {
+  await using sandbox = new Sandbox();
+  const [map, value] = [`mmap://${sandbox.path('map')}`, `mmap://${sandbox.path('value')}`];
+  await run(sandbox, 'set', map, 'a', '1');
+  await run(sandbox, 'set', value, '5', '--type', 'u16');
+  expect((await run(sandbox, 'inspect', value))[1]).toMatch(/^type +u16$/m);
+  expect(JSON.parse((await run(sandbox, 'inspect', map, '--json'))[1])).toMatchObject({
+    state: { type: 'map', owner: 'system', length: 1, participants: [] },
+  });
+  const { child } = sandbox.start(['watch', map, 'a']);
+  let text = '';
+  for (let tries = 0; tries < 100 && !text.includes(`handle ${child.pid}.`); tries += 1)
+    text = (await run(sandbox, 'ls'))[1];
+  expect(text).toMatch(new RegExp(`^map +${map} .*handle ${child.pid}\\.`, 'm'));
+  expect(text).not.toContain('fifo://');
+  child.kill();
+  expect(await run(sandbox, 'rm', map)).toEqual([0, '']);
+  expect(await run(sandbox, 'rm', value)).toEqual([0, '']);
+  expect(await run(sandbox, 'rm', value)).toEqual([1, expect.stringMatching(/NARU_NOT_FOUND/)]);
+  expect(await run(sandbox, 'inspect', value)).toEqual([1, expect.stringMatching(/NARU_NOT_FOUND/)]);
+});
+
+test('maps on engines are inspected and removed; a cache says that it cannot', async () => {
+  await using sandbox = new Sandbox();
+  const url = `sqlite://${sandbox.path('maps.db')}?map=m`;
+  await run(sandbox, 'set', url, 'a', '1');
+  expect((await run(sandbox, 'inspect', url))[1]).toMatch(/^entries +1$/m);
+  expect(JSON.parse((await run(sandbox, 'inspect', url, '--json'))[1])).toMatchObject({
+    map: { entries: 1, features: { durable: 'native' } },
+  });
+  expect(await run(sandbox, 'rm', url)).toEqual([0, '']);
+  expect(await run(sandbox, 'rm', url)).toEqual([1, expect.stringMatching(/NARU_NOT_FOUND/)]);
+  expect(await run(sandbox, 'inspect', url)).toEqual([1, expect.stringMatching(/NARU_NOT_FOUND/)]);
+  for (const command of ['rm', 'inspect'])
+    expect(await run(sandbox, command, 'memcached://127.0.0.1:1?map=m')).toEqual([
+      1,
+      expect.stringMatching(/NARU_UNSUPPORTED.*flush_all/),
+    ]);
+});

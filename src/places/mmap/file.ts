@@ -99,14 +99,20 @@ function firstWords(site: Site): 'ring' | 'state' | 'nothing' | 'other' | undefi
   }
 }
 
-/** True when the file is a ring with a folder beside it: what a listing shows. */
-export function isRing(site: Site): boolean {
+/** What a file with a folder beside it is, for listings: a mailbox, a value, array or map, or none of ours. */
+export function kindOf(site: Site): 'ring' | 'state' | undefined {
   try {
-    return fs.existsSync(site.folder) && firstWords(site) === 'ring';
+    const mark = fs.existsSync(site.folder) ? firstWords(site) : undefined;
+    return mark === 'ring' || mark === 'state' ? mark : undefined;
   } catch (error) {
-    if (isNaruError(error)) return false;
+    if (isNaruError(error)) return undefined;
     throw error;
   }
+}
+
+/** Whether a file is a value, array or map, in use or not. @throws NARU_DENIED, NARU_CORRUPT (it cannot be read) */
+export function isState(site: Site): boolean {
+  return firstWords(site) === 'state';
 }
 
 function noRing(site: Site, text: string): NaruError {

@@ -11,7 +11,14 @@ import { mmap } from './capabilities.ts';
 import { checkFile, siteOf } from './file.ts';
 import { addressOf, type MmapOptions, resolveOptions } from './options.ts';
 
-export { type ListedFile, listMapped, removeMapped } from './listing.ts';
+export {
+  findMappedState,
+  type ListedFile,
+  type ListedStateFile,
+  listMapped,
+  listMappedStates,
+  removeMapped,
+} from './listing.ts';
 
 export const place: Place = {
   modes: [mmap],

@@ -4,8 +4,8 @@ import { readdirSync, readFileSync } from 'node:fs';
 import type { PlaceUrl } from '../../mailbox/place.ts';
 import { defaultEdges } from '../../mapped-ring/edges.ts';
 import { describeRing, type ListedRing, removeObject } from '../../mapped-ring/listing.ts';
-import { removeState } from '../../mapped-state/listing.ts';
-import { checkRemovable, isRing, siteOf } from './file.ts';
+import { describeState, type ListedState, removeState } from '../../mapped-state/listing.ts';
+import { checkRemovable, isState, kindOf, siteOf } from './file.ts';
 import { addressOf, pathOf } from './options.ts';
 
 /** A mailbox in a mapped file as a listing shows it. */
@@ -24,8 +24,34 @@ export function listMapped(): ListedFile[] {
   const edges = defaultEdges('mmap://');
   return [...mappedPaths()].flatMap((path) => {
     const site = siteOf(path);
-    return isRing(site) ? [{ address: addressOf(path), path, ...describeRing(site, edges) }] : [];
+    return kindOf(site) === 'ring' ? [{ address: addressOf(path), path, ...describeRing(site, edges) }] : [];
   });
+}
+
+/** A value, array or map in a mapped file as a listing shows it. */
+export interface ListedStateFile extends ListedState {
+  /** Its URL. */
+  readonly address: string;
+  readonly path: string;
+}
+
+/** The values, arrays and maps that processes of this user have mapped now. @throws NARU_NATIVE_MISSING */
+export function listMappedStates(): ListedStateFile[] {
+  const edges = defaultEdges('mmap://');
+  return [...mappedPaths()].flatMap((path) => {
+    const site = siteOf(path);
+    return kindOf(site) === 'state'
+      ? [{ address: addressOf(path), path, ...describeState(site, edges) }]
+      : [];
+  });
+}
+
+/** The value, array or map of a URL, whether anybody uses it or not; undefined: its file is something else, or not there. */
+export function findMappedState(url: PlaceUrl): ListedStateFile | undefined {
+  const path = pathOf(url);
+  const site = siteOf(path);
+  if (!isState(site)) return undefined;
+  return { address: addressOf(path), path, ...describeState(site, defaultEdges('mmap://')) };
 }
 
 /**
