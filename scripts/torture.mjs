@@ -60,7 +60,7 @@ function tellWaits(mode, waits) {
   const at = (share) => sorted[Math.floor((sorted.length - 1) * share)].toFixed(1);
   const late = sorted.filter((ms) => ms > 100).length;
   console.log(
-    `${mode}: ${waits.length} deaths while others waited; until the next one had it: ` +
+    `${mode}: ${waits.length} deaths while others waited; from the news of it until the next one had it: ` +
       `median ${at(0.5)} ms, 99% ${at(0.99)} ms, worst ${at(1)} ms, ${late} later than 100 ms`,
   );
 }

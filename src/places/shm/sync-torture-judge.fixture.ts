@@ -13,6 +13,8 @@ export interface History {
   readonly bornAt: number;
   /** When it was killed; undefined when it left by itself. */
   killedAt: number | undefined;
+  /** When the kernel said that it was dead: nobody can prove it earlier. */
+  goneAt: number | undefined;
 }
 
 /** A stretch of time, in microseconds. */
@@ -135,12 +137,14 @@ function firstAfter(holds: readonly Hold[], time: number): number {
 }
 
 /**
- * From each death in it, while somebody waited, until somebody else had it, in milliseconds. Where anybody was stopped meanwhile nothing can be
- * said.
+ * From each death in it, while somebody waited, until somebody else had it, in milliseconds; 0 when that was before we had heard of the death.
+ * Where anybody was stopped meanwhile nothing can be said.
  */
 export function waitsAfterDeaths(lives: readonly History[], stops: readonly Span[]): number[] {
-  const logs = lives.map(({ log, killedAt }) => ({ lines: linesOf(log), killedAt }));
-  const holds = logs.flatMap(({ lines, killedAt }) => holdsOf(lines, killedAt));
+  const logs = lives.map(({ log, killedAt, goneAt }) => ({ lines: linesOf(log), killedAt, goneAt }));
+  const holds = logs.flatMap(({ lines, killedAt, goneAt }) =>
+    holdsOf(lines, killedAt).map((hold) => ({ ...hold, goneAt })),
+  );
   holds.sort((a, b) => a.from - b.from);
   const attempts = logs.flatMap(({ lines }) => lines).filter((line) => 'from' in line);
   const overlaps = (from: number, to: number) => (span: Span) => span.from <= to && span.to >= from;
@@ -149,6 +153,7 @@ export function waitsAfterDeaths(lives: readonly History[], stops: readonly Span
     if (!hold.isDeath || next === undefined) return [];
     const isAwaited = attempts.some(overlaps(hold.to, hold.to));
     const isUnsure = stops.some(overlaps(hold.to, next.from));
-    return isAwaited && !isUnsure ? [(next.from - hold.to) / 1_000] : [];
+    if (!isAwaited || isUnsure) return [];
+    return [Math.max(0, next.from - (hold.goneAt ?? hold.to)) / 1_000];
   });
 }

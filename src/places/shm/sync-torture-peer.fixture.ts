@@ -95,6 +95,7 @@ class Victim {
     const from = now();
     const held = await this.#attempt(shared);
     const to = now();
+    if (held === undefined && this.#isOver) return undefined;
     this.#write(
       held === undefined ? { what: 'busy', from, to } : { what: 'take', from, to, recovered: held.recovered },
     );
@@ -117,6 +118,9 @@ class Victim {
       }
     } catch (error) {
       if (isNaruError(error, 'NARU_TIMEOUT')) return undefined;
+      // The signal that ends it came while its thread was blocked.
+      if (isNaruError(error, 'NARU_INTERRUPTED')) this.#isOver = true;
+      if (this.#isOver) return undefined;
       throw error;
     }
   }

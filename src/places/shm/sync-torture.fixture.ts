@@ -34,7 +34,7 @@ export interface SyncTortureReport {
   readonly stops: number;
   readonly taken: number;
   readonly recovered: number;
-  /** Of each death in a lock that somebody waited for: from the signal until the next one had it, in milliseconds. Empty for semaphores. */
+  /** Of each death in a lock that somebody waited for: from when it was known until the next one had it, in milliseconds. Empty for semaphores. */
   readonly waitsMs: readonly number[];
   readonly violations: readonly string[];
   /** Where the logs are. */
@@ -146,7 +146,18 @@ function start(orders: TorturePeerOrders): Life {
   const ended = new Promise<void>((resolve) => {
     child.on('close', () => resolve());
   });
-  return { child, log: orders.log, bornAt: now(), ended, killedAt: undefined };
+  const life: Life = {
+    child,
+    log: orders.log,
+    bornAt: now(),
+    ended,
+    killedAt: undefined,
+    goneAt: undefined,
+  };
+  child.on('exit', () => {
+    life.goneAt = now();
+  });
+  return life;
 }
 
 function pause(ms: number): Promise<void> {

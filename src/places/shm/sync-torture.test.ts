@@ -43,7 +43,7 @@ test('the judge finds two holders, a death that nobody is told of, and a refusal
       const log = join(folder, String(i));
       writeFileSync(log, lines.map((line) => `${JSON.stringify(line)}\n`).join(''));
       const hasDied = lines.length === 0 || lines.at(-1)?.what === 'take';
-      return { log, bornAt: 0, killedAt: hasDied ? 900 : undefined };
+      return { log, bornAt: 0, killedAt: hasDied ? 900 : undefined, goneAt: undefined };
     });
     return [...judge(histories, most)].map((text) => text.replace(/^.*: | at .*| from .*/g, ''));
   };
@@ -62,7 +62,8 @@ test('the judge finds two holders, a death that nobody is told of, and a refusal
     const lives = [[take(100, 110)], [take(800, 2_900, true), ...give(3_000)]].map((lines, i) => {
       const log = join(folder, `w${i}`);
       writeFileSync(log, lines.map((line) => `${JSON.stringify(line)}\n`).join(''));
-      return { log, bornAt: 0, killedAt: i === 0 ? 900 : undefined };
+      const killedAt = i === 0 ? 900 : undefined;
+      return { log, bornAt: 0, killedAt, goneAt: killedAt };
     });
     expect(waitsAfterDeaths(lives, [])).toEqual([2]);
     expect(waitsAfterDeaths(lives, [{ from: 2_000, to: 2_100 }])).toEqual([]);
