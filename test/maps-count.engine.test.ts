@@ -1,4 +1,4 @@
-// Two processes count one value to exactly 100,000 through update(), in a file of SQLite and on each engine. Each step reads, computes
+// Two processes count one value to exactly 100,000 through update(), in shared memory, in a file of SQLite and on each engine. Each step reads, computes
 // and compares-and-sets; nothing is put together into one.
 
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -34,6 +34,18 @@ async function countTo(url: string): Promise<void> {
 }
 
 const name = `count-${process.pid}`;
+test('shared memory counts to exactly 100,000', async () => {
+  const before = process.env['NARU_RUNTIME_DIR'];
+  const runtime = mkdtempSync('/dev/shm/naru-count-');
+  process.env['NARU_RUNTIME_DIR'] = runtime;
+  try {
+    await countTo(`shm://${name}`);
+  } finally {
+    if (before === undefined) delete process.env['NARU_RUNTIME_DIR'];
+    else process.env['NARU_RUNTIME_DIR'] = before;
+    rmSync(runtime, { recursive: true, force: true });
+  }
+}, 900_000);
 onlyWith(redis, 'SQLite', () => {
   test(
     'counts to exactly 100,000',
