@@ -53,8 +53,6 @@ export interface CoreCounters {
   channels: number;
 }
 
-/** Bytes that wait for the disk beyond which publishers are not read from, until half of it is written. */
-const BEHIND_BYTES = 32 << 20;
 /** Rounds of dead letters and deliveries in one turn, before others get theirs. */
 const ROUNDS_MAX = 64;
 
@@ -284,11 +282,12 @@ export class Core {
   }
 
   #checkAlarm(): void {
-    const over = this.messages.bytes > this.limits.memoryBytesMax;
+    const { memoryBytesMax, unwrittenBytesMax } = this.limits;
+    const over = this.messages.bytes > memoryBytesMax;
     const isFull = this.store?.isFull === true;
     const reason = this.#forced ?? (isFull ? 'low on disk' : over ? 'low on memory' : undefined);
     const waiting = this.store?.pendingBytes ?? 0;
-    const isBehind = waiting > (this.#isBehind ? BEHIND_BYTES / 2 : BEHIND_BYTES);
+    const isBehind = waiting > (this.#isBehind ? unwrittenBytesMax / 2 : unwrittenBytesMax);
     if (reason === this.#blocked && isBehind === this.#isBehind) return;
     this.#blocked = reason;
     this.#isBehind = isBehind;

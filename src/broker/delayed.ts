@@ -1,9 +1,11 @@
 // Messages of an x-delayed-message exchange: what happens when their time has come. Storage has them until then; into queues goes
 // a copy, which storage gets before the one that waited is forgotten.
 
+import type { FieldTable } from '../wire/amqp091/index.ts';
 import type { Core } from './core.ts';
 import { enqueueAll } from './enqueue.ts';
 import type { Exchange } from './exchange/exchange.ts';
+import { LIMITS } from './limits.ts';
 import { MessageView } from './message-view.ts';
 import type { Queue } from './queue/queue.ts';
 import type { Vhost } from './vhost.ts';
@@ -18,6 +20,25 @@ export interface Delayed {
   readonly slot: number;
   /** Undefined: what stands in the message. */
   readonly ttlMs: number | undefined;
+}
+
+/** How long a message's headers ask an x-delayed-message exchange to keep it, in milliseconds. */
+export function delayOf(headers: FieldTable): number {
+  const asked = Number(headers['x-delay']?.value ?? 0);
+  return Number.isFinite(asked) ? Math.min(Math.max(0, asked), LIMITS.ttlMsMax.default) : 0;
+}
+
+/**
+ * Keeps a message for its time, in storage too where it is persistent.
+ * @returns false when storage does not take it; then nothing was kept
+ */
+export function delayMessage(delayed: Delayed, delayMs: number): boolean {
+  const { core, exchange, slot } = delayed;
+  const isStored = core.keeper !== undefined && exchange.stream !== 0 && core.messages.persistent(slot);
+  if (isStored && !core.keeper.keepDelayed(slot, exchange.stream, delayMs)) return false;
+  core.messages.keep(slot);
+  deliverLater(delayed, delayMs);
+  return true;
 }
 
 /** Routes a message in so many milliseconds. */

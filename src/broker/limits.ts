@@ -38,6 +38,8 @@ export type LimitName =
   | 'topicWordsMax'
   | 'txMessagesMax'
   | 'outputBytesMax'
+  | 'heldBytesMax'
+  | 'unwrittenBytesMax'
   | 'memoryBytesMax'
   | 'storedBytesInMemoryMax'
   | 'httpConnectionsMax'
@@ -46,6 +48,7 @@ export type LimitName =
   | 'httpIdleMs'
   | 'httpBodyBytesMax'
   | 'httpMessagesMax'
+  | 'httpPageMax'
   | 'pageRowsMax';
 
 export interface Limit {
@@ -249,6 +252,18 @@ export const LIMITS: Readonly<Record<LimitName, Limit>> = {
     reply: 406,
     reason: 'an open transaction is held in memory',
   },
+  heldBytesMax: {
+    default: 1_048_576,
+    max: 67_108_864,
+    reply: 'none',
+    reason: 'frames of channels that wait for the disk; with more of them their connection is not read from',
+  },
+  unwrittenBytesMax: {
+    default: 33_554_432,
+    max: Number.MAX_SAFE_INTEGER,
+    reply: 'none',
+    reason: 'publishers are not read from while so much waits for the disk, until half of it is written',
+  },
   outputBytesMax: {
     default: 1_048_576,
     max: 67_108_864,
@@ -297,6 +312,12 @@ export const LIMITS: Readonly<Record<LimitName, Limit>> = {
     max: 100_000,
     reply: 'none',
     reason: 'messages in the answer to one `get`: it is made in memory',
+  },
+  httpPageMax: {
+    default: 500,
+    max: 10_000,
+    reply: 400,
+    reason: 'elements of one page of a list',
   },
   pageRowsMax: {
     default: 200,

@@ -410,7 +410,7 @@ describe('dead letters', () => {
     for (let i = 0; i < 20; i += 1) b.lab.core.endTurn();
     const deaths = b.get('q1000')?.properties?.headers?.['x-death'];
     expect(deaths?.type === 'A' && deaths.value.length).toBe(128);
-  });
+  }, 120_000);
 });
 
 describe('the connection', () => {

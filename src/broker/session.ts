@@ -26,9 +26,6 @@ import { Handshake, LoginRefused, ProtocolHeader } from './handshake.ts';
 import { HANDLERS, receiveBody, receiveHeader } from './methods/index.ts';
 import { notAllowed, Refusal } from './refusal.ts';
 
-/** Bytes of frames that wait for the disk, in all channels, before no more is read. */
-const HELD_BYTES_MAX = 1 << 20;
-
 /** What the session tells its owner. */
 export interface SessionHooks {
   /** The handshake is over: it is no stranger any more. */
@@ -207,7 +204,7 @@ export class Session implements FrameHandler {
   #keepFrame(backlog: HeldFrame[], type: number, payload: Buffer): void {
     backlog.push({ type, payload: Buffer.from(payload) });
     this.#heldBytes += payload.length;
-    if (this.#heldBytes > HELD_BYTES_MAX) this.#pause('backlog');
+    if (this.#heldBytes > this.#core.limits.heldBytesMax) this.#pause('backlog');
   }
 
   /** A channel waits no more: what came meanwhile is taken, in order, until it waits again. */
@@ -223,7 +220,7 @@ export class Session implements FrameHandler {
       this.#heldBytes -= payload.length;
       this.frame(type, channel.number, payload, 0, payload.length);
     }
-    if (this.#heldBytes <= HELD_BYTES_MAX) this.#resume('backlog');
+    if (this.#heldBytes <= this.#core.limits.heldBytesMax) this.#resume('backlog');
     if (this.#closesLater && !this.#isHolding) this.#closedByClient();
     this.#core.endTurn();
   }

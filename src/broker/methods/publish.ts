@@ -18,7 +18,7 @@ import {
 import type { Channel } from '../connection/channel.ts';
 import { enqueueAll } from '../enqueue.ts';
 import { EXPECT, NO_KEYS, type Incoming, type Publication } from '../connection/publication.ts';
-import { deliverLater } from '../delayed.ts';
+import { delayMessage, delayOf } from '../delayed.ts';
 import { MessageView, textsOf } from '../message-view.ts';
 import { LIMITS } from '../limits.ts';
 import type { Queue } from '../queue/queue.ts';
@@ -198,10 +198,7 @@ function inspectHeaders(incoming: Incoming, scan: PropertyScan, buffer: Buffer):
   const headers = decodeTable(buffer, start + 4, end);
   const more = [...carbonCopies(headers['CC'], 'CC'), ...carbonCopies(headers['BCC'], 'BCC')];
   incoming.moreKeys = more;
-  if (delays) {
-    const asked = Number(headers['x-delay']?.value ?? 0);
-    incoming.delayMs = Number.isFinite(asked) ? Math.min(Math.max(0, asked), LIMITS.ttlMsMax.default) : 0;
-  }
+  if (delays) incoming.delayMs = delayOf(headers);
   return headers['BCC'] !== undefined;
 }
 
@@ -348,14 +345,8 @@ function finish(channel: Channel, slot: number, accepted: boolean): void {
 function delay(channel: Channel, publication: Publication): void {
   const { core, place } = channel.connection;
   const { slot, exchange, key, moreKeys, ttlMs, delayMs } = publication;
-  const isStored = core.keeper !== undefined && exchange.stream !== 0 && core.messages.persistent(slot);
-  if (isStored && !core.keeper.keepDelayed(slot, exchange.stream, delayMs)) {
-    finish(channel, slot, false);
-    return;
-  }
-  core.messages.keep(slot);
-  deliverLater({ core, place, exchange, keys: [key, ...moreKeys], slot, ttlMs }, delayMs);
-  finish(channel, slot, true);
+  const delayed = { core, place, exchange, keys: [key, ...moreKeys], slot, ttlMs };
+  finish(channel, slot, delayMessage(delayed, delayMs));
 }
 
 function unexpected(channel: Channel): Refusal {

@@ -409,6 +409,20 @@ describe('the management API', () => {
     expect((await ask('DELETE', '/api/exchanges/%2F/e')).status).toBe(204);
   });
 
+  test('a message for a delayed exchange waits for its time', async () => {
+    const type = { type: 'x-delayed-message', arguments: { 'x-delayed-type': 'fanout' } };
+    await ask('PUT', '/api/exchanges/%2F/later', { body: type });
+    await ask('PUT', '/api/queues/%2F/delayed', { body: {} });
+    await ask('POST', '/api/bindings/%2F/e/later/q/delayed', { body: {} });
+    const properties = { headers: { 'x-delay': 60_000 }, delivery_mode: 2 };
+    const message = { routing_key: '', payload: 'x', properties };
+    const published = await ask('POST', '/api/exchanges/%2F/later/publish', { body: message });
+    expect(published.json).toEqual({ routed: true });
+    expect((await ask('GET', '/api/queues/%2F/delayed')).json).toMatchObject({ messages: 0 });
+    broker.advance(60_000);
+    expect((await ask('GET', '/api/queues/%2F/delayed')).json).toMatchObject({ messages: 1 });
+  });
+
   test('virtual hosts, users, permissions, definitions', async () => {
     expect((await ask('PUT', '/api/vhosts/shop')).status).toBe(204);
     expect(

@@ -2,6 +2,7 @@
 
 import { decodeProperties, encodeProperties, type Properties } from '../../../wire/amqp091/index.ts';
 import type { Core } from '../../core.ts';
+import { delayMessage, delayOf } from '../../delayed.ts';
 import { enqueueAll } from '../../enqueue.ts';
 import type { Exchange } from '../../exchange/exchange.ts';
 import { encodeKey, MessageView } from '../../message-view.ts';
@@ -57,11 +58,18 @@ export function publishMessage(
   core.counters.published += 1;
   const queues: Queue[] = [];
   const view = new MessageView(core.messages, slot);
-  place.route(exchange, view.keys, () => view.headers, queues);
-  enqueueAll(core, queues, slot, view.ttlMs);
+  const delayMs = exchange.delays ? delayOf(view.headers) : 0;
+  // Whether a delayed message reaches a queue is not known yet.
+  let routed = delayMs > 0;
+  if (routed) delayMessage({ core, place, exchange, keys: view.keys, slot, ttlMs: view.ttlMs }, delayMs);
+  else {
+    place.route(exchange, view.keys, () => view.headers, queues);
+    enqueueAll(core, queues, slot, view.ttlMs);
+    routed = queues.length > 0;
+  }
   core.messages.release(slot);
   core.endTurn();
-  return { routed: queues.length > 0 };
+  return { routed };
 }
 
 function propertiesOf(given: Body): Properties {

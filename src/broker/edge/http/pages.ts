@@ -2,9 +2,8 @@
 
 import { badRequest } from './http-error.ts';
 
-/** Elements of a page unless the request says otherwise, and at most. */
+/** Elements of a page unless the request says otherwise. */
 const SIZE = 100;
-const SIZE_MAX = 500;
 
 /** One page of a list. */
 interface Page {
@@ -17,12 +16,16 @@ interface Page {
   readonly total_count: number;
 }
 
-/** @returns the page that is asked for; anything but a list, and a list without a page, as it is @throws HttpError 400 */
-export function pageOf(result: unknown, query: URLSearchParams): unknown {
+/**
+ * @param sizeMax  elements of a page
+ * @returns the page that is asked for; anything but a list, and a list without a page, as it is
+ * @throws HttpError 400
+ */
+export function pageOf(result: unknown, query: URLSearchParams, sizeMax: number): unknown {
   if (!Array.isArray(result) || !query.has('page')) return result;
   const all = result as readonly unknown[];
   const page = numberOf(query, 'page', 1, Number.MAX_SAFE_INTEGER);
-  const size = numberOf(query, 'page_size', SIZE, SIZE_MAX);
+  const size = numberOf(query, 'page_size', SIZE, sizeMax);
   const wanted = query.get('name') ?? '';
   // Text, not a pattern: a request never makes the broker work for long.
   const filtered = wanted === '' ? all : all.filter((item) => nameOf(item).includes(wanted));

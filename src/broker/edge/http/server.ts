@@ -140,7 +140,11 @@ export class HttpEdge {
     const body = await readBody(request, core.limits.httpBodyBytesMax);
     // While the body came its sender may have lost what it had.
     checkAccess(route, { core, user: userOf(core, request), values });
-    const result = pageOf(await route.call({ core, listener, user, values, body }), query);
+    const result = pageOf(
+      await route.call({ core, listener, user, values, body }),
+      query,
+      core.limits.httpPageMax,
+    );
     core.endTurn();
     if (route.method !== 'GET') await core.settled();
     if (result === undefined) send(response, 204, 'application/json', '');
