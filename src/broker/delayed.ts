@@ -34,8 +34,8 @@ export function delayOf(headers: FieldTable): number {
  */
 export function delayMessage(delayed: Delayed, delayMs: number): boolean {
   const { core, exchange, slot } = delayed;
-  const isStored = core.keeper !== undefined && exchange.stream !== 0 && core.messages.persistent(slot);
-  if (isStored && !core.keeper.keepDelayed(slot, exchange.stream, delayMs)) return false;
+  const mustStore = core.keeper !== undefined && exchange.stream !== 0 && core.messages.persistent(slot);
+  if (mustStore && !core.keeper.keepDelayed(slot, exchange.stream, delayMs)) return false;
   core.messages.keep(slot);
   deliverLater(delayed, delayMs);
   return true;
