@@ -3,12 +3,13 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { Broker } from 'naru/broker';
 
-const broker = await Broker.start({ port: 0 });
+// With AMQP_URL they meet at another broker: RabbitMQ, if you like.
+const broker = process.env['AMQP_URL'] === undefined ? await Broker.start({ port: 0 }) : undefined;
 
 function run(name: string): ChildProcess {
   const file = fileURLToPath(new URL(name, import.meta.url));
   return spawn(process.execPath, [file], {
-    env: { ...process.env, AMQP_URL: broker.url },
+    env: { ...process.env, ...(broker && { AMQP_URL: broker.url }) },
     stdio: ['ignore', 'pipe', 'inherit'],
   });
 }
@@ -32,4 +33,4 @@ const receiver = run('17-hello-receive.js');
 await said(receiver, 'Received');
 receiver.kill('SIGINT');
 sender.kill();
-await broker.stop();
+await broker?.stop();

@@ -2,8 +2,10 @@
 import amqp, { type Channel } from 'amqplib';
 import { Broker } from 'naru/broker';
 
-await using broker = await Broker.start({ port: 0 });
-const connection = await amqp.connect(broker.url);
+// With AMQP_URL at another broker: RabbitMQ, if you like.
+const given = process.env['AMQP_URL'];
+await using broker = given === undefined ? await Broker.start({ port: 0 }) : undefined;
+const connection = await amqp.connect(given ?? String(broker?.url));
 const channel = await connection.createChannel();
 
 /** Collects the bodies of the next `count` messages of a queue. */
