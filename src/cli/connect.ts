@@ -8,6 +8,7 @@ import type { OpenOptions } from '../mailbox/options.ts';
 import { parseUrl } from '../mailbox/parse-url.ts';
 import type { PlaceUrl } from '../mailbox/place.ts';
 import { open } from '../open.ts';
+import { namesObject } from '../places/registry.ts';
 import { ConfigError, tell, type Ending } from './exit.ts';
 import { messages, note } from './output.ts';
 import type { Target } from './url.ts';
@@ -55,11 +56,11 @@ export async function connect(target: Target, options: ConnectOptions, ending: E
   const ownedByNobody = OWNED.has(scheme) && stated.owner === undefined;
   const mailbox = ownedByNobody
     ? await openAsSystem(target.url, all, create)
-    : joins && scheme === 'unix' && create === undefined
+    : joins && scheme === 'unix' && !namesObject(parts) && create === undefined
       ? await joinOrOpen(target.url, all)
       : await openOne(target.url, all);
   mailbox.on('error', ({ error }) => tell(error));
-  const listens = LISTENING.has(scheme) && mailbox.created;
+  const listens = LISTENING.has(scheme) && !namesObject(parts) && mailbox.created;
   // Who let the system choose a port must be told which.
   if (scheme === 'tcp' && listens && (port === 0 || port === undefined))
     note(`naru: listening on ${mailbox.address}`);

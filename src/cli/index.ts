@@ -26,6 +26,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   rm: async () => (await import('./rm.ts')).rm,
   lock: async () => (await import('./lock.ts')).lock,
   broker: async () => (await import('./broker.ts')).broker,
+  manager: async () => (await import('./manager.ts')).manager,
   bench: async () => (await import('./bench.ts')).bench,
   places: async () => (await import('./places.ts')).places,
   doctor: async () => (await import('./doctor.ts')).doctor,

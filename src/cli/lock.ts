@@ -55,7 +55,10 @@ async function run({ args, positionals, ending }: Invocation<typeof ARGS>): Prom
       ...(timeoutMs === undefined ? {} : { timeoutMs }),
     });
     if (guard.recovered) note('naru: the last holder died with the lock: what it was doing may be half done');
-    return await runCommand(program, rest, guard.recovered, ending);
+    const code = await runCommand(program, rest, guard.recovered, { ending, gone: handle.gone });
+    // Lost while the command ran: it was ended.
+    if (handle.gone.aborted) throw handle.gone.reason;
+    return code;
   } finally {
     await handle.close();
   }
@@ -69,7 +72,7 @@ function runCommand(
   program: string,
   args: readonly string[],
   recovered: boolean,
-  ending: Ending,
+  { ending, gone }: { readonly ending: Ending; readonly gone: AbortSignal },
 ): Promise<number> {
   const env = recovered ? { ...process.env, NARU_RECOVERED: '1' } : process.env;
   const child = spawn(program, args, { stdio: 'inherit', env });
@@ -81,6 +84,7 @@ function runCommand(
     if (reason !== undefined && SIGNALS.some((name) => name === reason)) child.kill(reason as NodeJS.Signals);
   };
   ending.signal.addEventListener('abort', forward, { once: true });
+  gone.addEventListener('abort', kill, { once: true });
   return new Promise<number>((resolve, reject) => {
     child.on('error', (cause: NodeJS.ErrnoException) => {
       if (cause.code !== 'ENOENT') {
@@ -96,5 +100,6 @@ function runCommand(
   }).finally(() => {
     process.off('exit', kill);
     ending.signal.removeEventListener('abort', forward);
+    gone.removeEventListener('abort', kill);
   });
 }

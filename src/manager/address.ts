@@ -38,13 +38,13 @@ export function readTarget(url: PlaceUrl, givenKey: string | undefined): Target 
   const keyFile = extra['keyFile'];
   const file = keyFile === undefined ? '' : `keyFile=${encodeURIComponent(keyFile)}`;
   const heartbeatMs = readHeartbeat(url);
+  const name = nameOf(url);
   const key = findKey(givenKey, keyFile, text);
   const common = { text, key, heartbeatMs, secrets: givenKey === undefined ? {} : { key: givenKey } };
   const idOf = (at: string): string =>
     `${at} ${heartbeatMs} ${createHash('sha256').update(key).digest('base64url')}`;
   if (scheme === 'unix') {
     const path = socketPath(url);
-    const name = nameOf(extra['name'], url);
     return {
       ...common,
       name,
@@ -59,7 +59,6 @@ export function readTarget(url: PlaceUrl, givenKey: string | undefined): Target 
     throw invalid(text, 'name host and port: tcp://127.0.0.1:5000/orders');
   if (extra['name'] !== undefined)
     throw invalid(text, `the name is the path: tcp://${host}:${port}/${extra['name']}`);
-  const name = nameOf(url.path.slice(1), url);
   const at = tcpAddress(host, port, '');
   return {
     ...common,
@@ -88,13 +87,15 @@ async function dialUnix(path: string, text: string): Promise<Socket> {
   }
 }
 
-function nameOf(name: string | undefined, url: PlaceUrl): string {
-  if (name !== undefined && name !== '') return checkName(name, url.text);
-  throw invalid(
-    url.text,
-    url.scheme === 'unix'
-      ? 'an object of a Manager has a name: unix:///path.sock?name=orders'
-      : 'an object of a Manager has a name: tcp://127.0.0.1:5000/orders',
+/** @throws NARU_UNSUPPORTED  it is the URL of a mailbox's own socket; NARU_INVALID_ARGUMENT  no name */
+function nameOf({ scheme, path, extra, text }: PlaceUrl): string {
+  const name = scheme === 'unix' ? extra['name'] : path.slice(1);
+  if (name !== undefined && name !== '') return checkName(name, text);
+  const example = scheme === 'unix' ? 'unix:///path.sock?name=orders' : 'tcp://127.0.0.1:5000/orders';
+  throw new NaruError(
+    'NARU_UNSUPPORTED',
+    `${text}: this is the address of a mailbox; other objects live in a Manager, under a name: ${example}`,
+    { place: scheme, mailbox: text },
   );
 }
 

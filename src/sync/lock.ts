@@ -69,6 +69,7 @@ export class Lock {
   #turn = 0;
   #error: Error | undefined;
   #closing: Promise<void> | undefined;
+  #gone: AbortController | undefined;
 
   constructor(driver: LockDriver, reentrant: boolean, features: SyncFeatures = IN_MEMORY) {
     this.#driver = driver;
@@ -109,6 +110,15 @@ export class Lock {
     if (this.#error !== undefined) throw this.#error;
     this.#calls.mustAnswerAtOnce('holder', 'isHeld');
     return this.#driver.holder()?.identity;
+  }
+
+  /** Aborts, with the error, when the lock is gone for this handle: closed, removed, or lost with its place while this handle had it. */
+  get gone(): AbortSignal {
+    if (this.#gone === undefined) {
+      this.#gone = new AbortController();
+      if (this.#error !== undefined) this.#gone.abort(this.#error);
+    }
+    return this.#gone.signal;
   }
 
   /**
@@ -224,6 +234,7 @@ export class Lock {
     this.#error ??= error;
     this.#queue.rejectAll(error);
     this.#tasks.rejectAll(error);
+    this.#gone?.abort(error);
   }
 
   /** Without waiting for anybody but the place itself. */
