@@ -1,0 +1,92 @@
+// Mailboxes in a file of SQLite: a file that others hold, a newer format, what a slow consumer holds, what a handle leaves behind. What holds
+// for every place is in the conformance suite.
+
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { open } from '../../index.ts';
+import { tryNative } from '../../native/index.ts';
+import { Database } from './database.ts';
+
+const hasAddon = tryNative() !== undefined;
+let folder = '';
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'naru-sqlite-'));
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+const url = (more = ''): string => `sqlite://${folder}/a.db?mailbox=m&survives=process${more}`;
+const raw = (): Promise<Database> => Database.open(join(folder, 'a.db'));
+
+test.skipIf(!hasAddon)(
+  'a file that others hold: a bounded wait, then NARU_TIMEOUT and nothing was sent; a receive that waits goes on afterwards',
+  async () => {
+    await using mailbox = await open(url('&busyTimeoutMs=300'));
+    await mailbox.connect('producer');
+    await mailbox.connect('consumer');
+    const other = await raw();
+    try {
+      other.exec('BEGIN IMMEDIATE');
+      await expect(mailbox.send('refused')).rejects.toMatchObject({ code: 'NARU_TIMEOUT' });
+      const receiving = mailbox.receive({ timeoutMs: 20_000 });
+      other.exec('ROLLBACK');
+      await mailbox.send('sent');
+      expect((await receiving).data).toBe('sent');
+      expect((await mailbox.stats()).place.depth).toBe(0);
+    } finally {
+      other.close();
+    }
+  },
+);
+
+test.skipIf(!hasAddon)('a long read of somebody else holds up no send and no receive', async () => {
+  await using mailbox = await open(url());
+  await mailbox.send(1);
+  const other = await raw();
+  try {
+    other.exec('BEGIN');
+    expect(other.query('SELECT count(*) AS n FROM naru_box_1').all()).toEqual([{ n: 1 }]);
+    await mailbox.send(2);
+    const got = [await mailbox.receive({ timeoutMs: 10_000 }), await mailbox.receive({ timeoutMs: 10_000 })];
+    expect(got.map(({ data }) => data)).toEqual([1, 2]);
+    other.exec('COMMIT');
+  } finally {
+    other.close();
+  }
+});
+
+test.skipIf(!hasAddon)(
+  'a slow consumer holds no more than its prefetch; the rest stays in the file',
+  async () => {
+    await using mailbox = await open(url('&prefetch=50'));
+    await mailbox.sendMany(Array.from({ length: 2_000 }, (_, n) => n));
+    for await (const { data } of mailbox) {
+      const { place } = await mailbox.stats();
+      expect(data).toBe(0);
+      expect(place.unsettled).toBeLessThanOrEqual(50);
+      expect(place.depth + place.unsettled).toBe(2_000);
+      break;
+    }
+  },
+);
+
+test.skipIf(!hasAddon)('a newer format is NARU_CORRUPT, and nothing is changed', async () => {
+  await (await open(url())).close();
+  const other = await raw();
+  other.write(() => other.change("UPDATE naru_format SET version = 2 WHERE part = 'mailbox'").run());
+  other.close();
+  await expect(open(url())).rejects.toMatchObject({
+    code: 'NARU_CORRUPT',
+    message: expect.stringContaining('format 2') as unknown,
+  });
+});
+
+test.skipIf(!hasAddon)('a handle that closes leaves no lock file', async () => {
+  for (let round = 1; round <= 20; round += 1) {
+    const mailbox = await open(url());
+    await mailbox.send(round);
+    await mailbox.close();
+  }
+  expect(readdirSync(folder).filter((name) => name.includes('-naru-'))).toEqual([]);
+});
