@@ -118,6 +118,8 @@ export class SqliteBackend implements Backend {
   }
 
   async remove(): Promise<void> {
+    // With the seats of the dead go the files that they lived by: nobody would look for those later.
+    await this.reap();
     await this.#run((db) => removeBox(db, this.#id));
   }
 

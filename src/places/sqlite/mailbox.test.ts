@@ -1,7 +1,7 @@
 // Mailboxes in a file of SQLite: a file that others hold, a newer format, what a slow consumer holds, what a handle leaves behind. What holds
 // for every place is in the conformance suite.
 
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -90,3 +90,28 @@ test.skipIf(!hasAddon)('a handle that closes leaves no lock file', async () => {
   }
   expect(readdirSync(folder).filter((name) => name.includes('-naru-'))).toEqual([]);
 });
+
+test.skipIf(!hasAddon)(
+  'a mailbox that is removed takes the lock files of its dead along, and leaves those of the living',
+  async () => {
+    await using mailbox = await open(url());
+    await mailbox.connect('consumer');
+    await using other = await open(`sqlite://${folder}/a.db?mailbox=other`);
+    await other.connect('consumer');
+    // What a killed process leaves: its seat, and a file that nobody has locked.
+    const dead = join(folder, 'a.db-naru-killedkilled');
+    writeFileSync(dead, '');
+    const database = await raw();
+    database.write(() =>
+      database
+        .change(
+          "INSERT INTO naru_seats (box, role, lock, identity, waits) VALUES (1, 'c', 'killedkilled', '1.1.0/1', 0)",
+        )
+        .run(),
+    );
+    database.close();
+    await mailbox.unlink();
+    expect(existsSync(dead)).toBe(false);
+    expect(readdirSync(folder).filter((name) => name.includes('-naru-'))).toHaveLength(1);
+  },
+);
