@@ -30,6 +30,8 @@ const LEVELS: Readonly<Record<string, number>> = {
   'kernel-queue': 2.5,
   'sql-queue': 2.5,
   'mapped-ring': 2.5,
+  // Contents of a mailbox of link/.
+  journal: 2.7,
   'mapped-state': 2.6,
   pipe: 2.5,
   // Has the seats and files of mapped-ring/.

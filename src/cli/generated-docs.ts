@@ -183,7 +183,7 @@ function parameterTable(): string {
 
 /** The first mode of a scheme is its default. */
 function nameOf(place: Capabilities, places: readonly Capabilities[]): string {
-  const isDefault = place.isStated !== true && places.find(({ scheme }) => scheme === place.scheme) === place;
+  const isDefault = places.find(({ scheme }) => scheme === place.scheme) === place;
   return `${place.scheme}://${isDefault ? '' : `?format=${place.mode}`}`;
 }
 

@@ -71,5 +71,5 @@ function matrix(all: readonly Capabilities[], features: Readonly<Record<Feature,
 
 /** The first mode of a scheme is what its URL means when it does not say. */
 function isDefault(place: Capabilities, all: readonly Capabilities[]): boolean {
-  return place.isStated !== true && all.find(({ scheme }) => scheme === place.scheme) === place;
+  return all.find(({ scheme }) => scheme === place.scheme) === place;
 }

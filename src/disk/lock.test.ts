@@ -77,3 +77,15 @@ test('rubbish in a lock file is nobody', async () => {
   await release();
   expect(readdirSync(folder).sort()).toEqual(['lock.42', 'lock.x']);
 });
+
+test('of many in one process that want it at once, one gets it', async () => {
+  for (let round = 0; round < 20; round += 1) {
+    const tries = await Promise.allSettled(Array.from({ length: 8 }, () => lockFolder(folder)));
+    const got = tries.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
+    const refused = tries.flatMap((each) => (each.status === 'rejected' ? [each.reason as unknown] : []));
+    expect(got).toHaveLength(1);
+    for (const reason of refused) expect(reason).toMatchObject({ code: 'NARU_EXISTS' });
+    await expect(lockFolder(folder)).rejects.toMatchObject({ code: 'NARU_EXISTS' });
+    for (const letGo of got) await letGo();
+  }
+});

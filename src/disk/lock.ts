@@ -12,6 +12,9 @@ import { type NativeAddon, tryNative } from '../native/index.ts';
 const NAME = /^lock\.([1-9]\d{0,14})$/;
 const FREE = 'free';
 
+/** Of this thread: two at a time must not write one draft, or the lock would be the file of the one that gives up. */
+let attempts = 0;
+
 /**
  * Takes the lock of a folder. @returns the function that lets go of it
  * @throws NARU_EXISTS  another process has it, or this one
@@ -80,7 +83,8 @@ function isAlive(pid: number): boolean {
 async function takeOver(folder: string, number: number): Promise<(() => Promise<void>) | undefined> {
   const identity = formatIdentity(ownIdentity());
   const addon = tryNative();
-  const draft = join(folder, `lock.${identity}.${number}`);
+  attempts += 1;
+  const draft = join(folder, `lock.${identity}.${number}.${attempts}`);
   const mine = join(folder, `lock.${number}`);
   await unlink(draft).catch(() => undefined);
   const handle = await open(draft, 'wx+', 0o600);

@@ -85,6 +85,7 @@ class LinkDriver implements Driver {
   #closed: Promise<{ undelivered: number }> | undefined;
   #failed: NaruError | undefined;
   #reconnecting = false;
+  #returning: Promise<void> | undefined;
 
   constructor(init: LinkInit) {
     this.#init = init;
@@ -178,6 +179,8 @@ class LinkDriver implements Driver {
     this.#alive.release();
     this.#session = undefined;
     this.#wake();
+    // Nothing of an attempt that is under way may be left.
+    await this.#returning;
     return session === undefined ? { undelivered: 0 } : session.close(flushMs);
   }
 
@@ -249,7 +252,7 @@ class LinkDriver implements Driver {
     if (final) this.#fail(error);
     else if (!this.#reconnecting) {
       this.#init.hooks.event('disconnect', { reason: error.message });
-      void this.#reconnect();
+      this.#returning = this.#reconnect();
     }
   }
 
@@ -288,7 +291,7 @@ class LinkDriver implements Driver {
   async #takeSeats(session: Session, isSameHost: boolean): Promise<void> {
     // A topic that lives on replays nothing to a subscriber who has had it.
     const { consumer } = this.#init;
-    const from = isSameHost ? { ...consumer, from: 'now' as const } : consumer;
+    const from = { ...consumer, isBack: true, ...(isSameHost ? { from: 'now' as const } : {}) };
     if (this.#sender !== undefined) this.#sender.find(await session.attachProducer());
     if (this.#receiver !== undefined) this.#receiver.find(await session.attachConsumer(from));
     if (this.#replies !== undefined) this.#replies.find(await session.openReplies());

@@ -9,6 +9,8 @@ import type { LinkMessage } from './item.ts';
 import { LINK } from './limits.ts';
 import { OUTCOMES } from './operation.ts';
 
+/** Longest name a consumer may give itself. */
+const SELF_MAX = 128;
 /** Messages taken from the store at a time. */
 const TAKE = 32;
 /** Late settlements that are remembered until the consumer asks. */
@@ -41,10 +43,14 @@ export class HostConsumer {
     host.takeSeat('consumers');
     this.#host = host;
     this.#connection = connection;
-    const { group, from } = asked;
+    const { group, from, self, offset, since, isBack } = asked;
     this.#subscription = host.subscribe(() => this.pumpSoon(), {
       group: typeof group === 'string' ? group : undefined,
       from: from === 'now' || from === 'start' ? from : undefined,
+      self: typeof self === 'string' ? self.slice(0, SELF_MAX) : undefined,
+      offset: typeof offset === 'number' ? offset : undefined,
+      since: typeof since === 'number' ? since : undefined,
+      isBack: isBack === true,
     });
   }
 

@@ -2,12 +2,13 @@
 
 import { isNaruError, NaruError } from '../errors/index.ts';
 import { bodyOffset } from '../wire/envelope.ts';
-import { expectSize, FrameType, WANTS_RECEIPT } from '../wire/frames.ts';
+import { expectSize, FrameType, WANTS_RECEIPT, WANTS_SYNC } from '../wire/frames.ts';
 import type { Chunk } from '../wire/splitter.ts';
 import type { Connection } from './connection.ts';
 import type { Account } from './credit.ts';
 import type { Host, Parked } from './host.ts';
 import { costOf, type LinkMessage, itemOf, type Origin } from './item.ts';
+import { StageCounts } from './stage-counts.ts';
 
 export class HostProducer implements Origin, Parked {
   readonly #host: Host;
@@ -19,6 +20,8 @@ export class HostProducer implements Origin, Parked {
   #confirmed: number[] = [];
   #received = 0;
   #told = 0;
+  readonly #counts: StageCounts | undefined;
+  readonly #onAdvanced = (): void => this.#tellStages();
   #grantedMessages = 0;
   #grantedBytes = 0;
   #usedBytes = 0;
@@ -30,6 +33,10 @@ export class HostProducer implements Origin, Parked {
     this.#host = host;
     this.#connection = connection;
     this.#identity = identity;
+    if (host.stages !== undefined) {
+      this.#counts = new StageCounts(host.stages);
+      host.advanced.add(this.#onAdvanced);
+    }
     this.#account = host.ledger.open(
       {
         grant: (messages, bytes) => this.#grant(messages, bytes),
@@ -59,9 +66,10 @@ export class HostProducer implements Origin, Parked {
       this.#refuse(index, new NaruError('NARU_TOO_LARGE', text, host));
       return;
     }
-    const wantsReceipt = (chunk.view.getUint8(start) & WANTS_RECEIPT) !== 0;
-    const origin = wantsReceipt ? this : undefined;
+    const flags = chunk.view.getUint8(start);
+    const origin = (flags & WANTS_RECEIPT) === 0 ? undefined : this;
     const item = itemOf(chunk, offset, length, body, cost, this.#identity, origin, index, dedup > 0);
+    item.isUrgent = (flags & WANTS_SYNC) !== 0;
     if (this.#parked.length > 0 || !this.#place(item)) {
       this.#parked.push(item);
       host.parked.add(this);
@@ -95,17 +103,14 @@ export class HostProducer implements Origin, Parked {
     if (placed === this.#told) return;
     // Credit first: whoever awaited the receipt may send again at once.
     if (this.#host.ledger.isDue(this.#account)) this.#host.balance();
-    this.#told = placed;
-    this.#connection.writer.count(FrameType.placed, placed >>> 0);
+    this.#tellPlaced(placed);
   }
 
   unpark(): void {
     while (this.#parked.length > 0 && this.#place(this.#parked[0] as LinkMessage)) this.#parked.shift();
     if (this.#parked.length === 0) this.#host.parked.delete(this);
     const placed = this.#received - this.#parked.length;
-    if (placed === this.#told || this.#closed) return;
-    this.#told = placed;
-    this.#connection.writer.count(FrameType.placed, placed >>> 0);
+    if (placed !== this.#told && !this.#closed) this.#tellPlaced(placed);
   }
 
   confirmed(index: number): void {
@@ -117,11 +122,31 @@ export class HostProducer implements Origin, Parked {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#host.advanced.delete(this.#onAdvanced);
     this.#parked = [];
     this.#host.parked.delete(this);
     this.#host.ledger.close(this.#account);
     this.#host.giveSeat('producers');
     this.#host.balanceSoon();
+  }
+
+  /** @param taken  so many of its messages the host has taken */
+  #tellPlaced(taken: number): void {
+    this.#told = taken;
+    if (this.#counts === undefined) {
+      this.#connection.writer.count(FrameType.placed, taken >>> 0);
+    } else {
+      this.#counts.taken(taken);
+      this.#tellStages();
+    }
+  }
+
+  #tellStages(): void {
+    const { writer } = this.#connection;
+    const placed = this.#counts?.next('placed');
+    if (placed !== undefined) writer.count(FrameType.placed, placed >>> 0);
+    const durable = this.#counts?.next('durable');
+    if (durable !== undefined) writer.count(FrameType.synced, durable >>> 0);
   }
 
   /** @returns false when there is no room */

@@ -9,6 +9,7 @@ import { newHandleIdentity } from '../native/identity.ts';
 import { Store } from '../store/store.ts';
 import type { Entry, OfferResult, Subscription } from '../store/types.ts';
 import { systemClock } from './clock.ts';
+import type { Contents, ContentsEvents, Stage, Stages } from './contents.ts';
 import { type Account, Ledger } from './credit.ts';
 import type { LinkMessage } from './item.ts';
 import type { ConsumerOptions, Peers } from './session.ts';
@@ -37,6 +38,8 @@ export type Answers = (item: LinkMessage) => void;
 
 export interface HostInit {
   readonly settings: MailboxSettings;
+  /** What holds the messages. Default: the memory of this process. */
+  readonly contents?: ((events: ContentsEvents) => Contents) | undefined;
   readonly mailbox: string;
   readonly place: string;
 }
@@ -52,7 +55,11 @@ export class Host {
   readonly ledger: Ledger;
   /** Producers that hold messages back. */
   readonly parked: Set<Parked> = new Set();
-  readonly #store: Store<LinkMessage>;
+  /** Where messages are not placed at once. */
+  readonly stages: Stages | undefined;
+  /** Called when more messages have reached a stage. */
+  readonly advanced: Set<() => void> = new Set();
+  readonly #store: Contents;
   readonly #participants = new Set<Participant>();
   readonly #answers = new Map<string, Answers>();
   readonly #counters = { connections: 0, refusedConnections: 0, brokenConnections: 0 };
@@ -70,17 +77,28 @@ export class Host {
     this.settings = settings;
     this.mailbox = init.mailbox;
     this.place = init.place;
-    this.#store = new Store<LinkMessage>({ ...settings, priorityMin: 0, priorityMax: 255 }, systemClock, {
+    const events: ContentsEvents = {
       room: () => this.balanceSoon(),
       drop: (reason, count) => this.#onDrop(reason, count),
-    });
-    const store = this.#store;
+      advanced: () => {
+        for (const advanced of this.advanced) advanced();
+      },
+      failed: (error) => this.stop(error, true),
+    };
+    const inMemory = (): Contents =>
+      new Store<LinkMessage>({ ...settings, priorityMin: 0, priorityMax: 255 }, systemClock, events);
+    const store = init.contents?.(events) ?? inMemory();
+    this.#store = store;
+    this.stages = store.stages;
     const { capacityMessages, capacityBytes, dropOldest } = settings;
     const everything = { messages: capacityMessages, bytes: capacityBytes };
     this.ledger = new Ledger(() =>
       dropOldest
         ? everything
-        : { messages: capacityMessages - store.held, bytes: capacityBytes - store.heldBytes },
+        : (store.stages?.room() ?? {
+            messages: capacityMessages - store.held,
+            bytes: capacityBytes - store.heldBytes,
+          }),
     );
   }
 
@@ -95,6 +113,11 @@ export class Host {
 
   get isEnded(): boolean {
     return this.#store.isEnded;
+  }
+
+  /** Resolves when everything that was offered has reached a stage. */
+  async flush(stage: Stage): Promise<void> {
+    await this.#store.stages?.flush(stage);
   }
 
   get isStopped(): boolean {
@@ -218,6 +241,7 @@ export class Host {
     const { capacityBytes, capacityMessages } = this.settings;
     // Whoever rejects a message counts it itself.
     const { rejected = 0, ...lost } = dropped;
+    const own = this.#store.stages?.figures() ?? {};
     return {
       depth,
       depthBytes,
@@ -226,7 +250,7 @@ export class Host {
       capacityBytes,
       capacityMessages,
       dropped: lost,
-      extra: { ...this.#counters, rejected, oldestAgeMs: Math.round(oldestAgeMs) },
+      extra: { ...this.#counters, rejected, oldestAgeMs: Math.round(oldestAgeMs), ...own },
     };
   }
 
@@ -244,6 +268,7 @@ export class Host {
   stop(error: NaruError, final: boolean): void {
     if (this.#stopped) return;
     this.#stopped = true;
+    this.#store.stages?.stopping();
     for (const participant of this.#participants) participant.stopped(error, final);
     this.#participants.clear();
     this.#answers.clear();

@@ -64,11 +64,7 @@ const frame: fc.Arbitrary<Buffer> = fc.oneof(
     weight: 6,
     arbitrary: body.map((bytes) =>
       bytesOf((w) =>
-        w.send(
-          { body: bytes, sequence: 1, time: 1, fields: undefined },
-          16 + bytes.length,
-          bytes.length % 2 === 0,
-        ),
+        w.send({ body: bytes, sequence: 1, time: 1, fields: undefined }, 16 + bytes.length, bytes.length % 2),
       ),
     ),
   },

@@ -117,6 +117,10 @@ export class LinkMessage implements Delivery {
   token = 0;
   /** Whose it is: a message of an earlier connection can no longer be settled. */
   seat: object | undefined = undefined;
+  /** Its number in contents that are on a disk. */
+  at = 0;
+  /** Its sender waits until it is on the disk. */
+  isUrgent = false;
   #body: Uint8Array | undefined;
   #fields: MessageFields | undefined;
 

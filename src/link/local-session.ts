@@ -22,6 +22,7 @@ import type {
 } from './session.ts';
 import type { MailboxSettings } from './settings.ts';
 import { Slab } from './slab.ts';
+import { StageWaiters } from './stage-waiters.ts';
 
 /** What a place gives its host's own handle. */
 export interface LocalInit {
@@ -29,15 +30,19 @@ export interface LocalInit {
   readonly identity: string;
   readonly address: string;
   readonly events: SessionEvents;
+  /** Its opening made the mailbox. Default: true. */
+  readonly created?: boolean | undefined;
   /** Closes the listener and its connections, after the host has stopped. */
   readonly shutDown: () => Promise<void>;
+  /** The mailbox is unlinked: shutDown(), which follows, removes what outlives the host. */
+  readonly destroy?: (() => void) | undefined;
   /** How long close() waits for others to take what is left, in milliseconds. */
   readonly flushMs: number;
 }
 
 export class LocalSession implements Session, Participant {
-  readonly created = true;
-  readonly offered: Confirm = 'placed';
+  readonly created: boolean;
+  readonly offered: Confirm;
   readonly settings: MailboxSettings;
   readonly address: string;
   readonly identity: string;
@@ -52,6 +57,8 @@ export class LocalSession implements Session, Participant {
   constructor(init: LocalInit) {
     this.#init = init;
     this.#host = init.host;
+    this.created = init.created ?? true;
+    this.offered = init.host.stages === undefined ? 'placed' : 'accepted';
     this.settings = init.host.settings;
     this.address = init.address;
     this.identity = init.identity;
@@ -114,6 +121,7 @@ export class LocalSession implements Session, Participant {
 
   async unlink(): Promise<void> {
     this.#host.leave(this);
+    this.#init.destroy?.();
     this.#host.stop(closedError(this.#host, 'the mailbox was unlinked'), true);
     await this.#init.shutDown();
   }
@@ -125,11 +133,14 @@ export class LocalSession implements Session, Participant {
     this.#alive.release();
     if (this.#replyAddress !== undefined) host.closeReplies(this.#replyAddress);
     // Who only sends gives consumers a chance to come; who received itself waits only for others that receive.
-    if (!host.isStopped && (!this.#consumed || host.peers.consumers > 0)) await this.#drain(flushMs);
-    const undelivered = host.isStopped ? 0 : host.held;
+    // What outlives its host needs neither.
+    const isFleeting = !host.isStopped && host.stages === undefined;
+    if (isFleeting && (!this.#consumed || host.peers.consumers > 0)) await this.#drain(flushMs);
+    const undelivered = isFleeting && !host.isStopped ? host.held : 0;
     host.leave(this);
     // A mailbox that has ended has nobody to go on with it; any other is made anew by those who still use it.
-    if (host.isEnded) host.stop(closedError(host, 'the mailbox has ended, and its host has closed it'), true);
+    if (host.isEnded && host.stages === undefined)
+      host.stop(closedError(host, 'the mailbox has ended, and its host has closed it'), true);
     else {
       const text = `${host.mailbox}: the process that hosted the mailbox closed it`;
       host.stop(new NaruError('NARU_PEER_GONE', text, host), false);
@@ -188,12 +199,16 @@ class LocalProducer implements ProducerSeat, Origin {
   readonly #slab = new Slab();
   /** Who waits for a consumer to receive a message of theirs. */
   readonly #receipts = new Map<number, (error?: Error) => void>();
+  readonly #staged: StageWaiters | undefined;
   #sent = 0;
   #closed = false;
 
   constructor(host: Host, session: LocalSession, events: SessionEvents) {
     this.#host = host;
     this.#session = session;
+    if (host.stages !== undefined) {
+      this.#staged = new StageWaiters(host, (isWaiting) => session.hold(Hold.done, isWaiting));
+    }
     const giveBack = (): void => host.ledger.returned(this.#account, 0, 0);
     this.#account = host.ledger.open({ grant: () => events.writable(), recall: giveBack }, false);
   }
@@ -230,14 +245,14 @@ class LocalProducer implements ProducerSeat, Origin {
     return Promise.resolve();
   }
 
-  close(): Promise<void> {
-    if (this.#closed) return Promise.resolve();
+  async close(): Promise<void> {
+    if (this.#closed) return;
     this.#closed = true;
     this.#host.ledger.close(this.#account);
     this.#host.giveSeat('producers');
     this.#host.balanceSoon();
     this.#failReceipts();
-    return Promise.resolve();
+    await this.#staged?.close();
   }
 
   confirmed(index: number): void {
@@ -249,6 +264,7 @@ class LocalProducer implements ProducerSeat, Origin {
 
   lost(): void {
     this.#failReceipts();
+    this.#staged?.fail();
   }
 
   /** @returns false when there was no room after all */
@@ -261,14 +277,18 @@ class LocalProducer implements ProducerSeat, Origin {
     const body = bodyOffset(chunk.view, offset, length);
     const { identity } = this.#session;
     const ids = host.settings.dedup > 0;
-    const result = host.offer(itemOf(chunk, offset, length, body, cost, identity, origin, index, ids));
+    const item = itemOf(chunk, offset, length, body, cost, identity, origin, index, ids);
+    item.isUrgent = confirm === 'durable';
+    const result = host.offer(item);
     if (result === 'full') {
       host.ledger.needs(this.#account, cost);
       return false;
     }
     this.#sent = index;
     if (done === undefined) return true;
-    if (origin === undefined) process.nextTick(done);
+    if (this.#staged !== undefined && result === 'taken' && (confirm === 'placed' || confirm === 'durable')) {
+      this.#staged.wait(confirm, done);
+    } else if (origin === undefined) process.nextTick(done);
     else if (result === 'dropped') {
       const error = new NaruError('NARU_NO_CONSUMER', `${host.mailbox}: nobody is there to receive`, host);
       process.nextTick(() => done(error));

@@ -4,7 +4,15 @@ import { NaruError } from '../errors/index.ts';
 import type { Outgoing } from '../mailbox/driver.ts';
 import { Deque } from '../store/deque.ts';
 import { encodedSize } from '../wire/envelope.ts';
-import { expectSize, FrameType, readCoded, readList, parseJson } from '../wire/frames.ts';
+import {
+  expectSize,
+  FrameType,
+  parseJson,
+  readCoded,
+  readList,
+  WANTS_RECEIPT,
+  WANTS_SYNC,
+} from '../wire/frames.ts';
 import type { Chunk } from '../wire/splitter.ts';
 import type { Connection } from './connection.ts';
 import { costOf } from './item.ts';
@@ -31,6 +39,9 @@ export class RemoteProducer implements ProducerSeat {
   #lastRun: Run | undefined;
   /** Who waits for more than that, by index. */
   readonly #receipts = new Map<number, Done>();
+  /** Who waits until it is on the disk, by index, in order. */
+  readonly #unsynced = new Map<number, Done>();
+  #synced = 0;
   readonly #refused = new Map<number, NaruError>();
   #sent = 0;
   #sentBytes = 0;
@@ -83,7 +94,7 @@ export class RemoteProducer implements ProducerSeat {
 
   async close(): Promise<void> {
     if (this.#lost) return;
-    if (this.#unplaced.size > 0 || this.#receipts.size > 0) {
+    if (this.#unplaced.size > 0 || this.#receipts.size > 0 || this.#unsynced.size > 0) {
       await new Promise<void>((resolve) => {
         this.#closing = resolve;
         this.#checkClosed();
@@ -98,6 +109,10 @@ export class RemoteProducer implements ProducerSeat {
       case FrameType.placed:
         expectSize(type, start, end, 4);
         this.#onPlaced(view.getUint32(start, true));
+        break;
+      case FrameType.synced:
+        expectSize(type, start, end, 4);
+        this.#onSynced(view.getUint32(start, true));
         break;
       case FrameType.credit:
         expectSize(type, start, end, 12);
@@ -130,8 +145,9 @@ export class RemoteProducer implements ProducerSeat {
     for (let run = this.#unplaced.shift(); run !== undefined; run = this.#unplaced.shift()) {
       for (; run.count > 0; run.count -= 1) waiting.push(run.done);
     }
-    waiting.push(...this.#receipts.values());
+    waiting.push(...this.#receipts.values(), ...this.#unsynced.values());
     this.#receipts.clear();
+    this.#unsynced.clear();
     const text = `${this.#init.mailbox}: the connection broke before the receipt came: the message may or may not have arrived`;
     for (const done of waiting) done?.(new NaruError('NARU_OUTCOME_UNKNOWN', text, { ...this.#init, cause }));
     this.#session.hold(Hold.done, false);
@@ -141,11 +157,13 @@ export class RemoteProducer implements ProducerSeat {
   #send(message: Outgoing, size: number): void {
     const { done, confirm } = message;
     const wantsReceipt = done !== undefined && confirm === 'received';
+    const wantsSync = done !== undefined && confirm === 'durable';
     this.#sent += 1;
-    this.#connection.writer.send(message, size, wantsReceipt);
+    this.#connection.writer.send(message, size, wantsReceipt ? WANTS_RECEIPT : wantsSync ? WANTS_SYNC : 0);
     if (this.#unplaced.size === 0) this.#session.hold(Hold.done, true);
-    this.#expectPlaced(wantsReceipt ? undefined : done);
+    this.#expectPlaced(wantsReceipt || wantsSync ? undefined : done);
     if (wantsReceipt) this.#receipts.set(this.#sent, done);
+    if (wantsSync) this.#unsynced.set(this.#sent, done);
   }
 
   #expectPlaced(done: Done | undefined): void {
@@ -184,6 +202,25 @@ export class RemoteProducer implements ProducerSeat {
     this.#checkClosed();
   }
 
+  /** `upTo` counts modulo 2^32. */
+  #onSynced(upTo: number): void {
+    const count = (upTo - this.#synced) | 0;
+    if (count < 0 || this.#synced + count > this.#placed) {
+      throw new NaruError(
+        'NARU_CORRUPT',
+        `${this.#init.mailbox}: the host synced what was not sent`,
+        this.#init,
+      );
+    }
+    this.#synced += count;
+    for (const [index, done] of this.#unsynced) {
+      if (index > this.#synced) break;
+      this.#unsynced.delete(index);
+      done();
+    }
+    this.#checkClosed();
+  }
+
   #answer(done: Done | undefined, count: number): void {
     for (let left = count; left > 0; left -= 1) {
       this.#placed += 1;
@@ -196,7 +233,11 @@ export class RemoteProducer implements ProducerSeat {
     const error = this.#refused.get(this.#placed >>> 0);
     this.#refused.delete(this.#placed >>> 0);
     if (error !== undefined && this.#receipts.has(this.#placed)) this.#onReceipt(this.#placed, error);
-    else if (done !== undefined) done(error);
+    else if (error !== undefined && this.#unsynced.has(this.#placed)) {
+      const refused = this.#unsynced.get(this.#placed);
+      this.#unsynced.delete(this.#placed);
+      refused?.(error);
+    } else if (done !== undefined) done(error);
     else if (error !== undefined) this.#init.events.event('error', { error });
   }
 
@@ -209,7 +250,8 @@ export class RemoteProducer implements ProducerSeat {
 
   #checkClosed(): void {
     if (this.#unplaced.size > 0) return;
-    this.#session.hold(Hold.done, this.#receipts.size > 0);
-    if (this.#receipts.size === 0) this.#closing?.();
+    const isAwaited = this.#receipts.size > 0 || this.#unsynced.size > 0;
+    this.#session.hold(Hold.done, isAwaited);
+    if (!isAwaited) this.#closing?.();
   }
 }

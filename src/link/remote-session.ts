@@ -216,6 +216,7 @@ export class RemoteSession implements Session, SeatHolder {
         this.#consumer?.onEnded();
         break;
       case FrameType.placed:
+      case FrameType.synced:
       case FrameType.refused:
       case FrameType.confirmed:
       case FrameType.credit:

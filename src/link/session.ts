@@ -51,6 +51,14 @@ export interface ConsumerSeat {
 export interface ConsumerOptions {
   readonly group: string | undefined;
   readonly from: 'now' | 'start' | undefined;
+  /** Whose it is: contents that outlive their host know a consumer without a group by it. */
+  readonly self?: string | undefined;
+  /** Contents with a history: from this number on. */
+  readonly offset?: number | undefined;
+  /** Contents with a history: from this time on, in milliseconds since 1970. */
+  readonly since?: number | undefined;
+  /** It was there before its host was lost. */
+  readonly isBack?: boolean | undefined;
 }
 
 /** Where answers to this handle arrive during the session. */

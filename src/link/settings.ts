@@ -57,9 +57,12 @@ export function statedSettings(options: PlaceOptions): StatedSettings {
   };
 }
 
-/** What the first opener creates. A message is never larger than the whole mailbox. */
-export function newSettings(stated: StatedSettings): MailboxSettings {
-  const settings = { ...DEFAULT_SETTINGS } as Record<string, unknown>;
+/**
+ * What the first opener creates. A message is never larger than the whole mailbox.
+ * @param usual  what a place has by default, where that differs
+ */
+export function newSettings(stated: StatedSettings, usual: Partial<MailboxSettings> = {}): MailboxSettings {
+  const settings = { ...DEFAULT_SETTINGS, ...usual } as Record<string, unknown>;
   for (const name of NAMES) if (stated[name] !== undefined) settings[name] = stated[name];
   const made = settings as unknown as MailboxSettings;
   const { capacityBytes, maxMessageBytes, slotBytes } = made;

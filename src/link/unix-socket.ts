@@ -26,14 +26,20 @@ export function unixAddress(path: string, query: string): string {
   return `unix://${path.split('/').map(encodeURIComponent).join('/')}${query}`;
 }
 
+/** Which mailbox, or what else, of which place: for errors. */
+export interface SocketOwner {
+  readonly place: string;
+  readonly mailbox: string;
+}
+
 /** @returns undefined when nobody listens there @throws NARU_DENIED, NARU_LIMIT, NARU_DISCONNECTED */
-export function connectSocket(path: string, mailbox: string): Promise<Socket | undefined> {
+export function connectSocket(path: string, at: SocketOwner): Promise<Socket | undefined> {
   return new Promise((resolve, reject) => {
     const socket = netConnect({ path });
     const failed = (error: NodeJS.ErrnoException): void => {
       socket.destroy();
       if (error.code === 'ENOENT' || error.code === 'ECONNREFUSED') resolve(undefined);
-      else reject(socketError(error, path, mailbox));
+      else reject(socketError(error, path, at));
     };
     socket.once('error', failed);
     socket.once('connect', () => {
@@ -48,11 +54,11 @@ export function connectSocket(path: string, mailbox: string): Promise<Socket | u
  * The caller holds the lock, so a socket that lies there is a dead host's.
  * @throws NARU_EXISTS  something else lies there; NARU_DENIED, NARU_LIMIT, NARU_NOT_FOUND
  */
-export function bindSocket(path: string, mailbox: string): Promise<Server> {
-  removeStale(path, mailbox);
+export function bindSocket(path: string, at: SocketOwner): Promise<Server> {
+  removeStale(path, at);
   return new Promise((resolve, reject) => {
     const server = createServer({ pauseOnConnect: false });
-    server.once('error', (error) => reject(socketError(error, path, mailbox)));
+    server.once('error', (error) => reject(socketError(error, path, at)));
     server.once('listening', () => {
       server.removeAllListeners('error');
       server.on('error', () => undefined);
@@ -70,7 +76,7 @@ export function bindSocket(path: string, mailbox: string): Promise<Server> {
 }
 
 /** @throws NARU_DENIED  the process at the other end belongs to another user. Without the addon, file modes must do. */
-export function checkPeer(socket: Socket, mailbox: string): void {
+export function checkPeer(socket: Socket, at: SocketOwner): void {
   const addon = tryNative();
   const fd = (socket as unknown as { _handle?: { fd?: number } })._handle?.fd;
   if (addon === undefined || fd === undefined || fd < 0 || process.getuid === undefined) return;
@@ -78,41 +84,41 @@ export function checkPeer(socket: Socket, mailbox: string): void {
   if (uid === process.getuid()) return;
   throw new NaruError(
     'NARU_DENIED',
-    `${mailbox}: the process at the other end (pid ${pid}) belongs to user ${uid}, this one to ${process.getuid()}`,
-    { place: 'unix', mailbox },
+    `${at.mailbox}: the process at the other end (pid ${pid}) belongs to user ${uid}, this one to ${process.getuid()}`,
+    at,
   );
 }
 
 /** An error of a file or socket operation on the path, in Naru's words. */
-export function socketError(error: NodeJS.ErrnoException, path: string, mailbox: string): NaruError {
-  const context = { place: 'unix', mailbox, cause: error };
+export function socketError(error: NodeJS.ErrnoException, path: string, at: SocketOwner): NaruError {
+  const context = { place: at.place, mailbox: at.mailbox, cause: error };
   switch (error.code) {
     case 'EACCES':
     case 'EPERM':
       return new NaruError(
         'NARU_DENIED',
-        `${mailbox}: no permission for ${path}; check owner and mode`,
+        `${at.mailbox}: no permission for ${path}; check owner and mode`,
         context,
       );
     case 'EMFILE':
     case 'ENFILE':
       return new NaruError(
         'NARU_LIMIT',
-        `${mailbox}: no file descriptor is left (${error.code}); raise ulimit -n`,
+        `${at.mailbox}: no file descriptor is left (${error.code}); raise ulimit -n`,
         context,
       );
     case 'ENOENT':
     case 'ENOTDIR':
-      return new NaruError('NARU_NOT_FOUND', `${mailbox}: the folder of ${path} does not exist`, context);
+      return new NaruError('NARU_NOT_FOUND', `${at.mailbox}: the folder of ${path} does not exist`, context);
     case 'ENOTSOCK':
     case 'EPROTOTYPE':
-      return new NaruError('NARU_EXISTS', `${mailbox}: ${path} is not a stream socket`, context);
+      return new NaruError('NARU_EXISTS', `${at.mailbox}: ${path} is not a stream socket`, context);
     default:
-      return new NaruError('NARU_DISCONNECTED', `${mailbox}: ${error.message}`, context);
+      return new NaruError('NARU_DISCONNECTED', `${at.mailbox}: ${error.message}`, context);
   }
 }
 
-function removeStale(path: string, mailbox: string): void {
+function removeStale(path: string, at: SocketOwner): void {
   let isSocket: boolean;
   try {
     isSocket = lstatSync(path).isSocket();
@@ -122,11 +128,8 @@ function removeStale(path: string, mailbox: string): void {
   if (!isSocket) {
     throw new NaruError(
       'NARU_EXISTS',
-      `${mailbox}: ${path} exists and is not a socket; choose another path`,
-      {
-        place: 'unix',
-        mailbox,
-      },
+      `${at.mailbox}: ${path} exists and is not a socket; choose another path`,
+      at,
     );
   }
   unlinkSync(path);

@@ -61,8 +61,6 @@ export interface Capabilities {
   readonly scheme: string;
   /** The mode of the scheme this object is about: `envelope` (between Naru peers) or `raw` (with strangers). */
   readonly mode: 'envelope' | 'raw';
-  /** The URL has to say the mode (`?format=raw`): without it, it means something else. */
-  readonly isStated?: boolean;
   /** One sentence for the tables. */
   readonly summary: string;
   readonly features: Readonly<Record<Feature, Level>>;

@@ -71,14 +71,14 @@ export function readTarget(url: PlaceUrl, givenKey: string | undefined): Target 
 }
 
 async function dialUnix(path: string, text: string): Promise<Socket> {
-  const socket = await connectUnix(path, text);
+  const socket = await connectUnix(path, { place: 'unix', mailbox: text });
   if (socket === undefined)
     throw new NaruError('NARU_DISCONNECTED', `${text}: no Manager listens there`, {
       place: 'unix',
       mailbox: text,
     });
   try {
-    checkPeer(socket, text);
+    checkPeer(socket, { place: 'unix', mailbox: text });
     return socket;
   } catch (error) {
     socket.on('error', () => undefined);

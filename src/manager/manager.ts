@@ -160,7 +160,7 @@ export class Manager {
     const { key, connectionsMax } = this.#settings;
     let purpose: Record<string, unknown>;
     try {
-      if (this.#place === 'unix') checkPeer(socket, this.url);
+      if (this.#place === 'unix') checkPeer(socket, { place: 'unix', mailbox: this.url });
       socket.setNoDelay?.(true);
       purpose = await greetClient(socket, key, this.url, () => this.#guests.size >= connectionsMax);
       if (this.#stopping !== undefined) throw new NaruError('NARU_CLOSED', 'it stops');
@@ -216,7 +216,7 @@ async function startOnUnix(parts: PlaceUrl, settings: Settings, make: Make): Pro
   try {
     lock = tryHostLock(`${path}.lock`);
   } catch (error) {
-    throw socketError(error as NodeJS.ErrnoException, path, parts.text);
+    throw socketError(error as NodeJS.ErrnoException, path, { place: 'unix', mailbox: parts.text });
   }
   if (lock === undefined)
     throw new NaruError(
@@ -228,7 +228,7 @@ async function startOnUnix(parts: PlaceUrl, settings: Settings, make: Make): Pro
       },
     );
   try {
-    const server = await bindSocket(path, parts.text);
+    const server = await bindSocket(path, { place: 'unix', mailbox: parts.text });
     return make(server, settings, {
       url: unixAddress(path, ''),
       place: 'unix',

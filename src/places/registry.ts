@@ -4,7 +4,7 @@
 import type { Capabilities } from '../mailbox/capabilities.ts';
 import type { Place, PlaceUrl } from '../mailbox/place.ts';
 import type { fifo, fifoRaw } from './fifo/capabilities.ts';
-import type { fileRaw } from './file/capabilities.ts';
+import type { fileLog, fileRaw } from './file/capabilities.ts';
 import type { memory } from './memory/capabilities.ts';
 import type { mmap } from './mmap/capabilities.ts';
 import type { pipe, pipeRaw } from './pipe/capabilities.ts';
@@ -60,7 +60,7 @@ export interface PlaceTypes {
   mmap: { envelope: typeof mmap; raw: typeof mmap };
   fifo: { default: 'raw'; envelope: typeof fifo; raw: typeof fifoRaw };
   pipe: { default: 'raw'; envelope: typeof pipe; raw: typeof pipeRaw };
-  file: { default: 'raw'; envelope: typeof fileRaw; raw: typeof fileRaw };
+  file: { envelope: typeof fileLog; raw: typeof fileRaw };
   sqlite: { envelope: typeof sqlite; raw: typeof sqlite };
   postgres: { envelope: typeof postgres; raw: typeof postgres };
 }

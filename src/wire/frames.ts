@@ -42,6 +42,7 @@ export const FrameType = {
   peeked: 0x2a,
   peers: 0x2b,
   dropped: 0x2c,
+  synced: 0x2d,
 } as const;
 
 /** Bytes of a frame beside the message it carries: what the frame limit adds to the largest message. */
@@ -52,6 +53,8 @@ export const DELIVER_PREFIX_BYTES = 15;
 
 /** Bit 0 of the flags of send and deliver: the sender waits until the message was received. */
 export const WANTS_RECEIPT = 1;
+/** Bit 1 of the flags of send: the sender waits until the message is on the disk. */
+export const WANTS_SYNC = 2;
 
 const SLAB_BYTES = 65_536;
 /** Below this a loop over words beats the call of Buffer.copy. */
@@ -107,10 +110,13 @@ export class FrameWriter {
     this.#events.emit(bytes);
   }
 
-  /** @param size  encodedSize() of the message */
-  send(message: Encodable, size: number, receipt: boolean): void {
+  /**
+   * @param size   encodedSize() of the message
+   * @param flags  WANTS_RECEIPT, WANTS_SYNC
+   */
+  send(message: Encodable, size: number, flags: number): void {
     const at = this.#begin(FrameType.send, 1 + size);
-    this.#bytes[at] = receipt ? WANTS_RECEIPT : 0;
+    this.#bytes[at] = flags;
     encodeEnvelope(message, this.#bytes, this.#view, at + 1);
   }
 

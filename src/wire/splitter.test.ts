@@ -146,10 +146,10 @@ describe('the writer', () => {
     let woken = 0;
     const writer = new FrameWriter({ emit: (bytes) => emitted.push(bytes), wake: () => (woken += 1) });
     const message = { body: Buffer.alloc(100, 7), sequence: 1, time: 2, fields: undefined };
-    for (let i = 0; i < 10; i += 1) writer.send(message, 116, i % 2 === 0);
+    for (let i = 0; i < 10; i += 1) writer.send(message, 116, i % 2);
     writer.flush();
     expect([emitted.length, woken]).toEqual([1, 1]);
-    writer.send({ ...message, body: Buffer.alloc(200_000) }, 200_016, false);
+    writer.send({ ...message, body: Buffer.alloc(200_000) }, 200_016, 0);
     writer.flush();
     writer.bare(FrameType.ping);
     writer.flush();

@@ -1,11 +1,78 @@
-// What file:// can do. Read by types, open(), conformance, `naru places` and the docs; say it only here. There is one plain file so
-// far, and no log.
+// What file:// can do. Read by types, open(), conformance, `naru places` and the docs; say it only here.
+
+/** A folder: the messages are records of a log. */
+export const fileLog = {
+  scheme: 'file',
+  mode: 'envelope',
+  summary: 'an append-only log in a folder: a queue or a topic that survives a power cut, with replay',
+  features: {
+    ack: 'native',
+    requeue: 'native',
+    deadLetter: 'native',
+    lease: 'native',
+    priority: 'none',
+    ttl: 'native',
+    delay: 'none',
+    headers: 'native',
+    type: 'native',
+    reply: 'native',
+    deliverAll: 'native',
+    groups: 'native',
+    orderingKey: 'native',
+    dedup: 'none',
+    receipts: 'native',
+    durable: 'native',
+    depth: 'native',
+    peek: 'native',
+    trySync: 'none',
+    waitSync: 'none',
+    wait: 'native',
+    multiProducer: 'native',
+    multiConsumer: 'native',
+    crossProcess: 'native',
+    crossHost: 'none',
+    replay: 'native',
+    retain: 'native',
+    dropOldest: 'none',
+    overwrite: 'none',
+    dropNewest: 'native',
+    rendezvous: 'none',
+    fixedSlots: 'native',
+    end: 'native',
+    claim: 'none',
+    views: 'none',
+  },
+  notes: {
+    ack: 'noted in the log within 20 ms; what a crash of the host forgets is delivered again, marked as redelivered',
+    delay: 'the log keeps the order of sending; nack({ delayMs }) works, as long as the host lives',
+    durable:
+      'the default: fdatasync(2) for all that arrived meanwhile; with confirm "placed" a kill loses nothing, a power cut may',
+    groups: 'a group keeps its place when its consumers leave; a consumer without a group is one of its own',
+    peek: 'the next 4,096 messages at most',
+    replay:
+      'from=start, offset=N (a number of the log) or since=TIME; a new group begins with new messages otherwise',
+    retain:
+      'a topic keeps what every group has had as long as there is room, at most retain messages, and retainMs long',
+    trySync: 'the answer comes from the host: send and receive with timeoutMs: 0 ask once',
+  },
+  limits: {
+    maxMessageBytes: 16_777_216,
+    priorityMin: 0,
+    priorityMax: 0,
+    maxProducers: 65_536,
+    maxConsumers: 65_536,
+  },
+  confirm: 'durable',
+  relation: 'enforced',
+  owner: 'system',
+  shapes: ['process', 'worker', 'child'],
+  needs: [],
+} as const;
 
 /** With `?format=raw`: one plain file, which every program can read and write. */
 export const fileRaw = {
   scheme: 'file',
   mode: 'raw',
-  isStated: true,
   summary: 'one plain file as the newest value: each send replaces it whole',
   features: {
     ack: 'none',

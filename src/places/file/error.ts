@@ -9,7 +9,7 @@ const MEANINGS: Readonly<Record<string, readonly [NaruErrorCode, string]>> = {
   EPERM: ['NARU_DENIED', 'permission denied'],
   EROFS: ['NARU_DENIED', 'the file system is read-only'],
   ELOOP: ['NARU_DENIED', 'it is a symbolic link, which is not followed: a writer would replace it'],
-  EISDIR: ['NARU_UNSUPPORTED', 'it is a folder; append-only logs (file:///folder) are not there yet'],
+  EISDIR: ['NARU_UNSUPPORTED', 'it is a folder: a log in a folder is file:///folder without format=raw'],
   ENOTDIR: ['NARU_NOT_FOUND', 'its folder is no folder'],
   ENOENT: ['NARU_NOT_FOUND', 'its folder does not exist; make it first'],
   ENOSPC: ['NARU_LIMIT', 'the file system is full'],

@@ -1,4 +1,4 @@
-// What a file:// URL and its options mean: a path, the mode of a new file, how often a reader looks. Checks only.
+// What the URL of a plain file and its options mean: a path, the mode of a new file, how often a reader looks. Checks only.
 
 import { basename } from 'node:path';
 import { NaruError, type NaruErrorCode } from '../../errors/index.ts';
@@ -30,10 +30,6 @@ export interface FileOptions {
 
 /** @throws NARU_INVALID_ARGUMENT, NARU_UNSUPPORTED */
 export function readFileOptions(url: PlaceUrl, options: PlaceOptions): FileOptions {
-  if (options.format !== 'raw') {
-    const what = `append-only logs (file:///folder) are not there yet; one plain file is ${url.text}${url.text.includes('?') ? '&' : '?'}format=raw`;
-    throw refusal('NARU_UNSUPPORTED', url.text, what);
-  }
   refuseMeaningless(url, options);
   const maxMessageBytes = options.maxMessageBytes ?? fileRaw.limits.maxMessageBytes;
   if (maxMessageBytes > BYTES_MAX) {

@@ -10,7 +10,7 @@ import type { Site } from '../../mapped-ring/site.ts';
 import { STATE_KIND } from '../../mapped-state/layout.ts';
 import { KIND, MAGIC } from '../../ring/layout.ts';
 import { BESIDE } from './options.ts';
-import { fileSystemObjection } from './file-system.ts';
+import { fileSystemObjection } from '../../disk/file-system.ts';
 
 const { O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = fs.constants;
 

@@ -25,7 +25,7 @@ import { isNaruError } from '../../errors/index.ts';
 import { open } from '../../open.ts';
 import { HEADER } from '../../ring/layout.ts';
 import { Files } from './files.fixture.ts';
-import { fileSystemObjection, objectionTo } from './file-system.ts';
+import { fileSystemObjection, objectionTo } from '../../disk/file-system.ts';
 import { listMapped } from './index.ts';
 
 let files: Files;

@@ -463,7 +463,7 @@ describe('peers that misbehave', () => {
           frames((writer) => {
             writer.coded(FrameType.request, 1, 1, '');
             for (let i = 0; i < 2_000; i += 1) {
-              writer.send({ body: Buffer.alloc(0), sequence: i, time: 0, fields: undefined }, 16, false);
+              writer.send({ body: Buffer.alloc(0), sequence: i, time: 0, fields: undefined }, 16, 0);
             }
           }).subarray(8),
         ]),

@@ -3,14 +3,15 @@
 
 import { newHandleIdentity } from '../../native/identity.ts';
 import { NaruError } from '../../errors/index.ts';
+import { approach, type ApproachInit } from '../../link/approach.ts';
 import { openLink } from '../../link/driver.ts';
 import { Host } from '../../link/host.ts';
 import { Listener } from '../../link/listener.ts';
 import { rawFraming } from '../../link/raw-driver.ts';
 import { LocalSession } from '../../link/local-session.ts';
 import type { RemoteInit } from '../../link/remote.ts';
-import { connectSession } from '../../link/remote-session.ts';
 import type { Session, SessionEvents } from '../../link/session.ts';
+import { bindSocket, checkPeer, socketError, unixAddress } from '../../link/unix-socket.ts';
 import { type MailboxSettings, newSettings, refuseMeaningless, statedSettings } from '../../link/settings.ts';
 import type { Driver } from '../../mailbox/driver.ts';
 import type { Place, PlaceContext, PlaceOptions, PlaceUrl } from '../../mailbox/place.ts';
@@ -18,10 +19,6 @@ import { unix, unixRaw } from './capabilities.ts';
 import { type HostLock, tryHostLock } from '../../link/host-lock.ts';
 import { openUnixRaw } from './raw.ts';
 import { PARAMETERS, readUnixOptions, type UnixOptions } from './options.ts';
-import { bindSocket, checkPeer, connectSocket, socketError, unixAddress } from '../../link/unix-socket.ts';
-
-/** How long to leave a process that is about to become the host, before looking again. */
-const ELECTION_MS = 10;
 
 /** One handle's way to its mailbox. */
 class Approach {
@@ -45,43 +42,28 @@ class Approach {
   }
 
   /** Connects to the host, or becomes it. */
-  async connect(
+  connect(
     events: SessionEvents,
     signal: AbortSignal,
     previous: MailboxSettings | undefined,
   ): Promise<Session> {
-    const { path } = this.#own;
-    const { text } = this.#url;
-    // Only the first opener states anything new; who comes back wants what was there.
-    const create =
-      previous === undefined ? this.#options.create : this.#options.create === 'never' ? 'never' : undefined;
-    for (;;) {
-      signal.throwIfAborted();
-      const socket = await connectSocket(path, text);
-      if (socket !== undefined) {
-        if (create === 'new') {
-          socket.destroy();
-          throw new NaruError(
-            'NARU_EXISTS',
-            `${text}: the mailbox exists already (create: "new")`,
-            this.#init,
-          );
-        }
-        checkPeer(socket, text);
-        const stated = previous ?? statedSettings(this.#options);
-        return await connectSession(socket, { ...this.#init, stated, events }, signal);
-      }
-      if (create === 'never') {
-        throw new NaruError(
-          'NARU_NOT_FOUND',
-          `${text}: nobody hosts the mailbox (create: "never")`,
-          this.#init,
-        );
-      }
-      const lock = this.#tryLock();
-      if (lock !== undefined) return await this.#becomeHost(lock, events, previous);
-      await pause(ELECTION_MS);
-    }
+    const { create } = this.#options;
+    const init: ApproachInit = {
+      ...this.#init,
+      path: this.#own.path,
+      stated: statedSettings(this.#options),
+      create,
+      nobodyListens: () => {
+        if (create !== 'never') return Promise.resolve();
+        const text = `${this.#url.text}: nobody hosts the mailbox (create: "never")`;
+        return Promise.reject(new NaruError('NARU_NOT_FOUND', text, this.#init));
+      },
+      becomeHost: async (hostEvents) => {
+        const lock = this.#tryLock();
+        return lock === undefined ? undefined : await this.#becomeHost(lock, hostEvents, previous);
+      },
+    };
+    return approach(init, events, signal, previous);
   }
 
   #tryLock(): HostLock | undefined {
@@ -89,7 +71,7 @@ class Approach {
     try {
       return tryHostLock(`${path}.lock`);
     } catch (error) {
-      throw socketError(error as NodeJS.ErrnoException, path, this.#url.text);
+      throw socketError(error as NodeJS.ErrnoException, path, this.#init);
     }
   }
 
@@ -100,7 +82,7 @@ class Approach {
   ): Promise<Session> {
     const { mailbox, place, address, identity, heartbeatMs } = this.#init;
     try {
-      const server = await bindSocket(this.#own.path, mailbox);
+      const server = await bindSocket(this.#own.path, this.#init);
       // Connections keep the process alive, an idle host does not.
       server.unref();
       const settings = previous ?? newSettings(statedSettings(this.#options));
@@ -110,7 +92,7 @@ class Approach {
         heartbeatMs,
         connectionsMax: this.#own.connectionsMax,
         event: 'connection',
-        checkPeer: (socket) => checkPeer(socket, mailbox),
+        checkPeer: (socket) => checkPeer(socket, this.#init),
         unlink: () => session.unlink(),
       });
       const shutDown = async (): Promise<void> => {
@@ -150,7 +132,7 @@ export const place: Place = {
     const own = readUnixOptions(url);
     const identity = newHandleIdentity();
     if (options.format === 'raw') return await openUnixRaw(url, options, context, own, identity);
-    const approach = new Approach(url, options, own, identity);
+    const way = new Approach(url, options, own, identity);
     return await openLink(
       {
         capabilities: unix,
@@ -159,15 +141,9 @@ export const place: Place = {
         place: 'unix',
         hooks: context.hooks,
         consumer: { group: options.group, from: options.from },
-        connect: (events, signal, previous) => approach.connect(events, signal, previous),
+        connect: (events, signal, previous) => way.connect(events, signal, previous),
       },
       options.signal,
     );
   },
 };
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => {
-    setTimeout(resolve, ms);
-  });
-}

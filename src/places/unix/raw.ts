@@ -30,14 +30,14 @@ export async function openUnixRaw(
     options,
     connectionsMax: own.connectionsMax,
     event: 'connection',
-    checkPeer: (socket) => checkPeer(socket, text),
+    checkPeer: (socket) => checkPeer(socket, at),
     dial: async () => {
-      const socket = await connectSocket(path, text);
+      const socket = await connectSocket(path, at);
       if (socket === undefined) throw new NaruError('NARU_DISCONNECTED', `${text}: nobody listens`, at);
       return socket;
     },
   };
-  const socket = await connectSocket(path, text);
+  const socket = await connectSocket(path, at);
   if (socket !== undefined) {
     if (options.create !== 'new')
       return openRaw({ ...init, server: undefined, socket, released: () => undefined });
@@ -47,25 +47,28 @@ export async function openUnixRaw(
   if (options.create === 'never') {
     throw new NaruError('NARU_NOT_FOUND', `${text}: nobody listens there (create: "never")`, at);
   }
-  return await listenRaw(path, text, init);
+  return await listenRaw(path, init);
 }
 
 async function listenRaw(
   path: string,
-  text: string,
   init: Omit<RawInit, 'server' | 'socket' | 'released'>,
 ): Promise<Driver> {
   let lock: ReturnType<typeof tryHostLock>;
   try {
     lock = tryHostLock(`${path}.lock`);
   } catch (error) {
-    throw socketError(error as NodeJS.ErrnoException, path, text);
+    throw socketError(error as NodeJS.ErrnoException, path, init);
   }
   if (lock === undefined) {
-    throw new NaruError('NARU_EXISTS', `${text}: another process is about to listen there; open again`, init);
+    throw new NaruError(
+      'NARU_EXISTS',
+      `${init.mailbox}: another process is about to listen there; open again`,
+      init,
+    );
   }
   try {
-    const server = await bindSocket(path, text);
+    const server = await bindSocket(path, init);
     server.unref();
     return openRaw({ ...init, server, socket: undefined, released: () => lock.release() });
   } catch (error) {
