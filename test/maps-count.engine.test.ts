@@ -1,11 +1,11 @@
-// Two processes count one value to exactly 100,000 through update(), in shared memory, in a file of SQLite and on each engine. Each step reads, computes
+// Two processes count one value to exactly 100,000 through update(), in shared memory, in a Manager, in a file of SQLite and on each engine. Each step reads, computes
 // and compares-and-sets; nothing is put together into one.
 
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
-import { openMap } from 'naru/state';
+import { Manager, openMap } from 'naru/state';
 import { memcached } from '#naru/engines/memcached.fixture';
 import { onlyWith } from '#naru/engines/only-with.fixture';
 import { postgres } from '#naru/engines/postgres.fixture';
@@ -44,6 +44,17 @@ test('shared memory counts to exactly 100,000', async () => {
     if (before === undefined) delete process.env['NARU_RUNTIME_DIR'];
     else process.env['NARU_RUNTIME_DIR'] = before;
     rmSync(runtime, { recursive: true, force: true });
+  }
+}, 900_000);
+test('a Manager counts to exactly 100,000', async () => {
+  const before = process.env['NARU_MANAGER_KEY'];
+  await using manager = await Manager.start({ listen: `unix://${folder}/m.sock` });
+  process.env['NARU_MANAGER_KEY'] = manager.key;
+  try {
+    await countTo(`${manager.url}?name=${name}`);
+  } finally {
+    if (before === undefined) delete process.env['NARU_MANAGER_KEY'];
+    else process.env['NARU_MANAGER_KEY'] = before;
   }
 }, 900_000);
 onlyWith(redis, 'SQLite', () => {
