@@ -66,7 +66,7 @@ function reader(title, fields) {
     else lines.push(`  const ${run.name} = r.${run.type}();`);
   }
   const names = fields.map(({ name }) => name).filter((name) => name !== 'reserved');
-  lines.push(`  return { ${names.join(', ')} };`);
+  lines.push('  r.finish();', `  return { ${names.join(', ')} };`);
   return `export function read${title}(r: Reader): ${title} {\n${lines.join('\n')}\n}\n`;
 }
 

@@ -1,6 +1,7 @@
 // A lab with one client and shorthands for what most tests do. Not part of the package.
 
-import { Lab, type Got, type Peer } from './peer.fixture.ts';
+import type { Got } from './got.fixture.ts';
+import { Lab, type Peer } from './peer.fixture.ts';
 
 /** A lab, one client, and shorthands. */
 export interface Bench {

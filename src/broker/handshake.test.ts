@@ -1,7 +1,8 @@
 // Frames in the wrong order, strangers, and the handshake.
 
 import { describe, expect, test } from 'vitest';
-import { Lab, refusal, type Peer } from './peer.fixture.ts';
+import { refusal } from './got.fixture.ts';
+import { Lab, type Peer } from './peer.fixture.ts';
 
 describe('frames that make no sense', () => {
   test('before and after channel.open', () => {
@@ -60,7 +61,7 @@ describe('frames that make no sense', () => {
     tooMuch.rawFrame(2, 1, Buffer.from([0, 60, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0]));
     tooMuch.rawFrame(3, 1, Buffer.from('xy'));
     expect(refusal(tooMuch.take())).toBe(
-      'connection 501 FRAME_ERROR - content body frame exceeds remaining content size',
+      'connection 505 UNEXPECTED_FRAME - expected content body, got non content body frame instead',
     );
     const method = begin();
     method.rawFrame(2, 1, Buffer.from([0, 60, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0]));
@@ -73,11 +74,15 @@ describe('frames that make no sense', () => {
   test('a wrong end mark, a frame that is too large', () => {
     const mark = new Lab().connect();
     mark.rawFrame(8, 0, Buffer.alloc(0), 0);
-    expect(refusal(mark.take())).toBe('connection 501 FRAME_ERROR - {invalid_frame_end_marker,0}');
+    expect(refusal(mark.take())).toBe(
+      'connection 501 FRAME_ERROR - type 8, all octets = <<>>: {invalid_frame_end_marker,0}',
+    );
     expect(mark.ended).toBe('end');
     const large = new Lab().connect();
     large.rawFrame(3, 1, Buffer.alloc(200_000));
-    expect(refusal(large.take())).toBe('connection 501 FRAME_ERROR - {frame_too_large,200000,131064}');
+    expect(refusal(large.take())).toBe(
+      'connection 501 FRAME_ERROR - type 3, all octets = <<>>: {frame_too_large,200000,131064}',
+    );
   });
 
   test('after channel.close the channel’s frames are ignored until it is confirmed', () => {
@@ -238,6 +243,8 @@ describe('the handshake', () => {
     const peer = new Lab().stranger();
     peer.bytes(Buffer.from(HEADER));
     peer.rawFrame(1, 0, Buffer.alloc(9000));
-    expect(refusal(peer.take())).toContain('501 FRAME_ERROR - {frame_too_large,9000');
+    expect(refusal(peer.take())).toContain(
+      '501 FRAME_ERROR - type 1, all octets = <<>>: {frame_too_large,9000',
+    );
   });
 });

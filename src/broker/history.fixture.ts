@@ -3,7 +3,8 @@
 
 import { settled } from '../log/clock.fixture.ts';
 import { seeded } from '../log/sim-disk.fixture.ts';
-import { Peer, type Got } from './peer.fixture.ts';
+import type { Got } from './got.fixture.ts';
+import { Peer } from './peer.fixture.ts';
 import type { Drained, StoredLab } from './stored-lab.fixture.ts';
 
 export type Step =

@@ -4,7 +4,8 @@
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { METHOD, METHOD_NAMES } from '../wire/amqp091/index.ts';
-import { Lab, Peer, refusal } from './peer.fixture.ts';
+import { refusal } from './got.fixture.ts';
+import { Lab, Peer } from './peer.fixture.ts';
 
 const RUNS = Number(process.env['NARU_FUZZ_RUNS'] ?? 1500);
 const SEED = process.env['NARU_FUZZ_SEED'];

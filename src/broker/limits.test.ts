@@ -4,7 +4,8 @@ import { describe, expect, test } from 'vitest';
 import { socketBudget } from './edge/descriptors.ts';
 import { LIMITS, limitsOf, type LimitName } from './limits.ts';
 import { bench } from './bench.fixture.ts';
-import { Lab, refusal } from './peer.fixture.ts';
+import { refusal } from './got.fixture.ts';
+import { Lab } from './peer.fixture.ts';
 
 const names = Object.keys(LIMITS) as LimitName[];
 
@@ -108,7 +109,7 @@ describe('who reaches a limit is told', () => {
       },
     ],
     [
-      `connection 501 FRAME_ERROR - {frame_too_large,4097,4088}`,
+      `connection 501 FRAME_ERROR - type 1, all octets = <<>>: {frame_too_large,4097,4088}`,
       { frameBytesMax: 4096 },
       (lab) => {
         const peer = lab.connect({ frameMax: 4096 });
@@ -117,7 +118,7 @@ describe('who reaches a limit is told', () => {
       },
     ],
     [
-      'connection 501 FRAME_ERROR - {frame_too_large,8185,131064}',
+      'connection 501 FRAME_ERROR - type 1, all octets = <<>>: {frame_too_large,8185,131064}',
       {},
       (lab) => {
         const peer = lab.stranger();

@@ -5,7 +5,8 @@ import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { settled } from '../log/clock.fixture.ts';
 import { SimDisk } from '../log/sim-disk.fixture.ts';
-import { Lab, type Got, type Peer } from './peer.fixture.ts';
+import type { Got } from './got.fixture.ts';
+import { Lab, type Peer } from './peer.fixture.ts';
 import { StoredLab } from './stored-lab.fixture.ts';
 
 interface Message {

@@ -4,7 +4,8 @@
 import { describe, expect, test } from 'vitest';
 import { bench, drain } from './bench.fixture.ts';
 import { exportDefinitions, importDefinitions } from './definitions.ts';
-import { Lab, refusal } from './peer.fixture.ts';
+import { refusal } from './got.fixture.ts';
+import { Lab } from './peer.fixture.ts';
 import type { Policy } from './policies.ts';
 
 function policy(definition: Policy['definition'], more: Partial<Policy> = {}): Policy {

@@ -1,6 +1,8 @@
 // What the broker answers when it will not do something: a reply code and a text, exactly as RabbitMQ words them. Thrown by the
 // core, caught where frames are handled; never leaves the broker.
 
+import { FIELD_TYPE_NAMES, type Field } from '../wire/amqp091/index.ts';
+
 /** Reply codes of AMQP 0-9-1 by number, with the names that reply texts begin with. */
 export const REPLY_NAMES: Readonly<Record<number, string>> = {
   311: 'CONTENT_TOO_LARGE',
@@ -53,6 +55,28 @@ function cut(text: string): string {
   while (Buffer.byteLength(text.slice(0, end)) > TEXT_BYTES_MAX) end -= 1;
   const last = text.charCodeAt(end - 1);
   return text.slice(0, last >= 0xd800 && last <= 0xdbff ? end - 1 : end);
+}
+
+/** A frame that must not come now. @param expects  what must: 0 a method, 1 a content header, 2 a content body */
+export class MisplacedFrame extends Refusal {
+  /** Whether a message was begun and is not complete. */
+  readonly isInContent: boolean;
+
+  constructor(expects: 0 | 1 | 2, explanation: string = MISPLACED[expects]) {
+    super(505, explanation);
+    this.isInContent = expects !== 0;
+  }
+}
+
+const MISPLACED = [
+  'expected method frame, got non method frame instead',
+  'expected content header for class 60, got non content header frame instead',
+  'expected content body, got non content body frame instead',
+] as const;
+
+/** What a name of another type than a text is told. */
+export function wrongNameType(key: string, { type }: Field, where: string): string {
+  return `invalid type '${FIELD_TYPE_NAMES[type]}' for arg '${key}' in ${where}`;
 }
 
 /** `queue 'q' in vhost '/'` */

@@ -1,7 +1,8 @@
 // The replies that clients depend on, by code, text, class and method: what RabbitMQ answers.
 
 import { describe, expect, test } from 'vitest';
-import { Lab, refusal, type Got, type Peer } from './peer.fixture.ts';
+import { refusal, type Got } from './got.fixture.ts';
+import { Lab, type Peer } from './peer.fixture.ts';
 
 /** What a fresh channel is told after `setup`, for one call. */
 function told(act: (peer: Peer, lab: Lab) => Got[]): string | undefined {

@@ -3,6 +3,7 @@
 
 import { FrameParser, FrameType, METHOD, METHOD_NAMES, PROTOCOL_HEADER } from '../wire/amqp091/index.ts';
 import {
+  readChannelClose,
   readConnectionUpdateSecret,
   writeChannelClose,
   writeChannelCloseOk,
@@ -24,7 +25,12 @@ import type { Transport } from './connection/transport.ts';
 import type { Core } from './core.ts';
 import { Handshake, LoginRefused, ProtocolHeader } from './handshake.ts';
 import { HANDLERS, receiveBody, receiveHeader } from './methods/index.ts';
-import { notAllowed, Refusal } from './refusal.ts';
+import { octets } from './octets.ts';
+import { MisplacedFrame, notAllowed, Refusal } from './refusal.ts';
+
+const NOTHING = Buffer.alloc(0);
+/** Class, weight, size and property flags: shorter is no content header. */
+const HEADER_BYTES_MIN = 14;
 
 /** What the session tells its owner. */
 export interface SessionHooks {
@@ -121,13 +127,13 @@ export class Session implements FrameHandler {
     let method = 0;
     try {
       if (type === FrameType.method) {
-        if (end - start < 4) throw new Refusal(501, 'a method frame is cut off');
+        if (end - start < 4) throw unknownFrame(type, buffer, start, end);
         method = buffer.readUInt32BE(start);
         this.#method(number, method, this.#core.reader.reset(buffer, start + 4, end));
       } else if (this.#state === 'open') this.#other(type, number, buffer, start, end);
       else if (type !== FrameType.heartbeat) this.#early(type, buffer, start, end);
     } catch (error) {
-      this.#caught(error, number, method);
+      this.#caught(error, number, isContent(type, error) ? METHOD.basicPublish : method);
     }
   }
 
@@ -136,8 +142,8 @@ export class Session implements FrameHandler {
     const max = this.connection.frameBytesMax - 8;
     const explanation =
       problem.kind === 'end-mark'
-        ? `{invalid_frame_end_marker,${problem.found}}`
-        : `{frame_too_large,${problem.size},${max}}`;
+        ? `type ${problem.type}, ${octets(problem.payload)}: {invalid_frame_end_marker,${problem.found}}`
+        : `type ${problem.type}, ${octets(NOTHING)}: {frame_too_large,${problem.size},${max}}`;
     this.#fail(new Refusal(501, explanation), 0);
     // Nothing that follows can be understood, a close-ok neither. The reply leaves before the socket ends.
     this.connection.output.flush();
@@ -175,7 +181,7 @@ export class Session implements FrameHandler {
   }
 
   #call(channel: Channel, method: number, reader: Reader): void {
-    if (channel.incoming.expects !== EXPECT.method) throw unexpectedMethod(channel);
+    if (channel.incoming.expects !== EXPECT.method) throw new MisplacedFrame(channel.incoming.expects);
     const handler = HANDLERS.get(method);
     if (handler === undefined) throw unknownMethod(method);
     if (!STREAMING.has(method)) this.#core.deliver();
@@ -192,10 +198,12 @@ export class Session implements FrameHandler {
           : new Refusal(504, "expected 'channel.open'");
       }
       if (channel.isClosing) return;
+      if (type === FrameType.header && end - start < HEADER_BYTES_MIN)
+        throw unknownFrame(type, buffer, start, end);
       if (channel.backlog !== undefined) this.#keepFrame(channel.backlog, type, buffer.subarray(start, end));
       else if (type === FrameType.body) receiveBody(channel, buffer, start, end);
       else receiveHeader(channel, buffer, start, end);
-    } else if (type === FrameType.heartbeat) {
+    } else if (type === FrameType.heartbeat && end === start) {
       if (number !== 0) throw new Refusal(505, `type 8, all octets = <<>>`);
     } else throw unknownFrame(type, buffer, start, end);
   }
@@ -307,8 +315,9 @@ export class Session implements FrameHandler {
       this.channels.set(number, opened);
       return writeChannelOpenOk(output, number);
     }
-    if (method === METHOD.channelCloseOk) return this.#dropChannel(channel);
+    if (method === METHOD.channelCloseOk && channel.isClosing) return this.#dropChannel(channel);
     if (method === METHOD.channelClose) {
+      readChannelClose(reader);
       this.#core.deliver();
       if (!channel.isClosing) channel.finishTurn();
       this.#dropChannel(channel);
@@ -480,27 +489,18 @@ function reply(
   };
 }
 
-function unexpectedMethod(channel: Channel): Refusal {
-  return new Refusal(
-    505,
-    channel.incoming.expects === EXPECT.header
-      ? 'expected content header for class 60, got non content header frame instead'
-      : 'expected content body, got non content body frame instead',
-  );
+/** Whether what is wrong belongs to the message that a client is publishing. */
+function isContent(type: number, error: unknown): boolean {
+  if (error instanceof MisplacedFrame) return error.isInContent;
+  return (type === FrameType.header || type === FrameType.body) && error instanceof Refusal && error.soft;
 }
 
 function unknownMethod(method: number): Refusal {
-  const name = METHOD_NAMES.get(method);
-  return new Refusal(
-    name === undefined ? 540 : 503,
-    name === undefined
-      ? `method ${method >>> 16}.${method & 0xffff} is unknown`
-      : `unexpected method ${name}`,
-  );
+  return METHOD_NAMES.has(method)
+    ? new Refusal(503, 'unimplemented method')
+    : new Refusal(540, `method ${method >>> 16}.${method & 0xffff} is unknown`);
 }
 
-/** As RabbitMQ shows what it got, cut short. */
 function unknownFrame(type: number, buffer: Buffer, start: number, end: number): Refusal {
-  const octets = buffer.toString('latin1', start, Math.min(end, start + 32)).replace(/[^ -~]/g, '.');
-  return new Refusal(501, `type ${type}, all octets = <<"${octets}">>: unknown_frame`);
+  return new Refusal(501, `type ${type}, ${octets(buffer.subarray(start, end))}: unknown_frame`);
 }

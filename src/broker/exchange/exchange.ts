@@ -2,7 +2,7 @@
 
 import type { FieldTable } from '../../wire/amqp091/index.ts';
 import type { Queue } from '../queue/queue.ts';
-import { Refusal, preconditionFailed, resource } from '../refusal.ts';
+import { Refusal, preconditionFailed, resource, wrongNameType } from '../refusal.ts';
 import { bindingId, makeBinding, type Binding, type Destination } from './binding.ts';
 import { DirectMatcher, FanoutMatcher } from './direct.ts';
 import { HeadersMatcher } from './headers.ts';
@@ -155,5 +155,5 @@ function alternateOf({ args, name, vhost }: ExchangeInit): string | undefined {
   const field = args['alternate-exchange'];
   if (field === undefined) return undefined;
   if (field.type === 'S' && typeof field.value === 'string') return field.value;
-  throw preconditionFailed(`invalid arg 'alternate-exchange' for ${resource('exchange', name, vhost)}`);
+  throw preconditionFailed(wrongNameType('alternate-exchange', field, resource('exchange', name, vhost)));
 }

@@ -13,5 +13,4 @@ export const channelMethods: Handlers = [
       writeChannelFlowOk(channel.connection.output, channel.number, { active });
     },
   ],
-  [METHOD.channelFlowOk, () => undefined],
 ];

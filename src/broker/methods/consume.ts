@@ -11,19 +11,17 @@ import {
   writeBasicGetEmpty,
   writeBasicGetOk,
   writeBasicQosOk,
-  type BasicConsume,
   type Reader,
 } from '../../wire/amqp091/index.ts';
 import type { Channel } from '../connection/channel.ts';
 import { Subscription, withCount } from '../connection/subscription.ts';
 import { MessageView } from '../message-view.ts';
+import { wholeNumber } from '../queue/arguments.ts';
 import type { Queue } from '../queue/queue.ts';
 import { accessRefused, notAllowed, notImplemented, preconditionFailed, resource } from '../refusal.ts';
 import type { Handlers } from './handler.ts';
 import { checkOwner, findQueue, queueName } from './names.ts';
 import { cancelReplies, consumeReplies, REPLY_QUEUE } from './reply.ts';
-
-const INTEGERS = 'bBsuIil';
 
 function qos(channel: Channel, reader: Reader): void {
   const { prefetchSize, prefetchCount, global } = readBasicQos(reader);
@@ -63,7 +61,7 @@ function consume(channel: Channel, reader: Reader): void {
       queue,
       noAck: request.noAck,
       exclusive: request.exclusive,
-      priority: priorityOf(request),
+      priority: wholeNumber(request.args, 'x-priority', resource('queue', name, connection.place.name)) ?? 0,
       prefetch: channel.prefetch,
       args: request.args,
     },
@@ -88,17 +86,6 @@ function checkExclusive(queue: Queue, exclusive: boolean): void {
     ? others.length > 0 || queue.policy.singleActiveConsumer
     : others.some((other) => other.exclusive);
   if (clash) throw accessRefused(`${resource('queue', queue.name, queue.vhost)} in exclusive use`);
-}
-
-function priorityOf({ args }: BasicConsume): number {
-  const field = args['x-priority'];
-  if (field === undefined) return 0;
-  if (!INTEGERS.includes(field.type)) {
-    throw preconditionFailed(
-      `invalid arg 'x-priority' for consumer: {unacceptable_type,${String(field.type)}}`,
-    );
-  }
-  return Number(field.value);
 }
 
 function cancel(channel: Channel, reader: Reader): void {

@@ -88,12 +88,13 @@ function remove(channel: Channel, reader: Reader): void {
 function bind(channel: Channel, reader: Reader): void {
   const request = readExchangeBind(reader);
   const { connection } = channel;
-  checkNotDefault(request.source);
-  checkNotDefault(request.destination);
-  connection.check('write', 'exchange', request.destination);
-  connection.check('read', 'exchange', request.source);
-  const source = findExchange(channel, request.source);
-  const destination = findExchange(channel, request.destination);
+  const [from, to] = [cleanName(request.source), cleanName(request.destination)];
+  checkNotDefault(from);
+  checkNotDefault(to);
+  connection.check('write', 'exchange', to);
+  connection.check('read', 'exchange', from);
+  const source = findExchange(channel, from);
+  const destination = findExchange(channel, to);
   connection.place.bind(source, destination, request.routingKey, request.args);
   if (request.nowait) return;
   channel.answerSafely(source.durable && destination.durable, () =>
@@ -104,12 +105,13 @@ function bind(channel: Channel, reader: Reader): void {
 function unbind(channel: Channel, reader: Reader): void {
   const request = readExchangeUnbind(reader);
   const { connection } = channel;
-  checkNotDefault(request.source);
-  checkNotDefault(request.destination);
-  connection.check('write', 'exchange', request.destination);
-  connection.check('read', 'exchange', request.source);
-  const source = connection.place.exchange(request.source);
-  const destination = connection.place.exchange(request.destination);
+  const [from, to] = [cleanName(request.source), cleanName(request.destination)];
+  checkNotDefault(from);
+  checkNotDefault(to);
+  connection.check('write', 'exchange', to);
+  connection.check('read', 'exchange', from);
+  const source = connection.place.exchange(from);
+  const destination = connection.place.exchange(to);
   if (source !== undefined && destination !== undefined) {
     connection.place.unbind(source, destination, request.routingKey, request.args);
   }

@@ -5,7 +5,7 @@ import type { Exchange } from '../exchange/exchange.ts';
 import type { Queue } from '../queue/queue.ts';
 import { accessRefused, notFound, Refusal, resource } from '../refusal.ts';
 
-/** RabbitMQ takes line ends out of names, so that they cannot forge lines of its log. */
+/** RabbitMQ takes line ends out of names that are declared or deleted, so that they cannot forge lines of its log. */
 export function cleanName(name: string): string {
   return name.replace(/[\r\n]/g, '');
 }
@@ -22,7 +22,7 @@ export function checkNotDefault(name: string): void {
 
 /** The queue a client means: by name, or the one declared last on the channel. @throws Refusal 404 */
 export function queueName(channel: Channel, name: string): string {
-  if (name !== '') return cleanName(name);
+  if (name !== '') return name;
   if (channel.lastQueue === '') throw new Refusal(404, 'no previously declared queue');
   return channel.lastQueue;
 }

@@ -3,6 +3,7 @@
 
 import {
   decodeTable,
+  FIELD_TYPE_NAMES,
   joinProperties,
   METHOD,
   PROPERTY,
@@ -22,7 +23,7 @@ import { delayMessage, delayOf } from '../delayed.ts';
 import { MessageView, textsOf } from '../message-view.ts';
 import { LIMITS } from '../limits.ts';
 import type { Queue } from '../queue/queue.ts';
-import { accessRefused, notImplemented, preconditionFailed, Refusal, resource } from '../refusal.ts';
+import { accessRefused, MisplacedFrame, notImplemented, preconditionFailed, resource } from '../refusal.ts';
 import type { Handlers } from './handler.ts';
 import { findExchange } from './names.ts';
 import { replyAddress, REPLY_QUEUE } from './reply.ts';
@@ -30,7 +31,7 @@ import { replyAddress, REPLY_QUEUE } from './reply.ts';
 const BASIC_CLASS = 60;
 /** Up to here memory for a body is reserved when its header comes; larger ones take what has arrived. */
 const RESERVED_BYTES_MAX = 30 * 1024;
-const DIGITS = /^\d{1,15}$/;
+const NUMBER = /^[+-]?\d+/;
 const NO_BYTES = Buffer.alloc(0);
 
 function publish(channel: Channel, reader: Reader): void {
@@ -57,6 +58,7 @@ function resolve(channel: Channel, reader: Reader, start: number): void {
   const keyAt = reader.at;
   reader.at += keyLength;
   const bits = reader.octet();
+  reader.finish();
   route.epoch = 0;
   if ((bits & 2) !== 0) throw notImplemented('immediate=true');
   connection.check('write', 'exchange', name);
@@ -85,12 +87,13 @@ function keyText(buffer: Buffer, start: number, end: number): string {
 /** A content header frame. */
 export function receiveHeader(channel: Channel, buffer: Buffer, start: number, end: number): void {
   const { incoming, connection } = channel;
-  if (incoming.expects !== EXPECT.header) throw unexpected(channel);
-  if (end - start < 14) throw new Refusal(502, 'a content header is cut off');
+  if (incoming.expects !== EXPECT.header) throw new MisplacedFrame(incoming.expects);
   const classId = buffer.readUInt16BE(start);
   if (classId !== BASIC_CLASS) {
-    throw new Refusal(505, `expected content header for class 60, got one for class ${classId} instead`);
+    const text = `expected content header for class 60, got one for class ${classId} instead`;
+    throw new MisplacedFrame(EXPECT.header, text);
   }
+  if (buffer.readUInt16BE(start + 2) !== 0) throw new MisplacedFrame(EXPECT.header);
   const bodyBytes = buffer.readUInt32BE(start + 4) * 0x1_0000_0000 + buffer.readUInt32BE(start + 8);
   const { core } = connection;
   incoming.expects = EXPECT.method;
@@ -128,11 +131,9 @@ function store(channel: Channel, properties: Buffer, start: number, end: number)
 /** A body frame. */
 export function receiveBody(channel: Channel, buffer: Buffer, start: number, end: number): void {
   const { incoming, connection } = channel;
-  if (incoming.expects !== EXPECT.body) throw unexpected(channel);
+  if (incoming.expects !== EXPECT.body) throw new MisplacedFrame(incoming.expects);
   const filled = incoming.filled + end - start;
-  if (filled > incoming.bodyBytes) {
-    throw new Refusal(501, 'content body frame exceeds remaining content size');
-  }
+  if (filled > incoming.bodyBytes) throw new MisplacedFrame(EXPECT.body);
   if (incoming.pieces === undefined) {
     connection.core.messages.fill(incoming.slot, incoming.filled, buffer, start, end);
   } else incoming.pieces.push(Buffer.from(buffer.subarray(start, end)));
@@ -204,7 +205,9 @@ function inspectHeaders(incoming: Incoming, scan: PropertyScan, buffer: Buffer):
 
 function carbonCopies(field: Parameters<typeof textsOf>[0], name: string): readonly string[] {
   if (field !== undefined && field.type !== 'A') {
-    throw preconditionFailed(`invalid '${name}' header: expected array`);
+    throw preconditionFailed(
+      `invalid message: {unacceptable_type_in_header,"${name}",${FIELD_TYPE_NAMES[field.type]}}`,
+    );
   }
   return textsOf(field);
 }
@@ -213,11 +216,16 @@ function textAt(scan: PropertyScan, buffer: Buffer, property: number): string {
   return buffer.toString('utf8', (scan.starts[property] as number) + 1, scan.ends[property]);
 }
 
+/** Erlang's reading of a number: a sign may stand in front, and what stands behind is left over. */
 function ttlOf(text: string): number {
-  if (!DIGITS.test(text)) throw preconditionFailed(`invalid expiration '${text}': no_integer`);
-  const ttl = Number(text);
-  if (ttl > LIMITS.ttlMsMax.default)
-    throw preconditionFailed(`invalid expiration '${text}': {value_too_large,${text}}`);
+  const digits = NUMBER.exec(text)?.[0] ?? '';
+  const ttl = Number(digits);
+  let wrong: string | undefined;
+  if (digits === '') wrong = 'no_integer';
+  else if (digits !== text) wrong = `{leftover_string,${JSON.stringify(text.slice(digits.length))}}`;
+  else if (ttl < 0) wrong = `{value_negative,${digits}}`;
+  else if (ttl > LIMITS.ttlMsMax.default) wrong = `{value_too_large,${digits}}`;
+  if (wrong !== undefined) throw preconditionFailed(`invalid expiration '${text}': ${wrong}`);
   return ttl;
 }
 
@@ -347,17 +355,6 @@ function delay(channel: Channel, publication: Publication): void {
   const { slot, exchange, key, moreKeys, ttlMs, delayMs } = publication;
   const delayed = { core, place, exchange, keys: [key, ...moreKeys], slot, ttlMs };
   finish(channel, slot, delayMessage(delayed, delayMs));
-}
-
-function unexpected(channel: Channel): Refusal {
-  switch (channel.incoming.expects) {
-    case EXPECT.method:
-      return new Refusal(505, 'expected method frame, got non method frame instead');
-    case EXPECT.header:
-      return new Refusal(505, `expected content header for class 60, got non content header frame instead`);
-    default:
-      return new Refusal(505, `expected content body, got non content body frame instead`);
-  }
 }
 
 export const publishMethods: Handlers = [[METHOD.basicPublish, publish]];

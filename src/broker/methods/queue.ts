@@ -55,7 +55,7 @@ function declare(channel: Channel, reader: Reader): void {
 }
 
 function declarePassively(channel: Channel, request: QueueDeclare): Queue {
-  const queue = findQueue(channel, queueName(channel, request.queue));
+  const queue = findQueue(channel, cleanName(request.queue));
   checkOwner(channel, queue);
   return queue;
 }
@@ -108,12 +108,14 @@ function keyFor(given: string, name: string, key: string): string {
 function bind(channel: Channel, reader: Reader): void {
   const request = readQueueBind(reader);
   const { connection } = channel;
-  const name = queueName(channel, request.queue);
-  checkNotDefault(request.exchange);
+  const name = cleanName(queueName(channel, request.queue));
+  const from = cleanName(request.exchange);
+  checkNotDefault(from);
   connection.check('write', 'queue', name);
-  connection.check('read', 'exchange', request.exchange);
+  connection.check('read', 'exchange', from);
+  // Where both are missing, RabbitMQ names the exchange.
+  const exchange = findExchange(channel, from);
   const queue = findQueue(channel, name);
-  const exchange = findExchange(channel, request.exchange);
   checkOwner(channel, queue);
   connection.place.bind(exchange, queue, keyFor(request.queue, name, request.routingKey), request.args);
   if (request.nowait) return;
@@ -125,12 +127,13 @@ function bind(channel: Channel, reader: Reader): void {
 function unbind(channel: Channel, reader: Reader): void {
   const request = readQueueUnbind(reader);
   const { connection } = channel;
-  const name = queueName(channel, request.queue);
-  checkNotDefault(request.exchange);
+  const name = cleanName(queueName(channel, request.queue));
+  const from = cleanName(request.exchange);
+  checkNotDefault(from);
   connection.check('write', 'queue', name);
-  connection.check('read', 'exchange', request.exchange);
+  connection.check('read', 'exchange', from);
   const queue = connection.place.queue(name);
-  const exchange = connection.place.exchange(request.exchange);
+  const exchange = connection.place.exchange(from);
   if (queue !== undefined && exchange !== undefined) {
     checkOwner(channel, queue);
     connection.place.unbind(exchange, queue, keyFor(request.queue, name, request.routingKey), request.args);
@@ -156,7 +159,7 @@ function purge(channel: Channel, reader: Reader): void {
 function remove(channel: Channel, reader: Reader): void {
   const request = readQueueDelete(reader);
   const { connection } = channel;
-  const name = queueName(channel, request.queue);
+  const name = queueName(channel, cleanName(request.queue));
   connection.check('configure', 'queue', name);
   const queue = connection.place.queue(name);
   let messageCount = 0;

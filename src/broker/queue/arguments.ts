@@ -3,7 +3,7 @@
 
 import { FIELD_TYPE_NAMES, type Field, type FieldTable } from '../../wire/amqp091/index.ts';
 import { LIMITS } from '../limits.ts';
-import { preconditionFailed, resource, type Refusal } from '../refusal.ts';
+import { preconditionFailed, resource, wrongNameType, type Refusal } from '../refusal.ts';
 
 export type Overflow = 'drop-head' | 'reject-publish' | 'reject-publish-dlx';
 
@@ -27,25 +27,42 @@ export interface QueuePolicy {
   readonly consumerTimeoutMs: number | undefined;
 }
 
-const INTEGERS = new Set(['b', 'B', 's', 'u', 'I', 'i', 'l', 'T']);
+const INTEGERS = new Set(['b', 'B', 's', 'u', 'I', 'i', 'l']);
 const OVERFLOWS: readonly string[] = ['drop-head', 'reject-publish', 'reject-publish-dlx'];
+const MODES: readonly string[] = ['default', 'lazy'];
+const VERSIONS: readonly number[] = [1, 2];
+
+/** Arguments that one type of queue has and another has not: they are refused, where an unknown one is ignored. */
+const STREAMS = ['x-max-age', 'x-stream-max-segment-size-bytes', 'x-initial-cluster-size'];
+const FOREIGN: Readonly<Record<QueuePolicy['type'], ReadonlySet<string>>> = {
+  classic: new Set([
+    ...STREAMS,
+    'x-max-in-memory-length',
+    'x-max-in-memory-bytes',
+    'x-quorum-initial-group-size',
+    'x-queue-leader-locator',
+    'x-dead-letter-strategy',
+  ]),
+  quorum: new Set([...STREAMS, 'x-max-priority', 'x-queue-mode', 'x-queue-version']),
+};
 /** What a quorum queue does unless told otherwise. */
 const DELIVERY_LIMIT = 20;
 
-/** Arguments that two declarations of one queue must agree on. Others are ignored. */
+/** Arguments that two declarations of one queue must agree on, in RabbitMQ's order. Others are ignored. */
 const COMPARED = [
   'x-expires',
   'x-message-ttl',
-  'x-max-length',
-  'x-max-length-bytes',
   'x-dead-letter-exchange',
   'x-dead-letter-routing-key',
+  'x-max-length',
+  'x-max-length-bytes',
   'x-max-priority',
   'x-overflow',
   'x-queue-mode',
+  'x-queue-version',
   'x-single-active-consumer',
-  'x-delivery-limit',
   'x-queue-type',
+  'x-delivery-limit',
 ];
 
 /** Reads and checks the arguments of a queue that is to be made. @throws Refusal 406 */
@@ -55,33 +72,69 @@ export function readPolicy(args: FieldTable, name: string, vhost: string): Queue
   if (type !== 'classic' && type !== 'quorum') {
     throw invalid('x-queue-type', where, `"unsupported queue type '${type}'"`);
   }
-  const overflow = text(args, 'x-overflow', where) ?? 'drop-head';
-  if (!OVERFLOWS.includes(overflow)) throw invalid('x-overflow', where, 'invalid_overflow');
-  const deadLetterExchange = text(args, 'x-dead-letter-exchange', where);
+  checkKnown(args, type, where);
+  // In the order in which RabbitMQ looks: of two mistakes the same one is told.
+  const expiresMs = duration(args, 'x-expires', where, 1);
+  const ttlMs = duration(args, 'x-message-ttl', where, 0);
+  const deadLetterExchange = deadLetterName(args, where);
   const deadLetterRoutingKey = text(args, 'x-dead-letter-routing-key', where);
   if (deadLetterRoutingKey !== undefined && deadLetterExchange === undefined) {
     throw invalid('x-dead-letter-routing-key', where, 'routing_key_but_no_dlx_defined');
   }
-  const maxPriority = integer(args, 'x-max-priority', where, 0);
-  if (maxPriority !== undefined && maxPriority > LIMITS.priorityMax.default) {
-    throw invalid('x-max-priority', where, `{max_value_exceeded,${maxPriority}}`);
-  }
-  text(args, 'x-queue-mode', where);
+  const maxLength = integer(args, 'x-max-length', where, 0);
+  const maxLengthBytes = integer(args, 'x-max-length-bytes', where, 0);
+  const maxPriority = priority(args, where);
+  const overflow = text(args, 'x-overflow', where) ?? 'drop-head';
+  if (!OVERFLOWS.includes(overflow)) throw invalid('x-overflow', where, 'invalid_overflow');
+  checkModeAndVersion(args, where);
+  const singleActiveConsumer = bool(args, 'x-single-active-consumer', where);
   const limit = integer(args, 'x-delivery-limit', where, 0);
   return {
     type,
-    expiresMs: duration(args, 'x-expires', where, 1),
-    ttlMs: duration(args, 'x-message-ttl', where, 0),
-    maxLength: integer(args, 'x-max-length', where, 0),
-    maxLengthBytes: integer(args, 'x-max-length-bytes', where, 0),
+    expiresMs,
+    ttlMs,
+    maxLength,
+    maxLengthBytes,
     overflow: overflow as Overflow,
     deadLetterExchange,
     deadLetterRoutingKey,
     maxPriority: maxPriority === 0 ? undefined : maxPriority,
-    singleActiveConsumer: bool(args, 'x-single-active-consumer', where),
+    singleActiveConsumer,
     deliveryLimit: limit ?? (type === 'quorum' ? DELIVERY_LIMIT : undefined),
     consumerTimeoutMs: duration(args, 'x-consumer-timeout', where, 1),
   };
+}
+
+/** @throws Refusal 406  an argument is one of another type of queue */
+function checkKnown(args: FieldTable, type: QueuePolicy['type'], where: string): void {
+  const wrong = Object.keys(args).find((key) => FOREIGN[type].has(key));
+  if (wrong === undefined) return;
+  throw preconditionFailed(`invalid arg '${wrong}' for ${where} of queue type rabbit_${type}_queue`);
+}
+
+function deadLetterName(args: FieldTable, where: string): string | undefined {
+  const key = 'x-dead-letter-exchange';
+  const field = args[key];
+  if (field === undefined) return undefined;
+  if (field.type === 'S' && typeof field.value === 'string') return field.value;
+  throw preconditionFailed(wrongNameType(key, field, where));
+}
+
+function priority(args: FieldTable, where: string): number | undefined {
+  const value = integer(args, 'x-max-priority', where, 0);
+  if (value !== undefined && value > LIMITS.priorityMax.default) {
+    throw invalid('x-max-priority', where, `{max_value_exceeded,${value}}`);
+  }
+  return value;
+}
+
+/** Both make no difference here; what they may be is checked. */
+function checkModeAndVersion(args: FieldTable, where: string): void {
+  const mode = text(args, 'x-queue-mode', where) ?? 'default';
+  if (!MODES.includes(mode)) throw invalid('x-queue-mode', where, `"unsupported queue mode '${mode}'"`);
+  const version = integer(args, 'x-queue-version', where, 0) ?? 1;
+  if (!VERSIONS.includes(version))
+    throw invalid('x-queue-version', where, `"unsupported queue version '${version}'"`);
 }
 
 /** @throws Refusal 406  the arguments mean another queue than the one that exists */
@@ -142,13 +195,17 @@ function invalid(key: string, where: string, why: string): Refusal {
   return preconditionFailed(`invalid arg '${key}' for ${where}: ${why}`);
 }
 
-function integer(args: FieldTable, key: string, where: string, min: 0 | 1): number | undefined {
+/** An argument that is a whole number, of any sign. @throws Refusal 406 */
+export function wholeNumber(args: FieldTable, key: string, where: string): number | undefined {
   const field = args[key];
   if (field === undefined) return undefined;
-  if (!INTEGERS.has(field.type)) {
-    throw invalid(key, where, `"expected integer, got ${FIELD_TYPE_NAMES[field.type]}"`);
-  }
-  const value = Number(field.value);
+  if (INTEGERS.has(field.type)) return Number(field.value);
+  throw invalid(key, where, `"expected integer, got ${FIELD_TYPE_NAMES[field.type]}"`);
+}
+
+function integer(args: FieldTable, key: string, where: string, min: 0 | 1): number | undefined {
+  const value = wholeNumber(args, key, where);
+  if (value === undefined) return undefined;
   if (value < 0) throw invalid(key, where, `{value_negative,${value}}`);
   if (value < min) throw invalid(key, where, '{value_zero,0}');
   return value;

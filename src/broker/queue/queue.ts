@@ -83,6 +83,8 @@ export class Queue {
   /** Wait for the same, besides consumers. */
   readonly #readers: (() => void)[] = [];
   #deleted = false;
+  /** During one dispatch(): what came this moment with a ttl of 0 is not too old. */
+  #givesExpired = false;
   readonly #host: QueueHost;
   /** By priority; those never used are missing. */
   readonly #rings: (EntryRing | undefined)[] = [];
@@ -186,10 +188,22 @@ export class Queue {
     this.#host.messages.keep(slot);
     this.counters.published += 1;
     this.#position += 1;
-    this.#insert(slot, this.#position, this.#expiryOf(ttlMs), 0);
+    const expiresAt = this.#expiryOf(ttlMs);
+    const isFleeting = expiresAt <= this.#host.clock.now();
+    if (isFleeting) this.#expireHeads();
+    this.#insert(slot, this.#position, expiresAt, 0);
+    if (isFleeting) this.#giveOrExpire();
     if (this.#isLimited && this.policy.overflow === 'drop-head' && this.#over()) this.#shorten();
     if (this.#ready > REST_DEPTH) this.#host.keep?.rest(slot);
     this.#touch();
+  }
+
+  /** A message that may not wait: who is ready gets it, else it is gone. */
+  #giveOrExpire(): void {
+    this.#givesExpired = true;
+    this.dispatch();
+    this.#givesExpired = false;
+    this.#expireHeads();
   }
 
   /**
@@ -435,7 +449,7 @@ export class Queue {
       if (ring === undefined) continue;
       while (ring.size > 0) {
         const expiresAt = ring.firstExpiry();
-        if (expiresAt === Infinity || expiresAt > this.#host.clock.now()) return ring;
+        if (expiresAt === Infinity || this.#givesExpired || expiresAt > this.#host.clock.now()) return ring;
         this.#expireFirst(ring);
       }
     }

@@ -18,8 +18,14 @@ export interface FrameHandler {
 }
 
 export type FrameProblem =
-  | { readonly kind: 'end-mark'; readonly found: number }
-  | { readonly kind: 'too-large'; readonly size: number; readonly max: number };
+  | {
+      readonly kind: 'end-mark';
+      readonly type: number;
+      readonly found: number;
+      /** Valid during the call only. */
+      readonly payload: Buffer;
+    }
+  | { readonly kind: 'too-large'; readonly type: number; readonly size: number; readonly max: number };
 
 export class FrameParser {
   /** Longest payload that is accepted, in bytes; the owner sets it when the peers have agreed. */
@@ -59,10 +65,10 @@ export class FrameParser {
     let at = start;
     while (length - at >= FRAME_OVERHEAD) {
       const size = sizeAt(chunk, at);
-      if (size > this.payloadMax) return this.#break({ kind: 'too-large', size, max: this.payloadMax });
+      if (size > this.payloadMax) return this.#tooLarge(chunk, at);
       const end = at + FRAME_PREFIX + size;
       if (end >= length) break;
-      if (chunk[end] !== FRAME_END) return this.#break({ kind: 'end-mark', found: chunk[end] as number });
+      if (chunk[end] !== FRAME_END) return this.#wrongMark(chunk, at, end);
       const channel = ((chunk[at + 1] as number) << 8) | (chunk[at + 2] as number);
       handler.frame(chunk[at] as number, channel, chunk, at + FRAME_PREFIX, end);
       if (this.#stopped) return;
@@ -75,7 +81,7 @@ export class FrameParser {
   #keep(chunk: Buffer, at: number): void {
     const rest = chunk.length - at;
     if (rest >= FRAME_PREFIX && sizeAt(chunk, at) > this.payloadMax) {
-      return this.#break({ kind: 'too-large', size: sizeAt(chunk, at), max: this.payloadMax });
+      return this.#tooLarge(chunk, at);
     }
     this.#partial = Buffer.allocUnsafeSlow(Math.max(64, rest));
     chunk.copy(this.#partial, 0, at);
@@ -88,7 +94,7 @@ export class FrameParser {
     if (this.#held < FRAME_PREFIX) return next;
     const size = sizeAt(this.#partial as Buffer, 0);
     if (size > this.payloadMax) {
-      this.#break({ kind: 'too-large', size, max: this.payloadMax });
+      this.#tooLarge(this.#partial as Buffer, 0);
       return next;
     }
     next = this.#fill(chunk, next, size + FRAME_OVERHEAD);
@@ -96,8 +102,7 @@ export class FrameParser {
     const frame = this.#partial as Buffer;
     this.#partial = null;
     this.#held = 0;
-    const mark = frame[FRAME_PREFIX + size] as number;
-    if (mark !== FRAME_END) this.#break({ kind: 'end-mark', found: mark });
+    if (frame[FRAME_PREFIX + size] !== FRAME_END) this.#wrongMark(frame, 0, FRAME_PREFIX + size);
     else {
       this.#handler.frame(
         frame[0] as number,
@@ -124,6 +129,16 @@ export class FrameParser {
     chunk.copy(partial, this.#held, at, at + count);
     this.#held += count;
     return at + count;
+  }
+
+  #tooLarge(chunk: Buffer, at: number): void {
+    const type = chunk[at] as number;
+    this.#break({ kind: 'too-large', type, size: sizeAt(chunk, at), max: this.payloadMax });
+  }
+
+  #wrongMark(chunk: Buffer, at: number, end: number): void {
+    const payload = chunk.subarray(at + FRAME_PREFIX, end);
+    this.#break({ kind: 'end-mark', type: chunk[at] as number, found: chunk[end] as number, payload });
   }
 
   #break(problem: FrameProblem): void {

@@ -63,6 +63,11 @@ export class Reader {
     return decodeTable(this.buffer, at, at + length);
   }
 
+  /** Nothing may be left. @throws NARU_INVALID_MESSAGE */
+  finish(): void {
+    if (this.at !== this.end) throw malformed(`${this.end - this.at} bytes behind the last argument`);
+  }
+
   #take(size: number): number {
     const at = this.at;
     if (size > this.end - at)

@@ -22,6 +22,7 @@ export function readAccessRequest(r: Reader): AccessRequest {
   const active = (bits & 4) !== 0;
   const write = (bits & 8) !== 0;
   const read = (bits & 16) !== 0;
+  r.finish();
   return { realm, exclusive, passive, active, write, read };
 }
 
@@ -39,6 +40,7 @@ export interface AccessRequestOk {
 
 export function readAccessRequestOk(r: Reader): AccessRequestOk {
   const ticket = r.short();
+  r.finish();
   return { ticket };
 }
 

@@ -17,6 +17,7 @@ export function readBasicQos(r: Reader): BasicQos {
   const prefetchCount = r.short();
   const bits = r.octet();
   const global = (bits & 1) !== 0;
+  r.finish();
   return { prefetchSize, prefetchCount, global };
 }
 
@@ -54,6 +55,7 @@ export function readBasicConsume(r: Reader): BasicConsume {
   const exclusive = (bits & 4) !== 0;
   const nowait = (bits & 8) !== 0;
   const args = r.table();
+  r.finish();
   return { queue, consumerTag, noLocal, noAck, exclusive, nowait, args };
 }
 
@@ -74,6 +76,7 @@ export interface BasicConsumeOk {
 
 export function readBasicConsumeOk(r: Reader): BasicConsumeOk {
   const consumerTag = r.shortstr();
+  r.finish();
   return { consumerTag };
 }
 
@@ -93,6 +96,7 @@ export function readBasicCancel(r: Reader): BasicCancel {
   const consumerTag = r.shortstr();
   const bits = r.octet();
   const nowait = (bits & 1) !== 0;
+  r.finish();
   return { consumerTag, nowait };
 }
 
@@ -110,6 +114,7 @@ export interface BasicCancelOk {
 
 export function readBasicCancelOk(r: Reader): BasicCancelOk {
   const consumerTag = r.shortstr();
+  r.finish();
   return { consumerTag };
 }
 
@@ -134,6 +139,7 @@ export function readBasicPublish(r: Reader): BasicPublish {
   const bits = r.octet();
   const mandatory = (bits & 1) !== 0;
   const immediate = (bits & 2) !== 0;
+  r.finish();
   return { exchange, routingKey, mandatory, immediate };
 }
 
@@ -159,6 +165,7 @@ export function readBasicReturn(r: Reader): BasicReturn {
   const replyText = r.shortstr();
   const exchange = r.shortstr();
   const routingKey = r.shortstr();
+  r.finish();
   return { replyCode, replyText, exchange, routingKey };
 }
 
@@ -187,6 +194,7 @@ export function readBasicDeliver(r: Reader): BasicDeliver {
   const redelivered = (bits & 1) !== 0;
   const exchange = r.shortstr();
   const routingKey = r.shortstr();
+  r.finish();
   return { consumerTag, deliveryTag, redelivered, exchange, routingKey };
 }
 
@@ -211,6 +219,7 @@ export function readBasicGet(r: Reader): BasicGet {
   const queue = r.shortstr();
   const bits = r.octet();
   const noAck = (bits & 1) !== 0;
+  r.finish();
   return { queue, noAck };
 }
 
@@ -238,6 +247,7 @@ export function readBasicGetOk(r: Reader): BasicGetOk {
   const exchange = r.shortstr();
   const routingKey = r.shortstr();
   const messageCount = r.long();
+  r.finish();
   return { deliveryTag, redelivered, exchange, routingKey, messageCount };
 }
 
@@ -267,6 +277,7 @@ export function readBasicAck(r: Reader): BasicAck {
   const deliveryTag = r.longlong();
   const bits = r.octet();
   const multiple = (bits & 1) !== 0;
+  r.finish();
   return { deliveryTag, multiple };
 }
 
@@ -287,6 +298,7 @@ export function readBasicReject(r: Reader): BasicReject {
   const deliveryTag = r.longlong();
   const bits = r.octet();
   const requeue = (bits & 1) !== 0;
+  r.finish();
   return { deliveryTag, requeue };
 }
 
@@ -305,6 +317,7 @@ export interface BasicRecoverAsync {
 export function readBasicRecoverAsync(r: Reader): BasicRecoverAsync {
   const bits = r.octet();
   const requeue = (bits & 1) !== 0;
+  r.finish();
   return { requeue };
 }
 
@@ -322,6 +335,7 @@ export interface BasicRecover {
 export function readBasicRecover(r: Reader): BasicRecover {
   const bits = r.octet();
   const requeue = (bits & 1) !== 0;
+  r.finish();
   return { requeue };
 }
 
@@ -348,6 +362,7 @@ export function readBasicNack(r: Reader): BasicNack {
   const bits = r.octet();
   const multiple = (bits & 1) !== 0;
   const requeue = (bits & 2) !== 0;
+  r.finish();
   return { deliveryTag, multiple, requeue };
 }
 

@@ -24,6 +24,7 @@ export interface ChannelFlow {
 export function readChannelFlow(r: Reader): ChannelFlow {
   const bits = r.octet();
   const active = (bits & 1) !== 0;
+  r.finish();
   return { active };
 }
 
@@ -41,6 +42,7 @@ export interface ChannelFlowOk {
 export function readChannelFlowOk(r: Reader): ChannelFlowOk {
   const bits = r.octet();
   const active = (bits & 1) !== 0;
+  r.finish();
   return { active };
 }
 
@@ -63,6 +65,7 @@ export function readChannelClose(r: Reader): ChannelClose {
   const replyText = r.shortstr();
   const classId = r.short();
   const methodId = r.short();
+  r.finish();
   return { replyCode, replyText, classId, methodId };
 }
 

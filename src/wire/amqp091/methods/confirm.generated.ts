@@ -12,6 +12,7 @@ export interface ConfirmSelect {
 export function readConfirmSelect(r: Reader): ConfirmSelect {
   const bits = r.octet();
   const nowait = (bits & 1) !== 0;
+  r.finish();
   return { nowait };
 }
 

@@ -20,6 +20,7 @@ export function readConnectionStart(r: Reader): ConnectionStart {
   const serverProperties = r.table();
   const mechanisms = r.longstr();
   const locales = r.longstr();
+  r.finish();
   return { versionMajor, versionMinor, serverProperties, mechanisms, locales };
 }
 
@@ -46,6 +47,7 @@ export function readConnectionStartOk(r: Reader): ConnectionStartOk {
   const mechanism = r.shortstr();
   const response = r.longbytes();
   const locale = r.shortstr();
+  r.finish();
   return { clientProperties, mechanism, response, locale };
 }
 
@@ -65,6 +67,7 @@ export interface ConnectionSecure {
 
 export function readConnectionSecure(r: Reader): ConnectionSecure {
   const challenge = r.longbytes();
+  r.finish();
   return { challenge };
 }
 
@@ -81,6 +84,7 @@ export interface ConnectionSecureOk {
 
 export function readConnectionSecureOk(r: Reader): ConnectionSecureOk {
   const response = r.longbytes();
+  r.finish();
   return { response };
 }
 
@@ -101,6 +105,7 @@ export function readConnectionTune(r: Reader): ConnectionTune {
   const channelMax = r.short();
   const frameMax = r.long();
   const heartbeat = r.short();
+  r.finish();
   return { channelMax, frameMax, heartbeat };
 }
 
@@ -123,6 +128,7 @@ export function readConnectionTuneOk(r: Reader): ConnectionTuneOk {
   const channelMax = r.short();
   const frameMax = r.long();
   const heartbeat = r.short();
+  r.finish();
   return { channelMax, frameMax, heartbeat };
 }
 
@@ -143,6 +149,7 @@ export function readConnectionOpen(r: Reader): ConnectionOpen {
   const virtualHost = r.shortstr();
   r.shortstr();
   r.octet();
+  r.finish();
   return { virtualHost };
 }
 
@@ -173,6 +180,7 @@ export function readConnectionClose(r: Reader): ConnectionClose {
   const replyText = r.shortstr();
   const classId = r.short();
   const methodId = r.short();
+  r.finish();
   return { replyCode, replyText, classId, methodId };
 }
 
@@ -197,6 +205,7 @@ export interface ConnectionBlocked {
 
 export function readConnectionBlocked(r: Reader): ConnectionBlocked {
   const reason = r.shortstr();
+  r.finish();
   return { reason };
 }
 
@@ -220,6 +229,7 @@ export interface ConnectionUpdateSecret {
 export function readConnectionUpdateSecret(r: Reader): ConnectionUpdateSecret {
   const newSecret = r.longbytes();
   const reason = r.shortstr();
+  r.finish();
   return { newSecret, reason };
 }
 

@@ -28,6 +28,7 @@ export function readExchangeDeclare(r: Reader): ExchangeDeclare {
   const internal = (bits & 8) !== 0;
   const nowait = (bits & 16) !== 0;
   const args = r.table();
+  r.finish();
   return { exchange, type, passive, durable, autoDelete, internal, nowait, args };
 }
 
@@ -59,6 +60,7 @@ export function readExchangeDelete(r: Reader): ExchangeDelete {
   const bits = r.octet();
   const ifUnused = (bits & 1) !== 0;
   const nowait = (bits & 2) !== 0;
+  r.finish();
   return { exchange, ifUnused, nowait };
 }
 
@@ -92,6 +94,7 @@ export function readExchangeBind(r: Reader): ExchangeBind {
   const bits = r.octet();
   const nowait = (bits & 1) !== 0;
   const args = r.table();
+  r.finish();
   return { destination, source, routingKey, nowait, args };
 }
 
@@ -128,6 +131,7 @@ export function readExchangeUnbind(r: Reader): ExchangeUnbind {
   const bits = r.octet();
   const nowait = (bits & 1) !== 0;
   const args = r.table();
+  r.finish();
   return { destination, source, routingKey, nowait, args };
 }
 

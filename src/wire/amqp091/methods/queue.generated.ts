@@ -26,6 +26,7 @@ export function readQueueDeclare(r: Reader): QueueDeclare {
   const autoDelete = (bits & 8) !== 0;
   const nowait = (bits & 16) !== 0;
   const args = r.table();
+  r.finish();
   return { queue, passive, durable, exclusive, autoDelete, nowait, args };
 }
 
@@ -49,6 +50,7 @@ export function readQueueDeclareOk(r: Reader): QueueDeclareOk {
   const queue = r.shortstr();
   const messageCount = r.long();
   const consumerCount = r.long();
+  r.finish();
   return { queue, messageCount, consumerCount };
 }
 
@@ -77,6 +79,7 @@ export function readQueueBind(r: Reader): QueueBind {
   const bits = r.octet();
   const nowait = (bits & 1) !== 0;
   const args = r.table();
+  r.finish();
   return { queue, exchange, routingKey, nowait, args };
 }
 
@@ -107,6 +110,7 @@ export function readQueuePurge(r: Reader): QueuePurge {
   const queue = r.shortstr();
   const bits = r.octet();
   const nowait = (bits & 1) !== 0;
+  r.finish();
   return { queue, nowait };
 }
 
@@ -125,6 +129,7 @@ export interface QueuePurgeOk {
 
 export function readQueuePurgeOk(r: Reader): QueuePurgeOk {
   const messageCount = r.long();
+  r.finish();
   return { messageCount };
 }
 
@@ -149,6 +154,7 @@ export function readQueueDelete(r: Reader): QueueDelete {
   const ifUnused = (bits & 1) !== 0;
   const ifEmpty = (bits & 2) !== 0;
   const nowait = (bits & 4) !== 0;
+  r.finish();
   return { queue, ifUnused, ifEmpty, nowait };
 }
 
@@ -167,6 +173,7 @@ export interface QueueDeleteOk {
 
 export function readQueueDeleteOk(r: Reader): QueueDeleteOk {
   const messageCount = r.long();
+  r.finish();
   return { messageCount };
 }
 
@@ -190,6 +197,7 @@ export function readQueueUnbind(r: Reader): QueueUnbind {
   const exchange = r.shortstr();
   const routingKey = r.shortstr();
   const args = r.table();
+  r.finish();
   return { queue, exchange, routingKey, args };
 }
 
