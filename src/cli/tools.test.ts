@@ -201,9 +201,11 @@ describe('naru bench', () => {
 });
 
 describe('the demo', () => {
-  test('--json prints one document on one line, with nothing lost in any place', async () => {
+  test('--json prints one document on one line, with nothing lost in any place', {
+    timeout: 90_000,
+  }, async () => {
     await using sandbox = new Sandbox();
-    const ran = await sandbox.run(['--seconds', '3', '--json'], { program: './demo.js' });
+    const ran = await sandbox.run(['--seconds', '3', '--json'], { program: './demo.js', watchdogMs: 60_000 });
     expect(ran.code).toBe(0);
     const text = ran.stdout.toString();
     expect(text.indexOf('\n')).toBe(text.length - 1);
