@@ -32,9 +32,11 @@ function show(field: Field): string {
   }
 }
 
-/** The order of fields says nothing. */
+/** The order of fields says nothing. Headers that RabbitMQ 3.10 does not have yet and later versions do are left out. */
 function showTable(table: FieldTable): string {
-  const names = Object.keys(table).sort();
+  const names = Object.keys(table)
+    .filter((name) => !name.startsWith('x-last-death-'))
+    .sort();
   return `{${names.map((name) => `${name}=${show(table[name] as Field)}`).join(', ')}}`;
 }
 
