@@ -1,5 +1,5 @@
 // A raw AMQP 0-9-1 client for load, used by the demo and the benchmarks: frames made once and written in large pieces, frames read
-// by offset. It knows just enough of the protocol to publish and to consume, so that what is measured is the broker.
+// by offset. It knows just enough of the protocol to publish, confirmed or not, and to consume, so that what is measured is the broker.
 
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
@@ -9,11 +9,15 @@ import {
   FrameParser,
   METHOD,
   PROTOCOL_HEADER,
+  readBasicAck,
   readQueueDeclareOk,
   Reader,
+  writeBasicAck,
   writeBasicConsume,
   writeBasicPublish,
+  writeBasicQos,
   writeChannelOpen,
+  writeConfirmSelect,
   writeConnectionOpen,
   writeConnectionStartOk,
   writeConnectionTuneOk,
@@ -26,13 +30,23 @@ const FRAME_BYTES_MAX = 131_072;
 /** One write of the publisher. */
 const PIECE_BYTES = 64 * 1024;
 const BODY_FRAME = 3;
+/** Published and not yet confirmed at a time, where confirms are asked for. */
+const UNCONFIRMED_MAX = 20_000;
+/** Delivered and not yet settled at a time, where messages are settled; each ack settles so many. */
+const PREFETCH = 2_000;
+const SETTLED_AT_A_TIME = 200;
 
 export class AmqpLoad {
   readonly #socket: Socket;
   /** Resolves when the connection is over: with undefined when close() ended it. */
   readonly closed: Promise<Error | undefined>;
   readonly #writer = new Writer();
+  readonly #reader = new Reader();
   readonly #parser: FrameParser;
+  readonly #confirms = new ConfirmCount();
+  #published = 0;
+  #delivered = 0;
+  #settles = false;
   #answered: ((method: Buffer) => void) | undefined;
   #isClosed = false;
   /** Called with each body that is delivered; valid during the call. */
@@ -42,10 +56,10 @@ export class AmqpLoad {
     this.#socket = socket;
     this.#parser = new FrameParser({
       frame: (type, _channel, buffer, start, end) => {
-        if (type === BODY_FRAME) this.onBody(buffer.subarray(start, end));
-        else if (type === 1 && buffer.readUInt32BE(start) !== METHOD.basicDeliver) {
-          this.#answered?.(Buffer.from(buffer.subarray(start, end)));
-        }
+        if (type === BODY_FRAME) {
+          this.onBody(buffer.subarray(start, end));
+          if (this.#settles) this.#settle();
+        } else if (type === 1) this.#method(buffer, start, end);
       },
       broken: (problem) => socket.destroy(new Error(`the broker sent a broken frame: ${problem.kind}`)),
     });
@@ -53,7 +67,11 @@ export class AmqpLoad {
     socket.on('data', (chunk: Buffer) => this.#parser.push(chunk));
     this.closed = new Promise((resolve) => {
       socket.on('error', resolve);
-      socket.on('close', () => resolve(this.#isClosed ? undefined : new Error('the connection was closed')));
+      socket.on('close', () => {
+        const error = this.#isClosed ? undefined : new Error('the connection was closed');
+        this.#confirms.end(error);
+        resolve(error);
+      });
     });
   }
 
@@ -79,13 +97,28 @@ export class AmqpLoad {
     return client;
   }
 
-  /** Declares a queue that is not durable. @returns how many messages wait in it */
-  async declare(queue: string): Promise<number> {
-    const flags = { passive: false, durable: false, exclusive: false, autoDelete: false, nowait: false };
+  /** Declares a queue. @returns how many messages wait in it */
+  async declare(queue: string, durable = false): Promise<number> {
+    const flags = { passive: false, durable, exclusive: false, autoDelete: false, nowait: false };
     const answer = await this.#call((writer) =>
       writeQueueDeclare(writer, CHANNEL, { queue, ...flags, args: emptyTable() }),
     );
     return readQueueDeclareOk(new Reader().reset(answer, 4, answer.length)).messageCount;
+  }
+
+  /** Consumes, and settles what comes, many with one ack. */
+  async consumeAndSettle(queue: string): Promise<void> {
+    await this.#call((writer) =>
+      writeBasicQos(writer, CHANNEL, { prefetchSize: 0, prefetchCount: PREFETCH, global: false }),
+    );
+    this.#settles = true;
+    await this.consume(queue, false);
+  }
+
+  /** Messages are persistent from now on, and publish() resolves when all are confirmed. */
+  async askForConfirms(): Promise<void> {
+    await this.#call((writer) => writeConfirmSelect(writer, CHANNEL, { nowait: false }));
+    this.#confirms.isOn = true;
   }
 
   /** Consumes; with acks, what comes is never settled. */
@@ -110,8 +143,11 @@ export class AmqpLoad {
         piece[at + size - 1] = 0xce;
         sequence += 1;
       }
+      this.#published += messages;
       if (!this.#socket.write(piece)) await once(this.#socket, 'drain');
+      await this.#confirms.reached(this.#published - UNCONFIRMED_MAX);
     }
+    await this.#confirms.reached(this.#published);
   }
 
   /** Reads nothing any more, as a client that hangs. */
@@ -137,12 +173,28 @@ export class AmqpLoad {
     writer.short(60);
     writer.short(0);
     writer.longlong(bodyBytes);
-    writer.bytes(encodeProperties({ deliveryMode: 1 }));
+    writer.bytes(encodeProperties({ deliveryMode: this.#confirms.isOn ? 2 : 1 }));
     writer.endFrame();
     writer.octet(BODY_FRAME);
     writer.short(CHANNEL);
     writer.long(bodyBytes);
     return writer.take();
+  }
+
+  #method(buffer: Buffer, start: number, end: number): void {
+    const method = buffer.readUInt32BE(start);
+    if (method === METHOD.basicDeliver) return;
+    if (method === METHOD.basicAck) {
+      const { deliveryTag, multiple } = readBasicAck(this.#reader.reset(buffer, start + 4, end));
+      this.#confirms.add(deliveryTag, multiple);
+    } else this.#answered?.(Buffer.from(buffer.subarray(start, end)));
+  }
+
+  #settle(): void {
+    this.#delivered += 1;
+    if (this.#delivered % SETTLED_AT_A_TIME !== 0) return;
+    writeBasicAck(this.#writer, CHANNEL, { deliveryTag: this.#delivered, multiple: true });
+    this.#socket.write(this.#writer.take());
   }
 
   /** @returns the method that answers */
@@ -153,5 +205,36 @@ export class AmqpLoad {
       write(this.#writer);
       this.#socket.write(this.#writer.take());
     });
+  }
+}
+
+/** How many of the first messages are confirmed without a gap. */
+class ConfirmCount {
+  isOn = false;
+  #floor = 0;
+  readonly #ahead = new Set<number>();
+  #wanted = 0;
+  #waiting: { readonly resolve: () => void; readonly reject: (error: Error) => void } | undefined;
+
+  add(tag: number, multiple: boolean): void {
+    if (multiple) this.#floor = Math.max(this.#floor, tag);
+    else this.#ahead.add(tag);
+    while (this.#ahead.delete(this.#floor + 1)) this.#floor += 1;
+    if (this.#floor >= this.#wanted) this.#waiting?.resolve();
+  }
+
+  /** Nothing more is confirmed. */
+  end(error = new Error('the client is closed')): void {
+    this.#waiting?.reject(error);
+  }
+
+  /** Resolves when so many are confirmed; at once when confirms are not asked for. */
+  async reached(count: number): Promise<void> {
+    if (!this.isOn || this.#floor >= count) return;
+    this.#wanted = count;
+    await new Promise<void>((resolve, reject) => {
+      this.#waiting = { resolve, reject };
+    });
+    this.#waiting = undefined;
   }
 }

@@ -173,6 +173,7 @@ function urlOf({ place, isRaw }: Candidate, folder: string): string {
   if (place === 'unix') return `unix://${join(folder, 'demo.sock')}`;
   if (place === 'tcp') return 'tcp://127.0.0.1:0?listen';
   if (place === 'mmap') return `mmap://${join(folder, 'demo')}`;
+  if (place === 'file') return `file://${join(folder, 'demo-log')}`;
   if (place === 'fifo') return `fifo://${join(folder, 'demo.fifo')}?format=envelope`;
   // Without waiting for the disk at each commit: what it shows is the place, not the disk.
   if (place === 'sqlite') return `sqlite://${join(folder, 'demo.db')}?survives=process`;

@@ -216,6 +216,7 @@ describe('the demo', () => {
       ...QUEUE_PLACES,
       ...FILE_PLACES,
       ...PIPE_PLACES,
+      'file',
       ...DATABASE_PLACES,
       'broker',
     ]);
