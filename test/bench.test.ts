@@ -95,6 +95,13 @@ describe.skipIf(tryNative() === undefined || !hasCompiler)(
       expect(throughput.map(({ id }) => id)).toEqual(['naru-lock-two']);
     }, 60_000);
 
+    test("state: a Manager's map, used by two processes", async () => {
+      const { throughput, goals, missing } = await bench('state', ['naru-manager']);
+      expect(missing).toEqual([]);
+      expect(throughput.map(({ id }) => id)).toEqual(['naru-manager-get-many', 'naru-manager-get-one']);
+      expect(goals.map(({ text }) => text)).toContain("gets from a Manager, against Python's Manager dict");
+    }, 60_000);
+
     test('ring: the kernel’s queues and the public class; the report is one page that loads nothing', async () => {
       const folder = mkdtempSync(join(tmpdir(), 'naru-report-'));
       try {

@@ -9,7 +9,7 @@ import { BODY_BYTES } from '../harness/bodies.ts';
 import type { Duel, NearEnd } from '../harness/duel.ts';
 
 /** Calls under way at a time: what a server process with some load has. */
-const WINDOW = 64;
+export const WINDOW = 64;
 const KEYS = 1000;
 const VALUE = 'v'.repeat(BODY_BYTES);
 

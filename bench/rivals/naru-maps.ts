@@ -4,8 +4,8 @@ import { openArray, openMap } from '#naru/open-state';
 import type { Duel } from '../harness/duel.ts';
 import { nextTurn } from './turn.ts';
 
-const KEYS: readonly string[] = Array.from({ length: 1000 }, (_, n) => `key:${n}`);
-const VALUE: Uint8Array = new Uint8Array(32).fill(7);
+export const KEYS: readonly string[] = Array.from({ length: 1000 }, (_, n) => `key:${n}`);
+export const VALUE: Uint8Array = new Uint8Array(32).fill(7);
 /** Operations between two looks at how many both have done. */
 const OPERATIONS_A_TIME = 200;
 

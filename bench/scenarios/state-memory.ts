@@ -1,5 +1,6 @@
-// The parts of the scenario `state` that are about values and maps in shared memory.
+// The parts of the scenario `state` that are about values and maps in shared memory, and about a Manager's map.
 
+import { naruManagerMany, naruManagerOne } from '../rivals/naru-manager.ts';
 import { naruMapGet, naruMapSet } from '../rivals/naru-maps.ts';
 import { bareAdd32, bareAdd64, naruAdd32, naruAdd64 } from '../rivals/naru-values.ts';
 import { postMessageGet, postMessageSet } from '../rivals/post-message-map.ts';
@@ -32,11 +33,13 @@ is \`with value.get_lock(): value.value += 1\`: without the lock it loses.`,
     id: 'map-get',
     title: 'Reading a map that two processes share',
     note: `Values of 32 bytes, 1,000 keys; both processes read as fast as they can, a "message" is one get of either. The worker answers a
-hundred questions at a time; Python's Manager is a process that answers one.`,
+hundred questions at a time. A Manager, Naru's or Python's, is a third process; Python's proxies ask one question at a time.`,
     unit: 'msg/s',
     duels: [
       naruMapGet,
       postMessageGet,
+      naruManagerMany,
+      naruManagerOne,
       pythonDuel('manager', { id: PYTHON_GET, label: "Python's Manager().dict()", kind: 'throughput' }),
     ],
   },
@@ -66,5 +69,12 @@ export function memoryGoals(figures: Figures): Goal[] {
     atLeast('gets of two processes, 32 bytes', 3e6, figures.median(naruMapGet.id), 'msg/s'),
     atLeast('sets of two processes, 32 bytes', 1.5e6, figures.median(naruMapSet.id), 'msg/s'),
     noted("… gets against Python's Manager", figures.ratio(naruMapGet.id, PYTHON_GET), '×'),
+    atLeast(
+      "gets from a Manager, against Python's Manager dict",
+      10,
+      figures.ratio(naruManagerMany.id, PYTHON_GET),
+      '×',
+    ),
+    noted('… one at a time', figures.ratio(naruManagerOne.id, PYTHON_GET), '×'),
   ];
 }
