@@ -4,7 +4,7 @@ export const postgres = {
   scheme: 'postgres',
   mode: 'envelope',
   summary:
-    'a table in a file of SQLite: several processes of one machine, nothing lost in a power cut, no server',
+    'a table in PostgreSQL: many machines, nothing lost in a power cut, sends inside your own transaction',
   features: {
     ack: 'native',
     requeue: 'native',
