@@ -2,7 +2,9 @@
 // ready, starts at a line on its standard input, and writes one line of JSON at its end.
 
 import { once } from 'node:events';
+import { Worker } from 'node:worker_threads';
 import { openMap } from 'naru/state';
+import type { ThreadWork } from './map-thread.ts';
 
 const [, , url = '', what = '', ...rest] = process.argv;
 
@@ -20,6 +22,22 @@ async function count(key: string, times: number, lanes: number): Promise<unknown
   const share = times / lanes;
   await Promise.all(Array.from({ length: lanes }, () => lane(share)));
   return { ms: performance.now() - started };
+}
+
+/** Counts up a value `times` times in so many worker threads. */
+async function countInThreads(key: string, times: number, threads: number): Promise<unknown> {
+  const workerData: ThreadWork = { url, key, times: times / threads };
+  const all = Array.from(
+    { length: threads },
+    () => new Worker(new URL('./map-thread.js', import.meta.url), { workerData }),
+  );
+  await Promise.all(all.map((one) => once(one, 'message')));
+  process.stdout.write('ready\n');
+  await once(process.stdin, 'data');
+  process.stdin.destroy();
+  const ends = all.map((one) => once(one, 'exit'));
+  for (const one of all) one.postMessage('go');
+  return { codes: (await Promise.all(ends)).map(([code]) => code as number) };
 }
 
 /** Opens the map together with others. */
@@ -50,6 +68,7 @@ async function idle(): Promise<unknown> {
 
 const acts: Readonly<Record<string, () => Promise<unknown>>> = {
   count: () => count(rest[0] ?? '', Number(rest[1]), Number(rest[2])),
+  countInThreads: () => countInThreads(rest[0] ?? '', Number(rest[1]), Number(rest[2])),
   start,
   write: () => write(rest[0] ?? ''),
   idle,
