@@ -49,6 +49,7 @@ export {
 } from './state/map-capabilities.ts';
 export type { MapVersion } from './state/map-driver.ts';
 export type { OpenMapOptions } from './state/map-options.ts';
+export type { MapWatcher } from './state/map-watch.ts';
 export type { DeleteOptions, MapChange, MapEntry, SetOptions, SharedMap, WatchOptions } from './state/map.ts';
 
 export type { SharedValue } from './state/value.ts';

@@ -116,6 +116,36 @@ describe.each(['unix', 'tcp'])('over %s', (scheme) => {
     expect(names).toHaveLength(5);
   });
 
+  test.each(['a', undefined])(
+    'a watch gives what changes right after the call, and what others change when it is ready: key %s',
+    async (only) => {
+      const { manager, at } = await begin();
+      const { key } = manager;
+      const one = kept(await openMap(at('watched'), { key, needs: ['watch', 'iterate'] }));
+      const two = kept(await openMap(at('watched'), { key }));
+      // More than one page: a look at all of them is no single step.
+      await Promise.all(Array.from({ length: 3_000 }, (_, n) => one.set(`old${n}`, n)));
+      await one.set('a', 0);
+      const changes = [
+        () => one.set('a', 1),
+        () => one.delete('a'),
+        () => one.set('a', 2, { ifAbsent: true }),
+      ];
+      for (const change of changes) {
+        const watch = one.watch(only);
+        const changed = change();
+        expect((await watch.next()).value.key).toBe('a');
+        expect(await changed).toBe(true);
+        await watch.return?.();
+      }
+      const watch = one.watch(only);
+      await watch.ready;
+      await two.set('a', 3);
+      expect((await watch.next()).value).toMatchObject({ key: 'a', entry: { value: 3 } });
+      await watch.return?.();
+    },
+  );
+
   test('many calls at once are done in their order', async () => {
     const { manager, at } = await begin();
     const map = kept(await openMap(at('busy'), { key: manager.key }));

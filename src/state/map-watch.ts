@@ -7,10 +7,19 @@ import type { MapDriver, MapItem, MapVersion } from './map-driver.ts';
 export interface WatchTarget {
   /** One key; undefined: all of them. */
   readonly key: string | undefined;
-  /** `start`: what is there already comes first. `now`: only what changes after the call of watch(). */
+  /** `start`: what is there already comes first. `now`: what changes after the call of watch(). */
   readonly from: 'now' | 'start';
   /** Ends the loop with its reason as the error. */
   readonly signal: AbortSignal | undefined;
+}
+
+/** What watch() of a map gives: a loop over changes. */
+export interface MapWatcher<T> extends AsyncIterableIterator<T> {
+  /**
+   * Resolves when the place tells this watch of every change from then on, whoever makes it; also when the watch is ended before. Rejects with what the first
+   * `next()` would reject with. Need not be awaited.
+   */
+  readonly ready: Promise<void>;
 }
 
 /** An entry that changed; `item` undefined: it is gone. */
@@ -21,13 +30,14 @@ export interface ItemChange {
 
 const TIMER_MS_MAX = 2 ** 31 - 1;
 
-export class MapWatch<T> implements AsyncIterableIterator<T> {
+export class MapWatch<T> implements MapWatcher<T> {
+  readonly ready: Promise<void>;
   readonly #driver: MapDriver;
   readonly #target: WatchTarget;
   readonly #give: (change: ItemChange) => T | Promise<T>;
   readonly #onEnd: () => void;
-  readonly #seen = new Map<string, MapVersion>();
-  readonly #started: Promise<void>;
+  /** Of each entry that is there; undefined: it changed, whatever its version is. */
+  readonly #seen = new Map<string, MapVersion | undefined>();
   #changes: ItemChange[] = [];
   #dirty = new Set<string>();
   #isAllDirty = false;
@@ -52,9 +62,9 @@ export class MapWatch<T> implements AsyncIterableIterator<T> {
     this.#give = give;
     this.#onEnd = onEnd;
     target.signal?.addEventListener('abort', this.#abort, { once: true });
-    this.#started = this.#start();
+    this.ready = this.#start();
     // Reported by the first next().
-    this.#started.catch(() => undefined);
+    this.ready.catch(() => undefined);
   }
 
   [Symbol.asyncIterator](): this {
@@ -65,7 +75,7 @@ export class MapWatch<T> implements AsyncIterableIterator<T> {
   async next(): Promise<IteratorResult<T>> {
     const alive = setInterval(() => undefined, TIMER_MS_MAX);
     try {
-      await this.#started;
+      await this.ready;
       for (;;) {
         if (this.#ended !== undefined) return this.#result();
         const change = this.#changes.shift();
@@ -112,16 +122,33 @@ export class MapWatch<T> implements AsyncIterableIterator<T> {
       this.#abort();
       return;
     }
-    const stop = this.#driver.watch(this.#noteChange);
-    this.#stop = stop instanceof Promise ? await stop : stop;
+    const { key } = this.#target;
+    const setUp = this.#driver.watch(this.#noteChange);
+    const isSetUp = !(setUp instanceof Promise);
+    // What can be seen in one step is asked for in the call of watch(): whatever this thread does next comes after it.
+    const looked = isSetUp || key !== undefined ? this.#lookFirst() : undefined;
+    looked?.catch(() => undefined);
+    const stop = isSetUp ? setUp : await setUp;
+    this.#stop = stop;
     // Ended while it was being set up.
-    if (this.#ended !== undefined) this.#stop();
-    // Everything that is there counts as a change, and is then kept or forgotten.
-    else {
-      this.#noteChange(this.#target.key);
-      await this.#look();
-      if (this.#target.from === 'now') this.#changes = [];
-    }
+    if (this.#ended !== undefined) return stop();
+    await (looked ?? this.#lookFirst());
+    // It may have changed between that look and the moment from which the place tells.
+    if (!isSetUp && looked !== undefined) this.#noteChange(key);
+  }
+
+  /** Everything that is there counts as a change, and is then kept or forgotten. */
+  async #lookFirst(): Promise<void> {
+    const { key, from } = this.#target;
+    const told = [...this.#dirty];
+    this.#noteChange(key);
+    await this.#look();
+    if (from !== 'now') return;
+    this.#changes = [];
+    if (key !== undefined) return;
+    // Looking at all of them takes a while: what the place told since the call may have been seen as it is already, or as gone.
+    for (const changed of told) this.#dirty.add(changed);
+    for (const changed of this.#dirty) this.#seen.set(changed, undefined);
   }
 
   readonly #noteChange = (key: string | undefined): void => {
@@ -148,11 +175,16 @@ export class MapWatch<T> implements AsyncIterableIterator<T> {
 
   async #compareAll(): Promise<void> {
     const gone = new Set(this.#seen.keys());
-    for await (const batch of this.#driver.entries())
+    const compare = (batch: readonly MapItem[]): void => {
       for (const item of batch) {
         gone.delete(item.key);
         this.#compare(item.key, item);
       }
+    };
+    const batches = this.#driver.entries();
+    // In one step where that can be: nothing changes between two batches.
+    if (Symbol.iterator in batches) for (const batch of batches) compare(batch);
+    else for await (const batch of batches) compare(batch);
     for (const key of gone) this.#compare(key, undefined);
   }
 

@@ -180,6 +180,20 @@ describe('watch()', () => {
     expect(seen.at(-2)).toBe(100);
   });
 
+  test.each(['a', undefined])('what changes right after the call is given: key %s', async (key) => {
+    await using map = await openMap(fresh());
+    await map.set('a', 1);
+    await map.set('b', 1);
+    const watch = map.watch(key);
+    map.setSync('a', 2);
+    expect((await watch.next()).value).toMatchObject({ key: 'a', entry: { value: 2 } });
+    await watch.return?.();
+    const again = map.watch(key);
+    map.deleteSync('a');
+    expect((await again.next()).value).toEqual({ key: 'a', entry: undefined });
+    await again.return?.();
+  });
+
   test('all keys: what is set, changed, deleted and expired', async () => {
     await using map = await openMap(fresh());
     await map.set('old', 1);

@@ -11,7 +11,7 @@ import type { MapCondition, MapDriver, MapItem, MapVersion } from './map-driver.
 import { hasFeature } from './map-options.ts';
 import { type Change, setNow, updateNow, updateSoon } from './map-update.ts';
 import type { MapValues } from './map-values.ts';
-import { type ItemChange, MapWatch } from './map-watch.ts';
+import { type ItemChange, MapWatch, type MapWatcher } from './map-watch.ts';
 
 /** An entry as it was at one moment. `value` is frozen. */
 export interface MapEntry<V> {
@@ -47,7 +47,7 @@ export interface DeleteOptions {
 
 /** What to watch, and how long. */
 export interface WatchOptions {
-  /** `start`: what is there already comes first. Default `now`: only what changes after the call. */
+  /** `start`: what is there already comes first. Default `now`: what changes after the call. */
   readonly from?: 'now' | 'start';
   /** Ends the loop with its reason. */
   readonly signal?: AbortSignal;
@@ -209,12 +209,14 @@ export class SharedMap<In = unknown, Out = In, Has extends MapFeature = MapFeatu
   /**
    * Changes of one entry, or of all, from the call on: each as it is when the loop comes to it. A slow loop misses states in between,
    * never the last one. Waiting costs no CPU and keeps the process alive. Needs `watch`; all entries: `iterate` too.
+   * A place behind a connection hears of the watch a moment later: await `ready` before somebody else is told to change something.
+   * What changed a moment before the call may be given too when all entries are watched.
    *
    * @throws from the loop: the signal's reason, NARU_CLOSED, NARU_INVALID_MESSAGE, NARU_CORRUPT, NARU_DISCONNECTED
    */
   watch(
     ...[key, options]: MapNeeds<'watch', Has, [key?: string | undefined, options?: WatchOptions]>
-  ): AsyncIterableIterator<MapChange<Out>> {
+  ): MapWatcher<MapChange<Out>> {
     const { from = 'now', signal } = options ?? {};
     const one = key as string | undefined;
     this.#require('watch');

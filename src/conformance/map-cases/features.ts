@@ -183,6 +183,23 @@ export const features: readonly MapRule[] = [
     },
   },
   {
+    id: 'watch.5',
+    text: 'what another handle changes once a watch is ready is never missed',
+    covers: ['M7'],
+    needs: ['watch'],
+    run: async (t) => {
+      const [mine, theirs] = [await t.open(), await t.open()];
+      for (let n = 0; n < 20; n += 1) {
+        const watch = theirs.watch('a');
+        await within(watch.ready, 5_000, 'the watch to be ready');
+        await mine.set('a', n);
+        const { value: change } = await within(watch.next(), 5_000, 'the change after ready');
+        t.equal(change.entry?.value, n, 'the value');
+        await watch.return?.();
+      }
+    },
+  },
+  {
     id: 'sync.1',
     text: 'the calls that end in Sync answer at once what the others answer',
     needs: ['sync'],
