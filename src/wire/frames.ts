@@ -60,6 +60,9 @@ const SLAB_BYTES = 65_536;
 /** Below this a loop over words beats the call of Buffer.copy. */
 const WORDS_BYTES_MAX = 200;
 
+/** The body of a record that has none: most calls. */
+const EMPTY = Buffer.alloc(0);
+
 /** Bytes of a record before its text. */
 const RECORD_BYTES = 26;
 
@@ -321,7 +324,7 @@ export function readRecord(type: number, chunk: Chunk, start: number, end: numbe
     x: view.getFloat64(start + 8, true),
     y: view.getFloat64(start + 16, true),
     text: length === 0 ? '' : readText(bytes, start + RECORD_BYTES, length),
-    body: bytes.subarray(at, end),
+    body: at === end ? EMPTY : bytes.subarray(at, end),
   };
 }
 

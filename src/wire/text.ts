@@ -25,10 +25,12 @@ export function writeText(text: string, target: Uint8Array, offset: number): num
  * @throws NARU_INVALID_MESSAGE  the bytes are not well-formed UTF-8
  */
 export function readText(bytes: Uint8Array, offset: number, length: number): string {
-  const view = Buffer.from(bytes.buffer, bytes.byteOffset + offset, length);
-  const text = view.toString('utf8');
+  const end = offset + length;
+  // No view of its own: making one costs more than reading a short text.
+  const all = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const text = all.toString('utf8', offset, end);
   // Ill-formed bytes always leave U+FFFD behind; only then is the second look needed.
-  if (text.includes('\uFFFD') && !isUtf8(view)) {
+  if (text.includes('\uFFFD') && !isUtf8(all.subarray(offset, end))) {
     throw new NaruError('NARU_INVALID_MESSAGE', `a text of ${length} bytes in a message is not UTF-8`);
   }
   return text;
