@@ -191,15 +191,12 @@ export class Session implements FrameHandler {
 
   #other(type: number, number: number, buffer: Buffer, start: number, end: number): void {
     if (type === FrameType.header || type === FrameType.body) {
-      const channel = this.#channel(number);
-      if (channel === undefined) {
-        throw number === 0
-          ? new Refusal(505, 'expected method frame, got non method frame instead')
-          : new Refusal(504, "expected 'channel.open'");
-      }
-      if (channel.isClosing) return;
       if (type === FrameType.header && end - start < HEADER_BYTES_MIN)
         throw unknownFrame(type, buffer, start, end);
+      if (number === 0) throw new Refusal(505, `type ${type}, ${octets(buffer.subarray(start, end))}`);
+      const channel = this.#channel(number);
+      if (channel === undefined) throw new MisplacedFrame(0);
+      if (channel.isClosing) return;
       if (channel.backlog !== undefined) this.#keepFrame(channel.backlog, type, buffer.subarray(start, end));
       else if (type === FrameType.body) receiveBody(channel, buffer, start, end);
       else receiveHeader(channel, buffer, start, end);
@@ -291,7 +288,7 @@ export class Session implements FrameHandler {
     if (method !== METHOD.connectionUpdateSecret) {
       throw method >>> 16 === 10
         ? new Refusal(503, `unexpected method ${METHOD_NAMES.get(method) ?? String(method)}`)
-        : new Refusal(504, 'expected a channel other than 0');
+        : new Refusal(504, 'unexpected method in connection state running');
     }
     readConnectionUpdateSecret(reader);
     writeConnectionUpdateSecretOk(this.connection.output, 0);

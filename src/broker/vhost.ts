@@ -148,6 +148,10 @@ export class Vhost implements Names {
     }
   }
 
+  isBound(source: Exchange, end: Queue | Exchange, key: string, args: FieldTable): boolean {
+    return source.isBound(targetOf(end), key, args);
+  }
+
   /** What is not bound stays so. An auto-delete exchange goes with its last binding. */
   unbind(source: Exchange, end: Queue | Exchange, key: string, args: FieldTable): void {
     if (!source.unbind(targetOf(end), key, args)) return;

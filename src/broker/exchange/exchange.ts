@@ -114,6 +114,10 @@ export class Exchange {
     return true;
   }
 
+  isBound(end: Destination, key: string, args: FieldTable): boolean {
+    return this.#bindings.has(bindingId(end, key, args));
+  }
+
   /** @returns false when there was no such binding */
   unbind(end: Destination, key: string, args: FieldTable): boolean {
     return this.#remove(this.#bindings.get(bindingId(end, key, args)));

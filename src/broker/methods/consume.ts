@@ -50,6 +50,8 @@ function consume(channel: Channel, reader: Reader): void {
   const queue = findQueue(channel, name);
   checkOwner(channel, queue);
   checkWhole(queue);
+  const where = resource('queue', name, connection.place.name);
+  const priority = wholeNumber(request.args, 'x-priority', where) ?? 0;
   checkExclusive(queue, request.exclusive);
   const max = connection.core.limits.consumersPerChannelMax;
   if (channel.subscriptions.size >= max) {
@@ -61,7 +63,7 @@ function consume(channel: Channel, reader: Reader): void {
       queue,
       noAck: request.noAck,
       exclusive: request.exclusive,
-      priority: wholeNumber(request.args, 'x-priority', resource('queue', name, connection.place.name)) ?? 0,
+      priority,
       prefetch: channel.prefetch,
       args: request.args,
     },

@@ -135,8 +135,10 @@ function unbind(channel: Channel, reader: Reader): void {
   const queue = connection.place.queue(name);
   const exchange = connection.place.exchange(from);
   if (queue !== undefined && exchange !== undefined) {
-    checkOwner(channel, queue);
-    connection.place.unbind(exchange, queue, keyFor(request.queue, name, request.routingKey), request.args);
+    const key = keyFor(request.queue, name, request.routingKey);
+    // What is not bound may be unbound by anybody.
+    if (connection.place.isBound(exchange, queue, key, request.args)) checkOwner(channel, queue);
+    connection.place.unbind(exchange, queue, key, request.args);
   }
   const isKept = queue !== undefined && exchange !== undefined && isDurable(queue) && isDurable(exchange);
   channel.answerSafely(isKept, () => writeQueueUnbindOk(connection.output, channel.number));

@@ -159,9 +159,7 @@ export function compareArgument(
   if (current === undefined && received === undefined) return;
   if (current !== undefined && received !== undefined) {
     if (show(current) === show(received) && comparable(current, received)) return;
-    if (comparable(current, received)) {
-      throw inequivalent(key, where, `received '${show(received)}' but current is '${show(current)}'`);
-    }
+    throw inequivalent(key, where, `received '${show(received)}' but current is '${show(current)}'`);
   }
   throw inequivalent(key, where, `received ${described(received)} but current is ${described(current)}`);
 }
