@@ -76,7 +76,7 @@ export class PosixWaits {
       wait.reject(error);
       this.#update();
     });
-    const it: WaitingSend = { priority, body: body.slice(), wait };
+    const it: WaitingSend = { priority, body: Uint8Array.prototype.slice.call(body), wait };
     this.#sends.push(it);
     this.#await();
     return wait.promise;

@@ -49,7 +49,7 @@ export class SystemVSenders {
     }
     this.#calls.checkFits(body.length);
     const wait: Wait<void> = new Wait(this.#calls.name, 'no room', options, (error) => this.#drop(it, error));
-    const it: Waiting = { type, body: body.slice(), wait };
+    const it: Waiting = { type, body: Uint8Array.prototype.slice.call(body), wait };
     this.#line.push(it);
     if (this.#line.length === 1) this.#linger.start();
     return wait.promise;

@@ -155,8 +155,9 @@ export class Handle {
   }
 
   async #callLater(verb: number, said: Said, isWrite: boolean): Promise<FrameRecord> {
-    // The caller's bytes may be others by then.
-    const kept = { ...said, body: said.body === undefined ? NOTHING : said.body.slice() };
+    // The caller's bytes may be others by then. (A Buffer's own slice() copies nothing.)
+    const body = said.body === undefined ? NOTHING : Uint8Array.prototype.slice.call(said.body);
+    const kept = { ...said, body };
     this.#waiting += 1;
     let isWaiting = true;
     try {

@@ -155,7 +155,7 @@ function localCells(element: Element, length: number, text: string): CellDriver 
     },
     readBlob: () => blob.slice(),
     writeBlob: (bytes) => {
-      blob = bytes.slice();
+      blob = Uint8Array.prototype.slice.call(bytes);
     },
     close: () => Promise.resolve(),
     unlink: () => Promise.resolve(),

@@ -212,6 +212,19 @@ describe.each(['unix', 'tcp'])('over %s', (scheme) => {
     expect(await kept(await openMap(at('kept'), { key })).get('a')).toBe(1);
   });
 
+  test('what waits for a Manager to come back is what was given, whatever becomes of the Buffer', async () => {
+    const { manager, at } = await begin();
+    const { key } = manager;
+    const map = kept(await openMap(at('orders'), { key, codec: 'bytes' }));
+    await manager.stop();
+    const mine = Buffer.from('mine');
+    const stored = map.set('a', mine);
+    mine.fill('?');
+    await start({ listen: manager.url, key });
+    await stored;
+    expect(Buffer.from((await map.get('a')) as Uint8Array).toString()).toBe('mine');
+  });
+
   test('a Manager that comes back is found again, with nothing in it; a call under way is told that it is not known', async () => {
     const { manager, at } = await begin();
     const { key } = manager;

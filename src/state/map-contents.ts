@@ -74,8 +74,10 @@ export class MapContents {
     this.#version += 1;
     this.#order += 1;
     const order = before?.order ?? this.#order;
+    // A Buffer's own slice() would copy nothing: the caller could change the entry, and a short one would hold all that it came with in memory.
+    const kept = Uint8Array.prototype.slice.call(value);
     // A key that is there keeps its turn in the order of iteration.
-    this.#items.set(key, { key, value: value.slice(), version: this.#version, expiresMs, order });
+    this.#items.set(key, { key, value: kept, version: this.#version, expiresMs, order });
     this.#tell(key);
     return true;
   }

@@ -21,6 +21,17 @@ describe('values', () => {
     expect(await map.get('a')).toEqual({ list: [{ deep: [1] }], more: 1 });
   });
 
+  test('bytes are copied on their way in and out, a Buffer too', async () => {
+    await using map = await openMap(fresh(), { codec: 'bytes' });
+    const mine = Buffer.from('mine');
+    await map.set('a', mine);
+    mine.fill('?');
+    const got = (await map.get('a')) as Uint8Array;
+    expect(Buffer.from(got).toString()).toBe('mine');
+    got.fill(0);
+    expect(Buffer.from((await map.get('a')) as Uint8Array).toString()).toBe('mine');
+  });
+
   test('Map, Set and Date of codec v8 refuse every change too', async () => {
     await using map = await openMap(fresh(), { codec: 'v8' });
     const cycle: Record<string, unknown> = {

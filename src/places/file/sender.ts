@@ -36,7 +36,7 @@ export class ValueWriter implements Sender {
     this.#isWaiting = batch.length > from + (isFree ? 1 : 0);
     if (message === undefined || !isFree) return 0;
     // Without `done` the body is the caller's again when this returns.
-    const body = message.done === undefined ? message.body.slice() : message.body;
+    const body = message.done === undefined ? Uint8Array.prototype.slice.call(message.body) : message.body;
     this.#writing = this.#write(message, body).finally(() => {
       this.#writing = undefined;
       if (this.#isWaiting) this.#hooks.writable();

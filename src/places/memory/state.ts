@@ -90,7 +90,8 @@ class MemoryMap implements MapDriver {
   }
 
   get(key: string): MapItem | undefined {
-    return this.#open().get(key);
+    const item = this.#open().get(key);
+    return item === undefined ? undefined : copyOf(item);
   }
 
   set(key: string, value: Uint8Array, options: MapSetOptions): boolean {
@@ -101,8 +102,8 @@ class MemoryMap implements MapDriver {
     return this.#open().delete(key, version);
   }
 
-  entries(): Iterable<readonly MapItem[]> {
-    return this.#open().pages(BATCH, Number.POSITIVE_INFINITY);
+  *entries(): Generator<readonly MapItem[]> {
+    for (const page of this.#open().pages(BATCH, Number.POSITIVE_INFINITY)) yield page.map(copyOf);
   }
 
   clear(): void {
@@ -156,4 +157,9 @@ function refusal(
   what: string,
 ): NaruError {
   return new NaruError(code, `${url.text}: ${what}`, { place: 'memory', mailbox: url.text });
+}
+
+/** Bytes are the caller's own: changing them changes no entry. */
+function copyOf(item: MapItem): MapItem {
+  return { ...item, value: Uint8Array.prototype.slice.call(item.value) };
 }

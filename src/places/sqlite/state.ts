@@ -129,7 +129,7 @@ class SqliteMap implements MapDriver {
     // A step that waits for the file runs later than this call returns: by then the caller's bytes may be others.
     let kept = value;
     const done = this.#write((statements) => this.#store(statements, key, kept, options));
-    if (done instanceof Promise) kept = value.slice();
+    if (done instanceof Promise) kept = Uint8Array.prototype.slice.call(value);
     return this.#told(done, key);
   }
 
