@@ -147,6 +147,10 @@ describe.skipIf(tryNative() === undefined || !hasCompiler)(
 
 test('the broker passes messages between two raw clients, each once and in order', async () => {
   const { throughput, goals } = await bench('broker', ['naru-broker']);
-  expect(throughput.map(({ id }) => id)).toEqual(['naru-broker-128', 'naru-broker-1024']);
-  expect(goals).toHaveLength(1);
+  expect(throughput.map(({ id }) => id)).toEqual([
+    'naru-broker-transient-128',
+    'naru-broker-transient-1024',
+    'naru-broker-durable-128',
+  ]);
+  expect(goals).toHaveLength(5);
 });
