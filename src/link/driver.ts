@@ -84,6 +84,8 @@ class LinkDriver implements Driver {
   #waiting: (() => void)[] = [];
   #closed: Promise<{ undelivered: number }> | undefined;
   #failed: NaruError | undefined;
+  /** This handle has asked to remove the mailbox: that it goes is no failure, and the host's farewell may come with its answer. */
+  #isUnlinking = false;
   #reconnecting = false;
   #returning: Promise<void> | undefined;
 
@@ -164,7 +166,14 @@ class LinkDriver implements Driver {
   }
 
   async unlink(): Promise<void> {
-    await this.#current().unlink();
+    const session = this.#current();
+    this.#isUnlinking = true;
+    try {
+      await session.unlink();
+    } catch (error) {
+      this.#isUnlinking = false;
+      throw error;
+    }
   }
 
   close(flushMs?: number): Promise<{ undelivered: number }> {
@@ -301,7 +310,7 @@ class LinkDriver implements Driver {
     this.#failed = error;
     this.#alive.release();
     this.#wake();
-    this.#init.hooks.failed(error);
+    if (!this.#isUnlinking) this.#init.hooks.failed(error);
   }
 
   #wake(): void {

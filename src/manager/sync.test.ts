@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { FaultProxy } from '../link/fault-proxy.fixture.ts';
 import { Manager, openValue } from '../open-state.ts';
 import { openEvent, openLock, openSemaphore } from '../open-sync.ts';
 
@@ -121,4 +122,25 @@ test('a value has a lock beside it', async () => {
     }),
   );
   expect(await one.get()).toBe(50);
+});
+
+test('who falls silent on tcp:// without an end loses its lock to the next, who is told', {
+  timeout: 60_000,
+}, async () => {
+  await using far = await Manager.start({ listen: 'tcp://127.0.0.1:0', key, heartbeatMs: 200 });
+  const proxy = await FaultProxy.to(Number(new URL(far.url).port));
+  try {
+    const holder = await openLock(`tcp://127.0.0.1:${proxy.port}/lock`, { key });
+    const guard = await holder.acquire();
+    const waiter = kept(await openLock(`${far.url}/lock`, { key }));
+    const waiting = waiter.acquire({ timeoutMs: 50_000 });
+    proxy.isStalled = true;
+    const next = await waiting;
+    expect(next.recovered).toBe(true);
+    next.release();
+    expect(() => guard.release()).toThrow(/lost with the connection/);
+    await holder.close();
+  } finally {
+    await proxy.close();
+  }
 });
