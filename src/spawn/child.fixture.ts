@@ -1,6 +1,7 @@
 // The module that the tests of spawn() start: does what `data.act` says.
 
 import { setTimeout as pause } from 'node:timers/promises';
+import type { ManagerValue } from '../manager/cells.ts';
 import type { Mailbox } from '../mailbox/mailbox.ts';
 import type { SharedArray } from '../state/array.ts';
 import type { SharedMap } from '../state/map.ts';
@@ -38,6 +39,20 @@ const acts: Record<string, (shared: Shared, context: ChildContext<Orders>) => un
     const permit = permits.tryAcquire();
     await seen.update('pids', (pids) => [...((pids as number[] | undefined) ?? []), process.pid]);
     permit?.release();
+    await orders.send('done');
+  },
+  /** The same with handles of a Manager, whose values give promises. */
+  async everythingInAManager({ orders, total, lock, seen, permits, go }, { data }) {
+    await go.wait({ timeoutMs: 10_000 });
+    const sum = total as unknown as ManagerValue<'i32'>;
+    for (let i = 0; i < (data.count ?? 0); i += 1) {
+      const guard = await lock.acquire({ timeoutMs: 10_000 });
+      await sum.add(1);
+      guard.release();
+    }
+    const permit = await permits.acquire({ timeoutMs: 10_000 });
+    await seen.update('pids', (pids) => [...((pids as number[] | undefined) ?? []), process.pid]);
+    permit.release();
     await orders.send('done');
   },
   throws: () => {

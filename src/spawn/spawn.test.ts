@@ -1,10 +1,13 @@
 // spawn() with real processes and workers: live handles, crashes that harm nobody, restarts, stopping, the parent's death.
 
 import { fork } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
 import type { Mailbox } from '../mailbox/mailbox.ts';
 import { open } from '../open.ts';
-import { openArray, openMap, openValue } from '../open-state.ts';
+import { Manager, openArray, openMap, openValue } from '../open-state.ts';
 import { openEvent, openLock, openSemaphore } from '../open-sync.ts';
 import { spawn } from '../spawn.ts';
 import type { Child, ChildCrash } from './child.ts';
@@ -82,6 +85,33 @@ describe.each(BOTH)('a child (%s)', (as) => {
     expect(await share.seen.get('pids')).toHaveLength(2);
     expect((await share.orders.receiveMany(2)).length).toBeGreaterThan(0);
     expect(children.map(({ isRunning }) => isRunning)).toEqual([false, false]);
+  });
+
+  test('has live handles to what lives in a Manager, and its key', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'naru-spawn-'));
+    ends.push(() => rmSync(folder, { recursive: true, force: true }));
+    const manager = await Manager.start({ listen: `unix://${folder}/m.sock` });
+    ends.push(() => manager.stop());
+    const { key } = manager;
+    const at = (name: string) => `${manager.url}?name=${name}` as `unix://${string}`;
+    const share = {
+      orders: kept((await open(at('orders'), { key })) as unknown as Mailbox),
+      total: kept(await openValue(at('total'), 'i32', { key })),
+      lock: kept(await openLock(at('lock'), { key })),
+      seen: kept(await openMap(at('seen'), { key })),
+      permits: kept(await openSemaphore(at('permits'), { key, count: 2 })),
+      go: kept(await openEvent(at('go'), { key })),
+    };
+    const children = [
+      await start('everythingInAManager', { share, as, count: 50 }),
+      await start('everythingInAManager', { share, as, count: 50 }),
+    ];
+    share.go.set();
+    const exits = await Promise.all(children.map((child) => child.exited));
+    expect(exits).toEqual(exits.map(() => ({ code: 0, signal: null, error: undefined, restarts: 0 })));
+    expect(await share.total.get()).toBe(100);
+    expect(await share.seen.get('pids')).toHaveLength(2);
+    expect(await share.orders.receiveMany(2, { timeoutMs: 10_000 })).not.toHaveLength(0);
   });
 
   test('that throws is an event, with the error; its sibling goes on', async () => {
