@@ -1,5 +1,6 @@
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { openMap } from '../open-state.ts';
 import { Sandbox, type Running } from './command.fixture.ts';
 
 let sandbox: Sandbox;
@@ -93,4 +94,25 @@ test('no key is exit code 78, and nowhere to listen 2', async () => {
     sandbox.path('key'),
   ]);
   expect([wide.code, wide.stderr]).toEqual([2, expect.stringContaining('plainNetwork')]);
+});
+
+test('after SIGKILL and a new start, handles come back by themselves; what only its memory held is gone', {
+  timeout: 60_000,
+}, async () => {
+  const first = await start();
+  const key = readFileSync(first.file, 'utf8').trim();
+  await using settings = await openMap(`unix://${sandbox.path('m.sock')}?name=settings`, { key });
+  await settings.set('theme', 'dark');
+  first.running.child.kill('SIGKILL');
+  await first.running.done;
+  const during = settings.set('theme', 'light');
+  const outcome = during.then(
+    () => 'set',
+    (error: { code?: string }) => error.code,
+  );
+  await start();
+  // Either it had not left yet and went to the next Manager, or nobody can say.
+  expect(['set', 'NARU_OUTCOME_UNKNOWN', 'NARU_DISCONNECTED']).toContain(await outcome);
+  await settings.set('size', 3);
+  expect([await settings.get('size'), await settings.get('gone')]).toEqual([3, undefined]);
 });
