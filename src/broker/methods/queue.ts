@@ -63,13 +63,15 @@ function declarePassively(channel: Channel, request: QueueDeclare): Queue {
 function declareActively(channel: Channel, request: QueueDeclare): Queue {
   const { connection } = channel;
   const { place } = connection;
+  // What goes with its connection is never durable, whatever was asked.
+  const durable = request.durable && !request.exclusive;
   const given = cleanName(request.queue);
   const name = given === '' ? connection.core.uniqueName('amq.gen-') : given;
   if (given !== '') checkNotReserved('queue', name);
   connection.check('configure', 'queue', name);
   const existing = place.queue(name);
   if (existing !== undefined) {
-    checkSame(channel, existing, request);
+    checkSame(channel, existing, { ...request, durable });
     return existing;
   }
   const policy = readPolicy(request.args, name, place.name);
@@ -85,7 +87,7 @@ function declareActively(channel: Channel, request: QueueDeclare): Queue {
   return place.addQueue({
     name,
     vhost: place.name,
-    durable: request.durable,
+    durable,
     autoDelete: request.autoDelete,
     owner: request.exclusive ? connection : undefined,
     args: request.args,

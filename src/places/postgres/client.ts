@@ -190,7 +190,8 @@ function translate(error: unknown, text: string, mayHaveHappened: boolean): Naru
   const known = Object.keys(STATES)
     .filter((state) => code.startsWith(state))
     .sort((a, b) => b.length - a.length)[0];
-  const isState = /^[0-9A-Z]{5}$/.test(code) && !code.startsWith('57P') && !code.startsWith('08');
+  // The server's codes have a digit; EPIPE, the socket's, has as many letters.
+  const isState = /^(?=.*\d)[0-9A-Z]{5}$/.test(code) && !/^(?:57P|08)/.test(code);
   const [name, advice] =
     known === undefined ? (isState ? REFUSED : broken(mayHaveHappened)) : (STATES[known] ?? REFUSED);
   return new NaruError(name, `${text}: ${advice} (${message === '' ? code : message})`, {
