@@ -79,7 +79,9 @@ export class SqlDriver implements Driver, ChangeListener {
   async attachSender(): Promise<Sender> {
     const { capacityBytes, capacityMessages, relation } = this.#init.settings;
     const isLimited = capacityBytes !== undefined || capacityMessages !== undefined;
-    const seat = await this.#enter('p', relation.startsWith('1') ? 1 : UNLIMITED, () => sender.wake());
+    // News may come as soon as the seat is there.
+    let woken: SqlSender | undefined;
+    const seat = await this.#enter('p', relation.startsWith('1') ? 1 : UNLIMITED, () => woken?.wake());
     const sender: SqlSender = new SqlSender({
       backend: this.#backend,
       hooks: this.#init.hooks,
@@ -97,6 +99,7 @@ export class SqlDriver implements Driver, ChangeListener {
       hold: (isNeeded) => this.#hold('sender', isNeeded),
       onClose: () => this.#leave(seat, sender),
     });
+    woken = sender;
     this.#ends.add(sender);
     if (isLimited) await sender.poll();
     return sender;
@@ -105,7 +108,8 @@ export class SqlDriver implements Driver, ChangeListener {
   async attachReceiver(): Promise<Receiver> {
     const { relation, leaseMs, capacityBytes, capacityMessages } = this.#init.settings;
     const isLimited = capacityBytes !== undefined || capacityMessages !== undefined;
-    const seat = await this.#enter('c', relation.endsWith('1') ? 1 : UNLIMITED, () => receiver.wake());
+    let woken: SqlReceiver | undefined;
+    const seat = await this.#enter('c', relation.endsWith('1') ? 1 : UNLIMITED, () => woken?.wake());
     const receiver: SqlReceiver = new SqlReceiver({
       backend: this.#backend,
       hooks: this.#init.hooks,
@@ -127,6 +131,7 @@ export class SqlDriver implements Driver, ChangeListener {
       hold: (isNeeded) => this.#hold('receiver', isNeeded),
       onClose: () => this.#leave(seat, receiver),
     });
+    woken = receiver;
     this.#ends.add(receiver);
     return receiver;
   }
