@@ -1,43 +1,9 @@
 // Maps in a Manager against the suite, over both kinds of sockets.
 
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterAll, beforeAll, describe, test } from 'vitest';
 import { tcpMap, unixMap } from '../manager/map-capabilities.ts';
-import { Manager } from '../manager/manager.ts';
 import { mapConformanceSuite } from './index.ts';
+import { overManagers } from './managers.fixture.ts';
 
-const folder = mkdtempSync(join(tmpdir(), 'naru-conformance-'));
-const key = 'a key for the conformance suite';
-let unix: Manager;
-let tcp: Manager;
+const CAPABILITIES = { unix: unixMap, tcp: tcpMap };
 
-beforeAll(async () => {
-  unix = await Manager.start({ listen: `unix://${folder}/m.sock`, key });
-  tcp = await Manager.start({ listen: 'tcp://127.0.0.1:0', key });
-});
-
-afterAll(async () => {
-  await unix.stop();
-  await tcp.stop();
-  rmSync(folder, { recursive: true });
-});
-
-describe('unix://', () => {
-  const suite = mapConformanceSuite({
-    url: (name) => `${unix.url}?name=${name}`,
-    capabilities: unixMap,
-    open: { key },
-  });
-  for (const { name, run } of suite.cases) test(name, { timeout: 30_000 }, run);
-});
-
-describe('tcp://', () => {
-  const suite = mapConformanceSuite({
-    url: (name) => `${tcp.url}/${name}`,
-    capabilities: tcpMap,
-    open: { key },
-  });
-  for (const { name, run } of suite.cases) test(name, { timeout: 30_000 }, run);
-});
+overManagers((kind, site) => mapConformanceSuite({ ...site, capabilities: CAPABILITIES[kind] }));
