@@ -1,11 +1,22 @@
 // A connection to an engine that comes back by itself. Who calls while it is away waits for it, but not for ever. It knows
 // nothing of any protocol: a place gives it a function that connects, and hears when a connection is lost.
 
-import { isNaruError, NaruError } from '../errors/index.ts';
+import { isNaruError, NaruError, type NaruErrorCode } from '../errors/index.ts';
 import { Backoff } from '../link/backoff.ts';
 
 /** How long a call waits for a connection that was lost, in milliseconds. */
 const PATIENCE_MS = 5_000;
+
+/**
+ * What time may heal while a lost connection is being made again: nobody listens, it broke halfway (whatever was being asked then),
+ * the server is slow, or has no connection left. A first connection that fails is told to the caller at once, whatever it was.
+ */
+const PASSING: ReadonlySet<NaruErrorCode> = new Set([
+  'NARU_DISCONNECTED',
+  'NARU_OUTCOME_UNKNOWN',
+  'NARU_TIMEOUT',
+  'NARU_LIMIT',
+]);
 
 /** One connection, alive until it calls `lost`. */
 export interface Connected {
@@ -19,7 +30,7 @@ export interface Connected {
 /**
  * Makes one connection, ready for use.
  * @param lost  to be called once when it breaks
- * @throws NARU_DISCONNECTED when trying again may help; anything else is for ever
+ * @throws NARU_DISCONNECTED, NARU_OUTCOME_UNKNOWN, NARU_TIMEOUT or NARU_LIMIT when trying again may help; anything else is for ever
  */
 export type Connect<C> = (lost: () => void, signal: AbortSignal) => Promise<C>;
 
@@ -42,6 +53,8 @@ export class Reconnecting<C extends Connected> {
   readonly #listeners = new Set<(attempts: number) => void>();
   #current: C | undefined;
   #pending = 0;
+  /** Why the last attempt to come back failed. */
+  #failure: NaruError | undefined;
   /** Why there will never be a connection again. */
   #end: unknown;
 
@@ -147,8 +160,9 @@ export class Reconnecting<C extends Connected> {
         for (const listener of this.#listeners) listener(attempts);
         return;
       } catch (error) {
-        if (!isNaruError(error, 'NARU_DISCONNECTED')) this.close(error);
-        else await backoff.wait(signal, false);
+        if (!isNaruError(error) || !PASSING.has(error.code)) return this.close(error);
+        this.#failure = error;
+        await backoff.wait(signal, false);
       }
     }
   }
@@ -158,7 +172,9 @@ export class Reconnecting<C extends Connected> {
     return new Promise<C>((resolve, reject) => {
       const timer = setTimeout(() => {
         this.#waiters.delete(waiter);
-        reject(this.#disconnected(`no connection for ${PATIENCE_MS} ms; is the server running?`));
+        reject(
+          this.#disconnected(`no connection for ${PATIENCE_MS} ms; is the server running?`, this.#failure),
+        );
       }, PATIENCE_MS);
       const waiter: Waiter<C> = { resolve, reject, timer };
       this.#waiters.add(waiter);
@@ -176,8 +192,9 @@ export class Reconnecting<C extends Connected> {
     return new NaruError('NARU_CLOSED', `${text}: this handle was closed`, { place, mailbox: text });
   }
 
-  #disconnected(what: string): NaruError {
+  #disconnected(what: string, cause?: NaruError): NaruError {
     const { place, text } = this.#settings;
-    return new NaruError('NARU_DISCONNECTED', `${text}: ${what}`, { place, mailbox: text });
+    const options = { place, mailbox: text, ...(cause === undefined ? {} : { cause }) };
+    return new NaruError('NARU_DISCONNECTED', `${text}: ${what}`, options);
   }
 }
