@@ -3,7 +3,8 @@
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { isNaruError } from '../errors/index.ts';
-import { KEY_VARIABLE, newKey, readKeyFile } from '../manager/key.ts';
+import { readKeyFile } from '../link/key.ts';
+import { KEY_VARIABLE, newKey } from '../manager/key.ts';
 import { Manager, type ManagerOptions } from '../manager/manager.ts';
 import { command, wholeNumber, type Command, type Invocation } from './command.ts';
 import { ConfigError, EXIT, UsageError } from './exit.ts';

@@ -31,7 +31,7 @@ export interface ConnectionSettings {
   readonly heartbeatMs: number;
 }
 
-/** A net.Socket or tls.TLSSocket; anything that can be (un)referenced and keeps no bytes once it has written them. */
+/** A net.Socket or tls.TLSSocket, or a WebSocket as a stream; anything that can be (un)referenced and keeps no bytes once it has written them. */
 export interface LinkStream extends Duplex {
   ref?(): unknown;
   unref?(): unknown;
@@ -210,6 +210,7 @@ export class Connection {
   }
 
   #broken(cause: Error | undefined): NaruError {
+    if (isNaruError(cause)) return cause;
     const why = cause === undefined ? 'the connection was closed by the peer' : cause.message;
     return new NaruError('NARU_DISCONNECTED', `${this.#settings.mailbox}: ${why}`, {
       ...this.#settings,

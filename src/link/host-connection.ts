@@ -18,6 +18,8 @@ import { checkSettings, readStated } from './settings.ts';
 export interface HostConnectionInit {
   readonly host: Host;
   readonly heartbeatMs: number;
+  /** Looks at a peer's hello before anything of it counts. @throws NARU_DENIED */
+  readonly checkHello?: ((hello: Readonly<Record<string, unknown>>) => void) | undefined;
   /** Destroys the mailbox, the place's part included. */
   readonly unlink: () => Promise<void>;
   readonly closed: (connection: HostConnection) => void;
@@ -118,10 +120,11 @@ export class HostConnection implements Participant {
     }
   }
 
-  /** @throws NARU_EXISTS  it states other options than the mailbox has */
+  /** @throws NARU_EXISTS  it states other options than the mailbox has; NARU_DENIED */
   #greet(hello: Record<string, unknown>): void {
     const host = this.#host;
     clearTimeout(this.#helloTimer);
+    this.#init.checkHello?.(hello);
     checkSettings(readStated(hello['stated']), host.settings, host.mailbox);
     this.#identity = textOf(hello['identity']).slice(0, IDENTITY_MAX);
     this.#greeted = true;

@@ -37,6 +37,9 @@ export const LINK = {
   /** First and longest wait between attempts to connect; doubled each time, halved or not by chance. */
   backoffMs: 20,
   backoffMsMax: 2_000,
+  /** Shortest and longest key that both sides may share, in bytes. */
+  keyBytesMin: 16,
+  keyBytesMax: 1_024,
   /** Small messages are copied out of chunks many times their size, so that one does not keep 64 KiB in memory. */
   slabBytes: 65_536,
 } as const;

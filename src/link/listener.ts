@@ -5,6 +5,7 @@ import type { Server, Socket } from 'node:net';
 import { NaruError } from '../errors/index.ts';
 import { FrameType, FrameWriter, PROTOCOL } from '../wire/frames.ts';
 import { encodePreamble } from '../wire/splitter.ts';
+import type { LinkStream } from './connection.ts';
 import { HostConnection } from './host-connection.ts';
 import type { Host } from './host.ts';
 import { LINK } from './limits.ts';
@@ -17,6 +18,10 @@ export interface ListenerInit {
   readonly event: 'connection' | 'secureConnection';
   /** @throws NARU_DENIED  the peer may not use the mailbox */
   readonly checkPeer: (socket: Socket) => void;
+  /** What stands between a socket and the link's protocol: makes the stream, or ends the socket. Default: the socket is it. */
+  readonly admit?: ((socket: Socket, ready: (stream: LinkStream) => void) => void) | undefined;
+  /** As HostConnectionInit. */
+  readonly checkHello?: ((hello: Readonly<Record<string, unknown>>) => void) | undefined;
   readonly unlink: () => Promise<void>;
 }
 
@@ -24,7 +29,8 @@ export class Listener {
   readonly #server: Server;
   readonly #init: ListenerInit;
   readonly #connections = new Set<HostConnection>();
-  readonly #refused = new Set<Socket>();
+  /** Refused ones, and those that are not ready yet: all that is cut off when it closes. */
+  readonly #passing = new Set<LinkStream>();
   #closed: Promise<void> | undefined;
 
   /** @param server  listening, or about to */
@@ -32,7 +38,7 @@ export class Listener {
     this.#server = server;
     this.#init = init;
     server.maxConnections = init.connectionsMax + LINK.refusalsMax;
-    server.on(init.event, (socket: Socket) => this.#onConnection(socket));
+    server.on(init.event, (socket: Socket) => this.#onSocket(socket));
     server.on('drop', () => {
       init.host.counters.refusedConnections += 1;
     });
@@ -54,7 +60,7 @@ export class Listener {
       connection.close(undefined);
       return connection.whenGone();
     });
-    for (const socket of this.#refused) socket.destroy();
+    for (const stream of this.#passing) stream.destroy();
     await Promise.all([
       ...gone,
       new Promise<void>((resolve) => {
@@ -63,8 +69,22 @@ export class Listener {
     ]);
   }
 
-  #onConnection(socket: Socket): void {
-    const { host, connectionsMax, checkPeer, heartbeatMs, unlink } = this.#init;
+  #onSocket(socket: Socket): void {
+    const { admit, checkPeer } = this.#init;
+    socket.setNoDelay?.(true);
+    if (admit === undefined) {
+      this.#onStream(socket, () => checkPeer(socket));
+      return;
+    }
+    this.#pass(socket, LINK.helloTimeoutMs);
+    admit(socket, (stream) => {
+      this.#passing.delete(socket);
+      this.#onStream(stream, () => checkPeer(socket));
+    });
+  }
+
+  #onStream(stream: LinkStream, check: () => void): void {
+    const { host, connectionsMax, heartbeatMs, unlink, checkHello } = this.#init;
     try {
       if (this.#connections.size >= connectionsMax) {
         throw new NaruError(
@@ -73,17 +93,17 @@ export class Listener {
           host,
         );
       }
-      checkPeer(socket);
+      check();
     } catch (error) {
       host.counters.refusedConnections += 1;
-      this.#refuse(socket, error);
+      this.#refuse(stream, error);
       return;
     }
     host.counters.connections += 1;
-    socket.setNoDelay?.(true);
-    const connection = new HostConnection(socket, {
+    const connection = new HostConnection(stream, {
       host,
       heartbeatMs,
+      checkHello,
       unlink,
       closed: (closed) => {
         if (this.#connections.delete(closed)) host.counters.connections -= 1;
@@ -92,19 +112,26 @@ export class Listener {
     this.#connections.add(connection);
   }
 
-  #refuse(socket: Socket, error: unknown): void {
-    this.#refused.add(socket);
-    const writer = new FrameWriter({ emit: (bytes) => socket.write(bytes), wake: () => undefined });
-    const timer = setTimeout(() => socket.destroy(), LINK.byeMs);
-    socket.on('error', () => undefined);
-    socket.on('close', () => {
-      clearTimeout(timer);
-      this.#refused.delete(socket);
-    });
-    socket.resume();
-    socket.write(encodePreamble(PROTOCOL.major, PROTOCOL.minor));
+  #refuse(stream: LinkStream, error: unknown): void {
+    this.#pass(stream, LINK.byeMs);
+    const writer = new FrameWriter({ emit: (bytes) => stream.write(bytes), wake: () => undefined });
+    stream.resume();
+    stream.write(encodePreamble(PROTOCOL.major, PROTOCOL.minor));
     writer.text(FrameType.bye, JSON.stringify(error));
     writer.flush();
-    socket.end();
+    stream.end();
+  }
+
+  /** It may be there for so long, unless it is taken off the list before. */
+  #pass(stream: LinkStream, ms: number): void {
+    this.#passing.add(stream);
+    const timer = setTimeout(() => {
+      if (this.#passing.has(stream)) stream.destroy();
+    }, ms).unref();
+    stream.on('error', () => undefined);
+    stream.on('close', () => {
+      clearTimeout(timer);
+      this.#passing.delete(stream);
+    });
   }
 }

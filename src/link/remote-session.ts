@@ -82,8 +82,8 @@ export class RemoteSession implements Session, SeatHolder {
       drain: () => init.events.writable(),
       closed: (error) => this.#onClosed(error),
     });
-    const { identity, stated } = init;
-    this.#connection.writer.text(FrameType.hello, JSON.stringify({ identity, stated, features: [] }));
+    const { identity, stated, key } = init;
+    this.#connection.writer.text(FrameType.hello, JSON.stringify({ identity, stated, key, features: [] }));
     this.#helloTimer = setTimeout(() => {
       this.#connection.abort(
         this.#error('NARU_DISCONNECTED', `no hello from the host within ${LINK.helloTimeoutMs} ms`),

@@ -12,6 +12,8 @@ export interface RemoteInit {
   /** This session's opening made the mailbox, as far as was said before the link's hello. Default false. */
   readonly created?: boolean;
   readonly stated: StatedSettings;
+  /** What the host asks for at the hello. */
+  readonly key?: string | undefined;
   readonly heartbeatMs: number;
   /** Messages a consumer may have fetched ahead. */
   readonly prefetch: number;

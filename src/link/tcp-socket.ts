@@ -16,11 +16,18 @@ export interface TcpTarget {
   /** 0 when listening: a free one. */
   readonly port: number;
   readonly tls: TlsSettings | undefined;
+  /** For errors. Default: tcp. */
+  readonly place?: string;
 }
 
 /** The URL that leads to a listener. */
 export function tcpAddress(host: string, port: number, query: string): string {
-  return `tcp://${isIP(host) === 6 ? `[${host}]` : host}:${port}${query}`;
+  return `tcp://${hostAndPort(host, port)}${query}`;
+}
+
+/** As they stand in a URL. */
+export function hostAndPort(host: string, port: number): string {
+  return `${isIP(host) === 6 ? `[${host}]` : host}:${port}`;
 }
 
 /** Time for a TLS handshake in milliseconds. */
@@ -54,7 +61,7 @@ export function connectSocket(options: TcpTarget, mailbox: string, signal: Abort
       socket.destroy();
       reject(error);
     };
-    const failed = (error: NodeJS.ErrnoException): void => finish(socketError(error, mailbox));
+    const failed = (error: NodeJS.ErrnoException): void => finish(socketError(error, mailbox, options.place));
     const abort = (): void => finish(signal.reason);
     signal.addEventListener('abort', abort, { once: true });
     socket.once('error', failed);
@@ -78,7 +85,7 @@ export function listenSocket(options: TcpTarget, mailbox: string): Promise<Serve
             rejectUnauthorized: tls.requestCert,
             handshakeTimeout: HANDSHAKE_MS,
           });
-    server.once('error', (error) => reject(socketError(error, mailbox)));
+    server.once('error', (error) => reject(socketError(error, mailbox, options.place)));
     server.once('listening', () => {
       server.removeAllListeners('error');
       server.on('error', () => undefined);
@@ -89,8 +96,8 @@ export function listenSocket(options: TcpTarget, mailbox: string): Promise<Serve
 }
 
 /** An error of node:net or node:tls in Naru's words. */
-export function socketError(error: NodeJS.ErrnoException, mailbox: string): NaruError {
-  const context = { place: 'tcp', mailbox, cause: error };
+export function socketError(error: NodeJS.ErrnoException, mailbox: string, place = 'tcp'): NaruError {
+  const context = { place, mailbox, cause: error };
   const code = error.code ?? '';
   if (code === 'EADDRINUSE') {
     return new NaruError(

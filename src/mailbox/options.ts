@@ -106,7 +106,7 @@ export interface OpenOptions<N extends Feature = Feature, S extends Schema | und
   /** When the schema runs. Default both. */
   readonly validate?: 'both' | 'send' | 'receive' | 'off';
   readonly codec?: CodecName | Codec;
-  /** Key of the Manager where the mailbox lives. Default: of the URL's `keyFile`, or of NARU_MANAGER_KEY. */
+  /** Key of the Manager where the mailbox lives (default: of the URL's `keyFile`, or of NARU_MANAGER_KEY), or of a listener on ws. */
   readonly key?: string;
   /** Aborts opening. */
   readonly signal?: AbortSignal;

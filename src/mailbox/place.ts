@@ -62,7 +62,7 @@ export interface PlaceOptions {
   readonly as: string | undefined;
   readonly wait: WaitOptions;
   readonly tls: TlsOptions | undefined;
-  /** Of a Manager. */
+  /** Of a Manager, or of a listener that asks for one. */
   readonly key: string | undefined;
   /** Aborts opening; fires with NARU_TIMEOUT as its reason when the time for opening is over. */
   readonly signal: AbortSignal;

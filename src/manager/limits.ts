@@ -12,9 +12,6 @@ export const MANAGER = {
   strangersMax: 64,
   /** Connections at a time that have. */
   connectionsMax: 1_000,
-  /** Shortest and longest key, in bytes. */
-  keyBytesMin: 16,
-  keyBytesMax: 1_024,
   /** Named objects. */
   objectsMax: 10_000,
   /** Handles that one connection has open. */

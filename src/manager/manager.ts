@@ -2,6 +2,7 @@
 
 import type { AddressInfo, Server, Socket } from 'node:net';
 import { isNaruError, NaruError } from '../errors/index.ts';
+import { checkKey } from '../link/key.ts';
 import type { Connection } from '../link/connection.ts';
 import { type HostLock, tryHostLock } from '../link/host-lock.ts';
 import { listenSocket, tcpAddress } from '../link/tcp-socket.ts';
@@ -11,7 +12,7 @@ import type { PlaceUrl } from '../mailbox/place.ts';
 import { greetClient, tellConsent } from './greeting.ts';
 import { Guest, readAsked } from './guest.ts';
 import { joinMailbox } from './join-mailbox.ts';
-import { checkKey, newKey } from './key.ts';
+import { newKey } from './key.ts';
 import { MANAGER } from './limits.ts';
 import { Objects } from './objects.ts';
 

@@ -1,8 +1,7 @@
-// What only tcp:// knows: its parameters, and what TLS needs.
+// What only tcp:// knows: its parameters.
 
-import { readFileSync } from 'node:fs';
-import { NaruError } from '../../errors/index.ts';
-import type { TcpTarget, TlsSettings } from '../../link/tcp-socket.ts';
+import { flag, invalid, number, readTls } from '../../link/port-options.ts';
+import type { TcpTarget } from '../../link/tcp-socket.ts';
 import type { PlaceOptions, PlaceUrl } from '../../mailbox/place.ts';
 
 /** Parameters of a tcp URL that are not options of every place. */
@@ -35,54 +34,4 @@ export function readTcpOptions(url: PlaceUrl, options: PlaceOptions): TcpOptions
     connectionsMax: number(url, 'maxConnections', 1_000, 1, 65_536),
     tls: wantsTls ? readTls(url, options, listen) : undefined,
   };
-}
-
-function readTls(url: PlaceUrl, { tls = {} }: PlaceOptions, listen: boolean): TlsSettings {
-  if (listen && (tls.cert === undefined || tls.key === undefined)) {
-    throw invalid(url, 'listening with TLS needs options.tls.cert and options.tls.key (PEM text or a file)');
-  }
-  return {
-    servername: tls.servername,
-    requestCert: tls.requestCert ?? false,
-    ...pem(url, 'ca', tls.ca),
-    ...pem(url, 'cert', tls.cert),
-    ...pem(url, 'key', tls.key),
-  };
-}
-
-function pem(url: PlaceUrl, name: 'ca' | 'cert' | 'key', value: string | undefined): Partial<TlsSettings> {
-  if (value === undefined) return {};
-  if (value.includes('-----BEGIN')) return { [name]: value };
-  try {
-    return { [name]: readFileSync(value, 'utf8') };
-  } catch (cause) {
-    throw new NaruError(
-      'NARU_INVALID_ARGUMENT',
-      `${url.text}: the file of options.tls.${name} cannot be read`,
-      {
-        place: 'tcp',
-        mailbox: url.text,
-        cause,
-      },
-    );
-  }
-}
-
-function flag(url: PlaceUrl, name: string): boolean {
-  const text = url.extra[name];
-  if (text === undefined || text === 'false' || text === '0') return false;
-  if (text === '' || text === 'true' || text === '1') return true;
-  throw invalid(url, `${name} is said or not said, got "${text.slice(0, 40)}"`);
-}
-
-function number(url: PlaceUrl, name: string, otherwise: number, min: number, max: number): number {
-  const text = url.extra[name];
-  if (text === undefined) return otherwise;
-  const value = Number(text);
-  if (/^\d+$/.test(text) && value >= min && value <= max) return value;
-  throw invalid(url, `${name} must be a whole number from ${min} to ${max}, got "${text.slice(0, 40)}"`);
-}
-
-function invalid(url: PlaceUrl, what: string): NaruError {
-  return new NaruError('NARU_INVALID_ARGUMENT', `${url.text}: ${what}`, { place: 'tcp', mailbox: url.text });
 }

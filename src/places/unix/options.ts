@@ -1,6 +1,6 @@
 // What only unix:// knows: its parameters.
 
-import { NaruError } from '../../errors/index.ts';
+import { number } from '../../link/port-options.ts';
 import { socketPath } from '../../link/unix-socket.ts';
 import type { PlaceUrl } from '../../mailbox/place.ts';
 
@@ -22,16 +22,4 @@ export function readUnixOptions(url: PlaceUrl): UnixOptions {
     heartbeatMs: number(url, 'heartbeatMs', 0, 0, 3_600_000),
     connectionsMax: number(url, 'maxConnections', 1_000, 1, 65_536),
   };
-}
-
-function number(url: PlaceUrl, name: string, otherwise: number, min: number, max: number): number {
-  const text = url.extra[name];
-  if (text === undefined) return otherwise;
-  const value = Number(text);
-  if (/^\d+$/.test(text) && value >= min && value <= max) return value;
-  throw invalid(url.text, `${name} must be a whole number from ${min} to ${max}, got "${text.slice(0, 40)}"`);
-}
-
-function invalid(mailbox: string, what: string): NaruError {
-  return new NaruError('NARU_INVALID_ARGUMENT', `${mailbox}: ${what}`, { place: 'unix', mailbox });
 }
