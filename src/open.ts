@@ -13,7 +13,7 @@ import { checkRequirements } from './mailbox/requirements.ts';
 import type { InputOf, OutputOf, Schema } from './mailbox/schema.ts';
 import { noKey } from './mailbox/no-key.ts';
 import { openDeadline } from './mailbox/waiting.ts';
-import { MANAGED, namesObject, PLACES, type PlaceTypes } from './places/registry.ts';
+import { ALIASES, MANAGED, namesObject, PLACES, type PlaceTypes } from './places/registry.ts';
 
 type SchemeOf<U extends string> = U extends `${infer S}://${string}` ? S : never;
 type ModeOf<U extends string, P> = U extends `${string}format=raw${string}`
@@ -146,7 +146,8 @@ function openDeadLetter(target: string, key: string | undefined) {
 
 async function loadPlace(parts: PlaceUrl): Promise<Place> {
   const places = namesObject(parts) ? MANAGED : PLACES;
-  const load = Object.hasOwn(places, parts.scheme) ? places[parts.scheme] : undefined;
+  const scheme = Object.hasOwn(ALIASES, parts.scheme) ? (ALIASES[parts.scheme] as string) : parts.scheme;
+  const load = Object.hasOwn(places, scheme) ? places[scheme] : undefined;
   if (load === undefined) {
     throw new NaruError(
       'NARU_INVALID_ARGUMENT',

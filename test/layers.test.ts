@@ -51,6 +51,7 @@ const LEVELS: Readonly<Record<string, number>> = {
   'places/redis': 3,
   'places/memcached': 3,
   'places/file': 3,
+  'places/ws': 3,
   manager: 3,
   places: 3.2,
   spawn: 3.2,

@@ -15,6 +15,7 @@ import type { sqlite } from './sqlite/capabilities.ts';
 import type { sysv, sysvRaw } from './sysv/capabilities.ts';
 import type { tcp, tcpRaw } from './tcp/capabilities.ts';
 import type { unix, unixRaw } from './unix/capabilities.ts';
+import type { ws } from './ws/capabilities.ts';
 
 /** Loads a place's folder, by scheme. */
 export const PLACES: Readonly<Record<string, () => Promise<{ readonly place: Place }>>> = {
@@ -30,7 +31,11 @@ export const PLACES: Readonly<Record<string, () => Promise<{ readonly place: Pla
   file: () => import('./file/index.ts'),
   sqlite: () => import('./sqlite/index.ts'),
   postgres: () => import('./postgres/index.ts'),
+  ws: () => import('./ws/index.ts'),
 };
+
+/** Other names of schemes: the same place over TLS, as people know it. */
+export const ALIASES: Readonly<Record<string, string>> = { wss: 'ws' };
 
 /** Mailboxes that live in a Manager: the same schemes, with the name of an object. */
 export const MANAGED: Readonly<Record<string, () => Promise<{ readonly place: Place }>>> = {
@@ -63,4 +68,6 @@ export interface PlaceTypes {
   file: { envelope: typeof fileLog; raw: typeof fileRaw };
   sqlite: { envelope: typeof sqlite; raw: typeof sqlite };
   postgres: { envelope: typeof postgres; raw: typeof postgres };
+  ws: { envelope: typeof ws; raw: typeof ws };
+  wss: { envelope: typeof ws; raw: typeof ws };
 }
