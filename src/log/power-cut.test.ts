@@ -3,9 +3,11 @@
 
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { settled } from './clock.fixture.ts';
+import { settled, SimClock } from './clock.fixture.ts';
+import { optionsFor } from './filled.fixture.ts';
+import { Log } from './index.ts';
 import { longScript, Model, type Step } from './model.fixture.ts';
-import { seeded, SimDisk } from './sim-disk.fixture.ts';
+import { seeded, SimDisk, SimError } from './sim-disk.fixture.ts';
 
 /** Runs a script until the power goes off at the n-th operation; `undefined` when it ends before. */
 async function runUntil(
@@ -71,6 +73,28 @@ describe('at every operation of a script', () => {
     },
     300_000,
   );
+});
+
+describe('a log that is being made', () => {
+  test('an error at any operation, then a loss of power: the folder opens', async () => {
+    for (let at = 1; at <= 40; at += 1) {
+      for (let seed = 1; seed <= 20; seed += 1) {
+        const disk = new SimDisk();
+        disk.faults.before = (operation, name) => {
+          if (disk.operations !== at) return;
+          // What fsync(2) does: the pages are clean, and not on the disk.
+          if (operation === 'sync') for (const file of disk.names) disk.forgetDirty(file);
+          throw new SimError('EIO', name);
+        };
+        await Log.open(disk, optionsFor(new SimClock()))
+          .then((log) => settled().then(() => log.close()))
+          .catch(() => undefined);
+        const log = await Log.open(disk.cut(seeded(seed * 7919 + at)), optionsFor(new SimClock(), seed));
+        expect([at, seed, log.report.records]).toEqual([at, seed, 0]);
+        await log.close();
+      }
+    }
+  });
 });
 
 describe('at random operations of random scripts', () => {

@@ -23,7 +23,7 @@ import { newMemory } from './memory.ts';
 import { eachRun } from './runs.ts';
 import type { SyncedClaim } from './scan.ts';
 import { chained, Segment, type SegmentEntry } from './segment.ts';
-import { readEnd } from './snapshot.ts';
+import { readEnd, SNAPSHOT_ENDING } from './snapshot.ts';
 import { UNFINISHED } from './spares.ts';
 import type { LogState } from './state.ts';
 
@@ -92,6 +92,7 @@ export class Folder {
   found: Found[] = [];
   unfinished: string[] = [];
   indices: string[] = [];
+  hasSnapshots = false;
   logId: Uint8Array | undefined;
 
   constructor(disk: Disk) {
@@ -102,6 +103,7 @@ export class Folder {
     const names = await this.disk.list();
     this.unfinished = names.filter((name) => name.endsWith(UNFINISHED));
     this.indices = names.filter((name) => parseFileName(name, 'idx') !== undefined);
+    this.hasSnapshots = names.some((name) => name.endsWith(SNAPSHOT_ENDING));
     for (const name of names.filter((each) => parseFileName(each, 'seg') !== undefined).sort()) {
       const parsed = parseFileName(name, 'seg') as FileName;
       const file = await this.disk.open(name);
@@ -134,14 +136,19 @@ export class Folder {
   }
 }
 
-/** Whether the only segment is one to which nothing was ever committed: the maker of the log was killed. */
+/**
+ * Whether nothing was ever committed to what is there: the maker of the log was killed, or its disk failed. Beside the first segment
+ * there may be one that was made ahead; a snapshot is written to a log that was born.
+ */
 export async function isUnborn(folder: Folder, seed: number): Promise<boolean> {
-  const [only] = folder.found;
-  if (only === undefined || folder.found.length > 1 || only.number !== 1 || only.generation !== 0)
-    return false;
-  const { file, name } = only;
-  const { manifest, claim } = await readSegment({ file, name, seed, isDense: true, skipBodiesBefore: 0 });
-  return manifest === undefined && !isFurther(claim, { number: 1, bytes: FIRST_RECORD_AT });
+  const { found, hasSnapshots } = folder;
+  if (hasSnapshots || found.length > 2) return false;
+  for (const [index, { file, name, number, generation }] of found.entries()) {
+    if (number !== index + 1 || generation !== 0) return false;
+    const { manifest, claim } = await readSegment({ file, name, seed, isDense: true, skipBodiesBefore: 0 });
+    if (manifest !== undefined || isFurther(claim, { number: 1, bytes: FIRST_RECORD_AT })) return false;
+  }
+  return true;
 }
 
 export class Recovery {
