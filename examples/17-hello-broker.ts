@@ -1,4 +1,5 @@
 // 17 · The textbook's hello pair, unchanged, against Naru's broker: two programs for RabbitMQ, one process instead of a container.
+// What they lose, and how: docs/guide/broker.md, "The textbook's hello pair". 20 is the pair that loses nothing.
 import { spawn, type ChildProcess } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { Broker } from 'naru/broker';

@@ -1,5 +1,6 @@
 // 20 · The hello pair as one writes it today: durable in all three places, acknowledged, and it ends by closing instead of sleeping. The
-// broker is stopped and started again in between, and nothing is lost.
+// broker is stopped and started again in between, and nothing is lost. With `durable: false` the queue would be gone, without
+// `persistent` the message, and with `noAck` whatever the receiver had not dealt with when it ended.
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -116,8 +116,8 @@ export class Core {
     });
   }
 
-  #note(change: Change): void {
-    this.definitions?.note(change);
+  #note(change: Change, level?: 'disk'): void {
+    this.definitions?.note(change, level);
   }
 
   /** Everything that outlives a restart, as changes that make it. */
@@ -171,7 +171,7 @@ export class Core {
       dirty: (queue: Queue): void => this.#markDirty(queue),
       died: (queue: Queue, slot: number, reason: DeathReason, wasIn: boolean): void =>
         this.#deadLetters.add(vhost, queue, slot, reason, wasIn),
-      note: (change: Change): void => this.#note(change),
+      note: (change: Change, level?: 'disk'): void => this.#note(change, level),
       takeStream: (): number => this.store?.takeStream() ?? 0,
     };
     const vhost = new Vhost(name, host);

@@ -108,7 +108,8 @@ export class DeadLetters {
     const properties = joinProperties(pieces);
     const copy = messages.add(key, properties, messages.body(slot));
     messages.describe(copy, messages.priority(slot), messages.persistent(slot));
-    enqueueAll(this.#shelf, targets, copy, Infinity);
+    // What was in a quorum queue is as safe where it goes.
+    enqueueAll(this.#shelf, targets, copy, Infinity, queue.isQuorum ? 'disk' : undefined);
     const sequence = messages.sequence(copy);
     messages.release(copy);
     return sequence;

@@ -1,12 +1,13 @@
 // Messages of an x-delayed-message exchange: what happens when their time has come. Storage has them until then; into queues goes
 // a copy, which storage gets before the one that waited is forgotten.
 
-import type { FieldTable } from '../wire/amqp091/index.ts';
+import { joinProperties, PROPERTY, type FieldTable } from '../wire/amqp091/index.ts';
 import type { Core } from './core.ts';
 import { enqueueAll } from './enqueue.ts';
 import type { Exchange } from './exchange/exchange.ts';
 import { LIMITS } from './limits.ts';
-import { MessageView } from './message-view.ts';
+import { MessageView, withoutBcc } from './message-view.ts';
+import type { MessageTable } from './message-table.ts';
 import type { Queue } from './queue/queue.ts';
 import type { Vhost } from './vhost.ts';
 
@@ -58,14 +59,23 @@ function deliver(delayed: Delayed): void {
   if (core.keeper?.ensure(slot, () => deliver(delayed)) === false) return;
   const view = new MessageView(core.messages, slot);
   const queues: Queue[] = [];
-  place.route(exchange, delayed.keys ?? view.keys, () => view.headers, queues);
+  place.route(exchange, delayed.keys ?? view.allKeys, () => view.headers, queues);
   const { messages } = core;
   // Its own record stays the exchange's: the queues' is another.
-  const copy = messages.copy(slot);
+  const copy = view.headers['BCC'] === undefined ? messages.copy(slot) : copyWithoutBcc(messages, slot, view);
   enqueueAll(core, queues, copy, delayed.ttlMs ?? view.ttlMs);
   const sequence = messages.sequence(copy);
   messages.release(copy);
   forget(delayed, sequence);
+}
+
+/** What goes into queues does not tell who else got it. */
+function copyWithoutBcc(messages: MessageTable, slot: number, { pieces }: MessageView): number {
+  pieces[PROPERTY.headers] = withoutBcc(pieces[PROPERTY.headers]);
+  const key = messages.chunk(slot).subarray(messages.start(slot), messages.propertyStart(slot));
+  const copy = messages.add(Buffer.from(key), joinProperties(pieces), messages.body(slot));
+  messages.describe(copy, messages.priority(slot), messages.persistent(slot));
+  return copy;
 }
 
 function isStored({ core, exchange, slot }: Delayed): boolean {

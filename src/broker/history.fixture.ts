@@ -13,7 +13,7 @@ export type Step =
   | { readonly do: 'settle'; readonly how: 'ack' | 'requeue' | 'reject'; readonly part: number }
   | { readonly do: 'purge'; readonly queue: string }
   | { readonly do: 'declare' | 'delete'; readonly name: string }
-  | { readonly do: 'transaction'; readonly count: number }
+  | { readonly do: 'transaction'; readonly count: number; readonly from: string }
   | { readonly do: 'lose' | 'wait' | 'pass' };
 
 /** Where a message goes: a queue, or the fanout exchange to `a` and `b`. */
@@ -44,14 +44,22 @@ export function scriptOf(seed: number, length: number): Step[] {
       steps.push({ do: 'settle', how: pick('ack', 'ack', 'requeue', 'reject'), part: random() });
     else if (dice < 0.75) steps.push({ do: 'purge', queue: pick('a', 'b') });
     else if (dice < 0.8) steps.push({ do: pick('declare', 'delete'), name: pick('x', 'y') });
-    else if (dice < 0.84) steps.push({ do: 'transaction', count: 1 + Math.floor(random() * 4) });
-    else steps.push({ do: pick('lose', 'wait', 'wait', 'pass', 'pass') });
+    else if (dice < 0.84) {
+      steps.push({ do: 'transaction', count: 1 + Math.floor(random() * 4), from: pick('a', 'b', 'limited') });
+    } else steps.push({ do: pick('lose', 'wait', 'wait', 'pass', 'pass') });
   }
   return steps;
 }
 
 function persistent(route: Readonly<Record<string, unknown>>, body: string): Buffer {
   return Peer.publication(route, body, { deliveryMode: 2 });
+}
+
+/** A transaction: after a crash all of it is there, or nothing. */
+interface Transaction {
+  readonly published: readonly Copy[];
+  readonly acked: readonly Copy[];
+  isCommitted: boolean;
 }
 
 /** One message in one queue. */
@@ -66,6 +74,12 @@ interface Copy {
   mayBeGone: boolean;
   /** It was rejected: it may be in `dead` instead. */
   mayBeDead: boolean;
+}
+
+/** What a history expects of its broker. */
+export interface Expectations {
+  /** Whether what is confirmed for a queue outlives what happens to the disk. Default: always. */
+  readonly isSafe?: (queue: string) => boolean;
 }
 
 interface Held {
@@ -88,6 +102,12 @@ export class History {
   readonly #declared = new Map<string, boolean | undefined>();
   #publisher: Peer | undefined;
   #consumer: Peer | undefined;
+  #transactions: Transaction[] = [];
+  readonly #isSafe: (queue: string) => boolean;
+
+  constructor({ isSafe = () => true }: Expectations = {}) {
+    this.#isSafe = isSafe;
+  }
 
   /** Runs a script, until it is over: the power is off. */
   async run(stored: StoredLab, steps: readonly Step[], isOver: () => boolean = () => false): Promise<void> {
@@ -152,7 +172,7 @@ export class History {
         await this.#define(stored, step.do, step.name);
         break;
       case 'transaction':
-        await this.#transact(stored, step.count);
+        await this.#transact(stored, step.count, step.from);
         break;
       case 'lose':
         this.#returned();
@@ -179,7 +199,9 @@ export class History {
     this.#unconfirmed.set(this.#tag, copies);
     const route = to === 'all' ? { exchange: 'all' } : { routingKey: to };
     const publisher = this.#publisher as Peer;
-    publisher.bytes(persistent(route, `${this.#id} ${'.'.repeat(bytes)}`));
+    // A quorum queue stores what is transient too.
+    const deliveryMode = to === 'limited' && this.#id % 2 === 0 ? 1 : 2;
+    publisher.bytes(Peer.publication(route, `${this.#id} ${'.'.repeat(bytes)}`, { deliveryMode }));
   }
 
   #make(queues: readonly string[]): Copy[] {
@@ -297,18 +319,44 @@ export class History {
     if (got.some(({ name }) => name === `queue.${what}-ok`)) this.#declared.set(queue, what === 'declare');
   }
 
-  /** Publishes in a transaction of its own; what it tells with commit-ok is as good as a confirm. */
-  async #transact(stored: StoredLab, count: number): Promise<void> {
+  /** Takes a message, and acks it in a transaction that publishes; what it tells with commit-ok is as good as a confirm. */
+  async #transact(stored: StoredLab, count: number, from: string): Promise<void> {
     const peer = stored.connect();
     peer.send('tx.select');
-    const copies: Copy[] = [];
+    const acked: Copy[] = [];
+    const [got] = await stored.call(peer, 'basic.get', { queue: from });
+    if (got?.name === 'basic.get-ok') {
+      const copy = this.#delivered(from, got.body ?? '', got.args['redelivered'] === true);
+      if (copy !== undefined) acked.push(copy);
+      peer.send('basic.ack', { deliveryTag: got.args['deliveryTag'] });
+    }
+    const published: Copy[] = [];
     for (let at = 0; at < count; at += 1) {
-      copies.push(...this.#make(REACHED.all));
+      published.push(...this.#make(REACHED.all));
       peer.bytes(persistent({ exchange: 'all' }, `${this.#id} tx`));
     }
-    const got = await stored.call(peer, 'tx.commit');
-    if (got.some(({ name }) => name === 'tx.commit-ok')) for (const copy of copies) copy.isConfirmed = true;
+    const transaction = { published, acked, isCommitted: false };
+    this.#transactions.push(transaction);
+    for (const copy of acked) copy.mayBeGone = true;
+    const told = await stored.call(peer, 'tx.commit');
+    transaction.isCommitted = told.some(({ name }) => name === 'tx.commit-ok');
+    if (transaction.isCommitted) for (const copy of published) copy.isConfirmed = true;
     peer.session.disconnected();
+  }
+
+  /** @param fresh  published by it, and by what clients did certainly there when the transaction is */
+  #judgeTransaction({ acked, isCommitted }: Transaction, fresh: readonly Copy[], found: Set<string>): void {
+    const isThere = ({ queue, id }: Copy): boolean => found.has(`${queue} ${id}`);
+    const there = fresh.filter(isThere);
+    const name = `transaction of ${fresh.map(({ id }) => id).join()}`;
+    if (there.length > 0 && there.length < fresh.length) this.wrong.push(`a part of the ${name}`);
+    const isDone = there.length > 0 || isCommitted;
+    for (const copy of acked) {
+      const { id, queue } = copy;
+      if (isDone && isThere(copy)) this.wrong.push(`${id} of ${queue} is there, acked by the ${name}`);
+      if (fresh.length > 0 && !isDone && !isThere(copy))
+        this.wrong.push(`${id} of ${queue} is gone, acked by the ${name}, which is not there`);
+    }
   }
 
   /** Drains everything after a restart and says what is wrong. */
@@ -316,17 +364,26 @@ export class History {
     if (this.#publisher !== undefined) this.#listen(this.#publisher.take());
     const peer = stored.connect();
     const found = new Set<string>();
+    // Before what is drained now counts as delivered.
+    const judged = this.#transactions.map((transaction) => {
+      const isFresh = (copy: Copy): boolean => !copy.wasDelivered && !copy.mayBeGone && !copy.mayBeDead;
+      return { transaction, fresh: transaction.published.filter(isFresh) };
+    });
+    this.#transactions = [];
     for (const queue of QUEUES) {
       const [told] = await stored.call(peer, 'queue.declare', { queue, passive: true });
       if (told?.name === 'queue.declare-ok') this.#judge(queue, await stored.drain(peer, queue), found);
       // Unless the crash came before the queue was confirmed.
-      else if (this.#id > 0) this.wrong.push(`queue ${queue} is gone`);
-      else return;
+      else if (this.#id > 0 && this.#isSafe(queue)) this.wrong.push(`queue ${queue} is gone`);
+      else if (this.#id === 0) return;
+    }
+    if (this.#isSafe('a')) {
+      for (const { transaction, fresh } of judged) this.#judgeTransaction(transaction, fresh, found);
     }
     for (const [key, copy] of this.#copies) {
       const { id, queue, isConfirmed, mayBeGone, mayBeDead } = copy;
       const isThere = found.has(key) || (mayBeDead && found.has(`dead ${id}`));
-      if (!isThere && isConfirmed && !mayBeGone && !this.#wasDeadAndGone(copy)) {
+      if (!isThere && isConfirmed && !mayBeGone && !this.#wasDeadAndGone(copy) && this.#isSafe(queue)) {
         this.wrong.push(`message ${id} of ${queue} was confirmed and is gone`);
       }
     }
@@ -334,7 +391,7 @@ export class History {
       const other = stored.connect();
       const [got] = await stored.call(other, 'queue.declare', { queue: name, passive: true });
       const isFound = got?.name === 'queue.declare-ok';
-      if (isThere !== undefined && isThere !== isFound)
+      if (isThere !== undefined && isThere !== isFound && this.#isSafe(name))
         this.wrong.push(`queue ${name} is ${isFound ? '' : 'not '}there`);
       this.#declared.set(name, isFound);
     }

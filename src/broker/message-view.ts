@@ -2,6 +2,7 @@
 // the hot path copies bytes.
 
 import {
+  changeHeaders,
   emptyTable,
   headersOf,
   PROPERTY,
@@ -38,12 +39,24 @@ export class MessageView {
     return [this.routingKey, ...textsOf(this.headers['CC'])];
   }
 
+  /** The same, and those that the header BCC adds: only while the message waits in a delaying exchange it has that. */
+  get allKeys(): readonly string[] {
+    return [...this.keys, ...textsOf(this.headers['BCC'])];
+  }
+
   /** Its own time to live; Infinity when it has none. */
   get ttlMs(): number {
     const piece = this.pieces[PROPERTY.expiration];
     return piece === undefined ? Infinity : Number(Buffer.from(piece.subarray(1)).toString());
   }
 }
+
+/** The headers of a message as its consumers see them. */
+export function withoutBcc(headers: PropertyPieces[number]): PropertyPieces[number] {
+  return changeHeaders(headers, BCC, emptyTable());
+}
+
+const BCC = new Set(['BCC']);
 
 /** The texts in an array of a header; nothing when it is none. */
 export function textsOf(field: Field | undefined): readonly string[] {

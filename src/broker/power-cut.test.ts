@@ -10,7 +10,8 @@ import { StoredLab } from './stored-lab.fixture.ts';
 interface Crash {
   readonly how: 'power' | 'kill';
   readonly seed: number;
-  readonly sync?: 'os' | 'disk';
+  readonly sync?: 'memory' | 'os' | 'disk';
+  readonly isSafe?: (queue: string) => boolean;
   readonly prepare?: (disk: SimDisk) => void;
 }
 
@@ -20,7 +21,7 @@ async function runUntil(
   history: History,
   steps: readonly Step[],
   operation: number,
-  sync: 'os' | 'disk',
+  sync: 'memory' | 'os' | 'disk',
 ): Promise<boolean> {
   const isCut = new Promise<boolean>((resolve) => {
     disk.faults.after = () => {
@@ -43,10 +44,10 @@ async function crashAt(
   operation: number,
   crash: Crash,
 ): Promise<[string[], boolean]> {
-  const { how, seed, sync = 'disk', prepare } = crash;
+  const { how, seed, sync = 'disk', isSafe, prepare } = crash;
   const disk = new SimDisk();
   prepare?.(disk);
-  const history = new History();
+  const history = new History(isSafe === undefined ? {} : { isSafe });
   const isCut = await runUntil(disk, history, steps, operation, sync);
   const left = how === 'power' ? disk.cut(seeded(seed * 7919 + operation)) : disk.kill();
   const after = await StoredLab.start(left, { sync });
@@ -85,6 +86,22 @@ describe('at every operation of a script', () => {
       if (!isCut) break;
     }
   }, 600_000);
+});
+
+describe('what goes through a quorum queue', () => {
+  test.each(['memory', 'os'] as const)(
+    'at level %s a loss of power loses nothing that was confirmed',
+    async (sync) => {
+      const isSafe = (queue: string): boolean => queue === 'limited';
+      const steps = scriptOf(FIRST, 40);
+      for (let operation = 1; ; operation += 1) {
+        const [wrong, isCut] = await crashAt(steps, operation, { how: 'power', seed: FIRST, sync, isSafe });
+        expect(wrong).toEqual([]);
+        if (!isCut) break;
+      }
+    },
+    600_000,
+  );
 });
 
 describe('over several restarts', () => {

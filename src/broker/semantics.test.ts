@@ -71,6 +71,14 @@ describe('consumers', () => {
     expect(silent.take()).toEqual([]);
   });
 
+  test('who deletes the queue of a consumer of its own is answered first', () => {
+    const b = bench();
+    b.peer.queue('q');
+    b.peer.call('basic.consume', { queue: 'q', consumerTag: 't' });
+    const got = b.peer.call('queue.delete', { queue: 'q' });
+    expect(got.map(({ name }) => name)).toEqual(['queue.delete-ok', 'basic.cancel']);
+  });
+
   test('who does not read gets no more, and holds up nobody', () => {
     const b = bench();
     b.peer.queue('q');

@@ -25,8 +25,8 @@ const STANDARD: readonly (readonly [string, string, boolean])[] = [
 /** What a virtual host needs from the broker. */
 export interface VhostHost extends Pick<QueueHost, 'clock' | 'messages' | 'keep' | 'dirty' | 'died'> {
   readonly limits: Limits;
-  /** Something durable changed. */
-  note(change: Change): void;
+  /** Something durable changed. @param level  `disk`: it must be there before that is answered */
+  note(change: Change, level?: 'disk'): void;
   /** A stream for something that keeps messages; 0 when nothing is stored. */
   takeStream(): number;
 }
@@ -106,7 +106,7 @@ export class Vhost implements Names {
     this.#govern(queue);
     init.owner?.owned.add(queue);
     this.epoch += 1;
-    if (isDurable(queue)) this.#host.note(queueChange(queue));
+    if (isDurable(queue)) this.#host.note(queueChange(queue), levelOf(queue));
     return queue;
   }
 
@@ -116,7 +116,9 @@ export class Vhost implements Names {
     queue.owner?.owned.delete(queue);
     this.epoch += 1;
     // First the queue, then what is in it: a crash in between leaves messages of no queue.
-    if (isDurable(queue)) this.#host.note({ do: 'delete-queue', vhost: this.name, name: queue.name });
+    if (isDurable(queue)) {
+      this.#host.note({ do: 'delete-queue', vhost: this.name, name: queue.name }, levelOf(queue));
+    }
     const count = queue.delete();
     this.#forget(queue);
     return count;
@@ -144,7 +146,7 @@ export class Vhost implements Names {
     if (sources === undefined) this.#sources.set(end, new Set([source]));
     else sources.add(source);
     if (isDurable(source) && isDurable(end)) {
-      this.#host.note({ do: 'bind', vhost: this.name, ...boundTo(source, end, key, args) });
+      this.#host.note({ do: 'bind', vhost: this.name, ...boundTo(source, end, key, args) }, levelOf(end));
     }
   }
 
@@ -158,7 +160,7 @@ export class Vhost implements Names {
     this.#bindings -= 1;
     this.epoch += 1;
     if (isDurable(source) && isDurable(end)) {
-      this.#host.note({ do: 'unbind', vhost: this.name, ...boundTo(source, end, key, args) });
+      this.#host.note({ do: 'unbind', vhost: this.name, ...boundTo(source, end, key, args) }, levelOf(end));
     }
     this.#deleteIfUnused(source);
   }
@@ -248,6 +250,11 @@ export class Vhost implements Names {
 /** Whether something outlives a restart: exclusive queues never do. */
 export function isDurable(end: Queue | Exchange): boolean {
   return end.durable && !('owner' in end && end.owner !== undefined);
+}
+
+/** What makes a quorum queue, or leads to it, is as safe as its messages. */
+function levelOf(end: Queue | Exchange): 'disk' | undefined {
+  return 'isQuorum' in end && end.isQuorum ? 'disk' : undefined;
 }
 
 function exchangeChange(exchange: Exchange): Change {

@@ -154,6 +154,12 @@ export class Log {
     return this.#committer.pendingBytes;
   }
 
+  /** Bytes that `append()` takes before it refuses more. */
+  get roomBytes(): number {
+    const { pendingBytes } = this;
+    return pendingBytes === 0 ? BATCH_BYTES_MAX : Math.max(0, this.#pendingBytesMax - pendingBytes);
+  }
+
   /** Set when the log has stopped for good. */
   get failure(): NaruError | undefined {
     return this.#state.failure;

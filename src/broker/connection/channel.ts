@@ -58,6 +58,8 @@ export class Channel implements SubscriptionHost, Watched {
   #ackWatch: AckWatch | undefined;
   #waits = 0;
   #isFinishing = false;
+  /** Tags of consumers that ended and are told of it later. */
+  #notices: string[] | undefined;
   readonly #parked = new Set<Subscription>();
 
   constructor(connection: Connection, number: number) {
@@ -132,7 +134,22 @@ export class Channel implements SubscriptionHost, Watched {
     this.#parked.delete(subscription);
     if (!this.connection.capabilities.consumerCancelNotify || !this.connection.isOpen || this.isClosing)
       return;
-    writeBasicCancel(this.connection.output, this.number, { consumerTag: subscription.tag, nowait: true });
+    if (this.#notices === undefined) this.#notify(subscription.tag);
+    else this.#notices.push(subscription.tag);
+  }
+
+  #notify(consumerTag: string): void {
+    writeBasicCancel(this.connection.output, this.number, { consumerTag, nowait: true });
+  }
+
+  /** Consumers that end from now on are told of it by tellEnded(): behind the answer to what ends them, as in RabbitMQ. */
+  holdNotices(): void {
+    this.#notices ??= [];
+  }
+
+  tellEnded(): void {
+    for (const tag of this.#notices ?? []) this.#notify(tag);
+    this.#notices = undefined;
   }
 
   addSubscription(subscription: Subscription): void {
@@ -166,7 +183,7 @@ export class Channel implements SubscriptionHost, Watched {
    */
   answerSafely(isDurable: boolean, answer: () => void): void {
     const { store } = this.connection.core;
-    if (!isDurable || store === undefined || store.level === 'memory') answer();
+    if (!isDurable || store === undefined || store.answersAt === 'memory') answer();
     else this.waitFor(store.settled(), answer);
   }
 

@@ -9,8 +9,6 @@ import {
   PROPERTY,
   shortstrPiece,
   splitProperties,
-  changeHeaders,
-  emptyTable,
   textOf,
   writeBasicReturn,
   type PropertyScan,
@@ -20,7 +18,7 @@ import type { Channel } from '../connection/channel.ts';
 import { enqueueAll } from '../enqueue.ts';
 import { EXPECT, NO_KEYS, type Incoming, type Publication } from '../connection/publication.ts';
 import { delayMessage, delayOf } from '../delayed.ts';
-import { MessageView, textsOf } from '../message-view.ts';
+import { MessageView, textsOf, withoutBcc } from '../message-view.ts';
 import { LIMITS } from '../limits.ts';
 import type { Queue } from '../queue/queue.ts';
 import { accessRefused, MisplacedFrame, notImplemented, preconditionFailed, resource } from '../refusal.ts';
@@ -175,11 +173,9 @@ function inspect(channel: Channel, scan: PropertyScan, buffer: Buffer): Buffer |
   const first = scan.starts[firstOf(scan)] as number;
   const pieces = splitProperties(buffer, first - 2, lastOf(scan));
   if (hasReply) pieces[PROPERTY.replyTo] = shortstrPiece(replyAddress(channel));
-  if (hasBcc) pieces[PROPERTY.headers] = changeHeaders(pieces[PROPERTY.headers], BCC, emptyTable());
+  if (hasBcc) pieces[PROPERTY.headers] = withoutBcc(pieces[PROPERTY.headers]);
   return joinProperties(pieces);
 }
-
-const BCC = new Set(['BCC']);
 
 function firstOf(scan: PropertyScan): number {
   return Math.clz32(scan.flags) - 16;
@@ -200,7 +196,8 @@ function inspectHeaders(incoming: Incoming, scan: PropertyScan, buffer: Buffer):
   const more = [...carbonCopies(headers['CC'], 'CC'), ...carbonCopies(headers['BCC'], 'BCC')];
   incoming.moreKeys = more;
   if (delays) incoming.delayMs = delayOf(headers);
-  return headers['BCC'] !== undefined;
+  // One that waits first keeps it: its keys are needed after a restart too.
+  return headers['BCC'] !== undefined && incoming.delayMs === 0;
 }
 
 function carbonCopies(field: Parameters<typeof textsOf>[0], name: string): readonly string[] {

@@ -172,12 +172,16 @@ function remove(channel: Channel, reader: Reader): void {
     const where = resource('queue', name, connection.place.name);
     if (request.ifUnused && queue.consumers.size > 0) throw preconditionFailed(`${where} in use`);
     if (request.ifEmpty && queue.ready > 0) throw preconditionFailed(`${where} not empty`);
+    channel.holdNotices();
     messageCount = connection.place.deleteQueue(queue);
   }
-  if (request.nowait) return;
-  channel.answerSafely(queue !== undefined && isDurable(queue), () =>
-    writeQueueDeleteOk(connection.output, channel.number, { messageCount }),
-  );
+  if (request.nowait) channel.tellEnded();
+  else {
+    channel.answerSafely(queue !== undefined && isDurable(queue), () => {
+      writeQueueDeleteOk(connection.output, channel.number, { messageCount });
+      channel.tellEnded();
+    });
+  }
 }
 
 export const queueMethods: Handlers = [

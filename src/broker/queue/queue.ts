@@ -64,6 +64,8 @@ export class Queue {
   readonly autoDelete: boolean;
   readonly owner: QueueOwner | undefined;
   readonly args: FieldTable;
+  /** Every message is stored, transient ones too, and on the disk before it is confirmed. */
+  readonly isQuorum: boolean;
   /** What its arguments and its operator's policy mean. Changed by usePolicy() only. */
   policy: QueuePolicy;
   /** The policy that counts for it. */
@@ -105,6 +107,7 @@ export class Queue {
     this.owner = init.owner;
     this.args = init.args;
     this.policy = init.policy;
+    this.isQuorum = init.policy.type === 'quorum';
     this.consumers = new Consumers(init.policy.singleActiveConsumer);
     this.#host = host;
     this.#usedAt = host.clock.now();
@@ -419,8 +422,13 @@ export class Queue {
     if (this.#ready > 0 && !this.isDirty && this.consumers.size > 0) this.#host.dirty(this);
   }
 
+  /** How long it keeps a message that comes now. @param ttlMs  of the message; Infinity: none */
+  ttlOf(ttlMs: number): number {
+    return Math.min(ttlMs, this.policy.ttlMs ?? Infinity);
+  }
+
   #expiryOf(ttlMs: number): number {
-    const ttl = Math.min(ttlMs, this.policy.ttlMs ?? Infinity);
+    const ttl = this.ttlOf(ttlMs);
     return ttl === Infinity ? Infinity : this.#host.clock.now() + ttl;
   }
 

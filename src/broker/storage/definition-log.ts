@@ -32,11 +32,14 @@ export class DefinitionLog {
     this.#all = all;
   }
 
-  /** Writes a change down. It is safe when `store.settled()` resolves. */
-  note(change: Change): void {
+  /**
+   * Writes a change down. It is safe when `store.settled()` resolves.
+   * @param level  `disk`: it must be there, whatever the level of the store is
+   */
+  note(change: Change, level?: 'disk'): void {
     if (this.#store.failure !== undefined) return;
     const body = Buffer.from(JSON.stringify(change));
-    this.#since.push(this.#store.append([STREAM.definitions], 0, 0, body));
+    this.#since.push(this.#store.append([STREAM.definitions], 0, 0, body, level));
     if (this.#since.length < CHANGES_MIN || this.#since.length < this.#sizeOfLast || this.#isWriting) return;
     this.#isWriting = true;
     // A full disk or a stopped log: the changes stand where they are, and it is tried again after the next.

@@ -55,13 +55,14 @@ export class Keeper implements Keep {
   /**
    * Stores a message for those who need it.
    * @param streams  whose it is; at least one
-   * @param ttlMs  of the message; Infinity: none
+   * @param ttlMs  how long they will have it; Infinity: for ever
+   * @param level  `disk`: it must be there before it is confirmed, whatever the level of the store is
    * @returns false when the disk is full and too much waits for it already
    */
-  keep(slot: number, streams: readonly number[], ttlMs: number): boolean {
+  keep(slot: number, streams: readonly number[], ttlMs: number, level?: 'disk'): boolean {
     const hasTtl = ttlMs !== Infinity;
     const stamp = this.#clock.wallMs() + (hasTtl ? ttlMs : 0);
-    const sequence = this.#append(slot, streams, hasTtl, stamp);
+    const sequence = this.#append(slot, streams, hasTtl, stamp, level);
     if (sequence === 0) return false;
     this.#messages.setSequence(slot, sequence);
     return true;
@@ -74,14 +75,14 @@ export class Keeper implements Keep {
     return sequence !== 0;
   }
 
-  #append(slot: number, streams: readonly number[], hasTtl: boolean, stamp: number): number {
+  #append(slot: number, streams: readonly number[], hasTtl: boolean, stamp: number, level?: 'disk'): number {
     const messages = this.#messages;
     const headBytes = messages.bodyStart(slot) - messages.start(slot);
     if (headBytes > HEAD_BYTES_MAX) return 0;
     const persistent = messages.persistent(slot);
     const note = packNote({ priority: messages.priority(slot), persistent, hasTtl, headBytes });
     try {
-      return this.#store.append(streams, note, stamp, messages.content(slot));
+      return this.#store.append(streams, note, stamp, messages.content(slot), level);
     } catch (error) {
       if (isNaruError(error, 'NARU_FULL')) return 0;
       throw error;

@@ -7,9 +7,9 @@ export const HEAD_BYTES_MAX: number = 2 ** HEAD_BITS - 1;
 
 export interface MessageNote {
   readonly priority: number;
-  /** False: a transient message that a clean stop kept. */
+  /** False: a transient message that a clean stop or a quorum queue kept. */
   readonly persistent: boolean;
-  /** The stamp is when the message expires; else when it came. */
+  /** The stamp is when the message expires, by its own ttl or its queues'; else when it came. */
   readonly hasTtl: boolean;
   readonly headBytes: number;
 }
@@ -37,4 +37,29 @@ export function packReturns(sequence: number, returns: number): number {
 
 export function unpackReturns(stamp: number): { readonly sequence: number; readonly returns: number } {
   return { sequence: Math.floor(stamp / 256), returns: stamp % 256 };
+}
+
+/** A record that a stream needs no more. */
+export interface Removed {
+  readonly stream: number;
+  readonly sequence: number;
+}
+
+/** What a transaction removes, in the body of a record of its own: for each its stream and sequence as float64. */
+export function packRemoved(all: readonly Removed[]): Uint8Array {
+  const numbers = new Float64Array(all.length * 2);
+  all.forEach(({ stream, sequence }, index) => {
+    numbers[index * 2] = stream;
+    numbers[index * 2 + 1] = sequence;
+  });
+  return new Uint8Array(numbers.buffer);
+}
+
+export function unpackRemoved(body: Uint8Array): Removed[] {
+  const view = new DataView(body.buffer, body.byteOffset, body.length);
+  const all: Removed[] = [];
+  for (let at = 0; at + 16 <= body.length; at += 16) {
+    all.push({ stream: view.getFloat64(at, true), sequence: view.getFloat64(at + 8, true) });
+  }
+  return all;
 }

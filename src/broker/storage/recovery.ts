@@ -11,7 +11,7 @@ import type { Queue } from '../queue/queue.ts';
 import type { Vhost } from '../vhost.ts';
 import { unpackTable, type Change } from './change.ts';
 import { DefinitionLog, parseChange } from './definition-log.ts';
-import { unpackNote, unpackReturns } from './message-record.ts';
+import { unpackNote, unpackRemoved, unpackReturns } from './message-record.ts';
 import { readRest, writeRunning, type QueueRest } from './rest.ts';
 import { STREAM, type Store } from './store.ts';
 
@@ -25,6 +25,9 @@ export interface RecoveryReport {
   readonly messages: number;
   readonly damaged: readonly Damage[];
 }
+
+/** What is damaged in these is nothing that a queue could be quarantined for. */
+const VITAL: ReadonlySet<number> = new Set([STREAM.definitions, STREAM.transactions]);
 
 /** A record of a message that was found. */
 interface Found {
@@ -51,6 +54,8 @@ class Recovery {
   readonly #places = new Map<Queue | Exchange, Vhost>();
   readonly #returns = new Map<string, number>();
   readonly #ordered = new Map<number, Found[]>();
+  /** Removed by transactions, as `stream sequence`: that is not written yet. */
+  readonly #removed = new Set<string>();
   #rests: ReadonlyMap<number, QueueRest> | undefined;
   #lastSequence = 0;
   #lastSlot = -1;
@@ -64,9 +69,10 @@ class Recovery {
   async run(): Promise<RecoveryReport> {
     const { report } = this.#store.log;
     const damaged = this.#damagedOf(report.damaged);
-    const lost = damaged.find(({ streams }) => streams?.includes(STREAM.definitions) ?? true);
+    const lost = damaged.find(({ streams }) => streams?.some((stream) => VITAL.has(stream)) ?? true);
     if (lost !== undefined) throw this.#corrupt(lost);
     const isNew = await this.#readDefinitions();
+    await this.#readTransactions();
     const rests = await readRest(this.#store.log);
     this.#rests = report.isClean ? rests : undefined;
     // From now on this folder was in use: without a proper stop everything may have been delivered. After a crash it says so already, and
@@ -110,7 +116,7 @@ class Recovery {
   }
 
   #corrupt({ file, offset, what }: Damage): NaruError {
-    const text = `definitions of the broker are damaged: ${file} at byte ${offset}: ${what}. Nothing was changed`;
+    const text = `what the broker cannot do without is damaged: ${file} at byte ${offset}: ${what}. Nothing was changed`;
     return new NaruError('NARU_CORRUPT', `${text}. Restore the folder from a backup, or move it away`);
   }
 
@@ -143,6 +149,23 @@ class Recovery {
       await definitions.compact(core.changes());
     }
     return snapshot === undefined && sequences.length === 0;
+  }
+
+  /** Transactions that were committed and whose removals a crash may have forgotten: they are made again. */
+  async #readTransactions(): Promise<void> {
+    const records: number[] = [];
+    this.#each(
+      (stream) => stream === STREAM.transactions,
+      ({ sequence }) => records.push(sequence),
+    );
+    for (const sequence of records) {
+      const record = await this.#store.read(sequence);
+      for (const removed of unpackRemoved(record?.body ?? new Uint8Array())) {
+        this.#removed.add(`${removed.stream} ${removed.sequence}`);
+        this.#store.remove(removed.stream, removed.sequence);
+      }
+      this.#store.forgetTransaction(sequence);
+    }
   }
 
   /** Does a change again. What it names and is gone meanwhile is left out. */
@@ -259,6 +282,7 @@ class Recovery {
 
   #readMessage(found: Found): void {
     const { sequence, stream } = found;
+    if (this.#removed.size > 0 && this.#removed.has(`${stream} ${sequence}`)) return;
     const end = this.#isKnown(stream) ? this.#byStream.get(stream) : undefined;
     if (end === undefined) this.#store.remove(stream, sequence);
     else if (!('policy' in end)) this.#delay(end, found);
@@ -283,13 +307,9 @@ class Recovery {
     const { sequence, stream, note, stamp } = found;
     const slot = this.#slotOf(found);
     const { clock, messages } = this.#core;
-    const inMs = stamp - clock.wallMs();
     const { hasTtl } = unpackNote(note);
-    const ownExpiry = hasTtl ? clock.now() + inMs : Infinity;
-    const { ttlMs } = queue.policy;
-    // With a ttl of both, when the message came is not known: the queue's begins anew.
-    const queueExpiry = ttlMs === undefined ? Infinity : clock.now() + ttlMs + (hasTtl ? 0 : inMs);
-    queue.restore(slot, Math.min(ownExpiry, queueExpiry), this.#returnsOf(stream, sequence));
+    const expiresAt = hasTtl ? clock.now() + stamp - clock.wallMs() : Infinity;
+    queue.restore(slot, expiresAt, this.#returnsOf(stream, sequence));
     messages.release(slot);
     this.#messages += 1;
   }
