@@ -3,6 +3,9 @@
 import amqp from 'amqplib';
 
 export const QUEUES = ['one', 'two', 'three'] as const;
+const WORKERS = 4;
+/** Publishes that a producer has under way at most. */
+const WINDOW = 100;
 
 /** What clients know. A message is its queue and its number. */
 export class Ledger {
@@ -40,6 +43,66 @@ export async function connect(url: string): Promise<Awaited<ReturnType<typeof am
   // Its broker is killed: that it ends is what is wanted.
   connection.on('error', () => undefined);
   return connection;
+}
+
+/** Publishes until the connection is gone. */
+async function produce(url: string, ledger: Ledger, queue: string): Promise<void> {
+  const connection = await connect(url);
+  const channel = await connection.createConfirmChannel();
+  channel.on('error', () => undefined);
+  const end = new AbortController();
+  const closed = new Promise<void>((resolve) => {
+    connection.on('close', () => {
+      end.abort();
+      resolve();
+    });
+  });
+  await channel.assertQueue(queue, { durable: true });
+  let pending = 0;
+  let wake: (() => void) | undefined;
+  while (!end.signal.aborted) {
+    const body = ledger.next(queue);
+    pending += 1;
+    channel.sendToQueue(queue, Buffer.from(body), { persistent: true }, (error: unknown) => {
+      if (error === null || error === undefined) ledger.confirm(body);
+      pending -= 1;
+      wake?.();
+    });
+    if (pending < WINDOW) continue;
+    const room = new Promise<void>((resolve) => {
+      wake = resolve;
+    });
+    await Promise.race([closed, room]);
+  }
+}
+
+/** Consumes and acks until the connection is gone. */
+async function consume(url: string, ledger: Ledger, queue: string): Promise<void> {
+  const connection = await connect(url);
+  const channel = await connection.createChannel();
+  channel.on('error', () => undefined);
+  await channel.assertQueue(queue, { durable: true });
+  await channel.prefetch(20);
+  await channel.consume(queue, (message) => {
+    if (message === null) return;
+    const body = message.content.toString();
+    ledger.deliver(queue, body, message.fields.redelivered);
+    ledger.acked.add(body);
+    channel.ack(message);
+  });
+  await new Promise<void>((resolve) => {
+    connection.on('close', () => resolve());
+  });
+}
+
+/** Four producers with confirms and four consumers with acks. Who is still connecting when the broker goes fails; the others see it close. */
+export async function loadOn(url: string, ledger: Ledger): Promise<void> {
+  await Promise.allSettled(
+    Array.from({ length: WORKERS * 2 }, (_, index) => {
+      const queue = QUEUES[index % QUEUES.length] as string;
+      return (index < WORKERS ? produce : consume)(url, ledger, queue);
+    }),
+  );
 }
 
 /** Takes what is left, and compares. */
