@@ -278,6 +278,21 @@ describe('limits of a queue', () => {
     expect(b.get('q')).toBe(undefined);
   });
 
+  test('what comes back too old is gone, and what comes back later dies at its time', () => {
+    const b = bench();
+    b.peer.queue('q', { 'x-message-ttl': 100 });
+    b.put('q', 'a', 'b');
+    for (const _ of 'ab') b.peer.call('basic.get', { queue: 'q' });
+    b.lab.advance(60);
+    b.peer.call('basic.reject', { deliveryTag: 1, requeue: true });
+    expect(b.counts('q')).toEqual([1, 0]);
+    b.lab.advance(40);
+    expect(b.counts('q')).toEqual([0, 0]);
+    b.peer.call('basic.reject', { deliveryTag: 2, requeue: true });
+    expect(b.counts('q')).toEqual([0, 0]);
+    expect(b.lab.core.messages.count).toBe(0);
+  });
+
   test('priorities', () => {
     const b = bench();
     b.peer.queue('q', { 'x-max-priority': 5 });

@@ -105,6 +105,11 @@ export class Exchange {
     return this.#bindings;
   }
 
+  /** @throws Refusal 406  the arguments of a binding to be make no sense here */
+  checkBinding(args: FieldTable): void {
+    this.#matcher.check?.(args);
+  }
+
   /** @returns false when the binding was there already */
   bind(end: Queue | Exchange, key: string, args: FieldTable): boolean {
     const binding = makeBinding(targetOf(end), key, args);

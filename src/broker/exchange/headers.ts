@@ -15,6 +15,10 @@ const WORDS: readonly string[] = ['all', 'any', 'all-with-x', 'any-with-x'];
 export class HeadersMatcher<D extends Destination> implements Matcher<D> {
   readonly #rules = new Map<Binding<D>, Rule>();
 
+  check(args: FieldTable): void {
+    ruleOf(args);
+  }
+
   add(binding: Binding<D>): void {
     this.#rules.set(binding, ruleOf(binding.args));
   }

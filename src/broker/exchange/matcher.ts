@@ -4,6 +4,8 @@ import type { FieldTable } from '../../wire/amqp091/index.ts';
 import type { Binding, Destination } from './binding.ts';
 
 export interface Matcher<D extends Destination> {
+  /** Looks at the arguments of a binding to be. @throws Refusal 406  they make no sense for this type */
+  check?(args: FieldTable): void;
   /** @throws Refusal 406  the binding's arguments make no sense for this type */
   add(binding: Binding<D>): void;
   remove(binding: Binding<D>): void;

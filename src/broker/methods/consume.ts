@@ -36,16 +36,16 @@ function qos(channel: Channel, reader: Reader): void {
 function consume(channel: Channel, reader: Reader): void {
   const request = readBasicConsume(reader);
   const { connection } = channel;
+  const name = queueName(channel, request.queue);
   const tag = request.consumerTag === '' ? connection.core.uniqueName('amq.ctag-') : request.consumerTag;
   if (channel.subscriptions.has(tag) || channel.reply?.tag === tag) {
     throw notAllowed(`attempt to reuse consumer tag '${tag}'`);
   }
-  if (request.queue === REPLY_QUEUE) {
+  if (name === REPLY_QUEUE) {
     consumeReplies(channel, tag, request.noAck);
     if (!request.nowait) writeBasicConsumeOk(connection.output, channel.number, { consumerTag: tag });
     return;
   }
-  const name = queueName(channel, request.queue);
   connection.check('read', 'queue', name);
   const queue = findQueue(channel, name);
   checkOwner(channel, queue);

@@ -38,6 +38,7 @@ function declare(channel: Channel, reader: Reader): void {
   const request = readQueueDeclare(reader);
   const { output } = channel.connection;
   if (request.passive && isReplyName(request.queue)) {
+    channel.lastQueue = request.queue;
     if (!request.nowait) {
       const counts = { messageCount: 0, consumerCount: 1 };
       writeQueueDeclareOk(output, channel.number, { queue: request.queue, ...counts });
@@ -118,6 +119,7 @@ function bind(channel: Channel, reader: Reader): void {
   // Where both are missing, RabbitMQ names the exchange.
   const exchange = findExchange(channel, from);
   const queue = findQueue(channel, name);
+  exchange.checkBinding(request.args);
   checkOwner(channel, queue);
   connection.place.bind(exchange, queue, keyFor(request.queue, name, request.routingKey), request.args);
   if (request.nowait) return;

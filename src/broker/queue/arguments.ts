@@ -183,10 +183,24 @@ function described(field: Field | undefined): string {
     : `the value '${show(field)}' of type '${FIELD_TYPE_NAMES[field.type]}'`;
 }
 
+/** As RabbitMQ prints a value: a text as it is, all else as a term of Erlang. */
 function show(field: Field): string {
-  return typeof field.value === 'object' && field.value !== null
-    ? FIELD_TYPE_NAMES[field.type]
-    : String(field.value);
+  return field.type === 'S' && typeof field.value === 'string' ? field.value : term(field);
+}
+
+function term({ type, value }: Field): string {
+  const of = (field: Field): string => `${FIELD_TYPE_NAMES[field.type]},${term(field)}}`;
+  if (type === 'V') return 'undefined';
+  if (type === 'A') return `[${value.map((element) => `{${of(element)}`).join()}]`;
+  if (type === 'F') {
+    return `[${Object.entries(value)
+      .map(([name, element]) => `{<<"${name}">>,${of(element)}`)
+      .join()}]`;
+  }
+  if (type === 'D') return `{${value.scale},${value.digits}}`;
+  if (type === 'S' || type === 'x')
+    return `<<"${typeof value === 'string' ? value : Buffer.from(value).toString('latin1')}">>`;
+  return String(value);
 }
 
 function invalid(key: string, where: string, why: string): Refusal {

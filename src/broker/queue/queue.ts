@@ -341,6 +341,8 @@ export class Queue {
         this.#readyBytes += this.#host.messages.bodyBytes(slot);
       }
     }
+    // What came back may be too old: it is not given out again.
+    this.#expireHeads();
     if (this.#over()) this.#shorten();
     this.#touch();
   }
