@@ -32,6 +32,8 @@ export interface LocalInit {
   readonly events: SessionEvents;
   /** Its opening made the mailbox. Default: true. */
   readonly created?: boolean | undefined;
+  /** It is not the host's own handle: when it closes, the host stays. Default: false. */
+  readonly isGuest?: boolean | undefined;
   /** Closes the listener and its connections, after the host has stopped. */
   readonly shutDown: () => Promise<void>;
   /** The mailbox is unlinked: shutDown(), which follows, removes what outlives the host. */
@@ -132,6 +134,10 @@ export class LocalSession implements Session, Participant {
     this.#closing = true;
     this.#alive.release();
     if (this.#replyAddress !== undefined) host.closeReplies(this.#replyAddress);
+    if (this.#init.isGuest === true) {
+      host.leave(this);
+      return { undelivered: 0 };
+    }
     // Who only sends gives consumers a chance to come; who received itself waits only for others that receive.
     // What outlives its host needs neither.
     const isFleeting = !host.isStopped && host.stages === undefined;
