@@ -41,6 +41,7 @@ const LEVELS: Readonly<Record<string, number>> = {
   'places/shm': 3,
   'places/unix': 3,
   'places/tcp': 3,
+  'places/http': 3,
   'places/sysv': 3,
   'places/posixmq': 3,
   'places/mmap': 3,

@@ -37,7 +37,7 @@ export interface Connection {
 }
 
 /** Places whose mailbox lives in the process that listens. */
-const LISTENING = new Set(['unix', 'tcp']);
+const LISTENING = new Set(['unix', 'tcp', 'http', 'https']);
 /** Places where `owner` decides, and where a command that ends at once must not take its messages along. */
 const OWNED = new Set(['memory', 'shm']);
 
@@ -62,7 +62,7 @@ export async function connect(target: Target, options: ConnectOptions, ending: E
   mailbox.on('error', ({ error }) => tell(error));
   const listens = LISTENING.has(scheme) && !namesObject(parts) && mailbox.created;
   // Who let the system choose a port must be told which.
-  if (scheme === 'tcp' && listens && (port === 0 || port === undefined))
+  if (scheme !== 'unix' && listens && (port === 0 || port === undefined))
     note(`naru: listening on ${mailbox.address}`);
   const dies = stated.owner === 'users' || stated.owner === 'process';
   return { mailbox, livesHere: listens || (OWNED.has(scheme) && dies) };

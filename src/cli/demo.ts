@@ -172,6 +172,7 @@ async function runPlace(
 function urlOf({ place, isRaw }: Candidate, folder: string): string {
   if (place === 'unix') return `unix://${join(folder, 'demo.sock')}`;
   if (place === 'tcp') return 'tcp://127.0.0.1:0?listen';
+  if (place === 'http') return 'http://127.0.0.1:0/demo?listen';
   if (place === 'mmap') return `mmap://${join(folder, 'demo')}`;
   if (place === 'file') return `file://${join(folder, 'demo-log')}`;
   if (place === 'fifo') return `fifo://${join(folder, 'demo.fifo')}?format=envelope`;

@@ -20,6 +20,7 @@ test('naru places --json is what the places declare, and the table names every f
       'shm',
       'unix',
       'tcp',
+      'http',
       'sysv',
       'posixmq',
       'mmap',

@@ -106,7 +106,10 @@ export interface OpenOptions<N extends Feature = Feature, S extends Schema | und
   /** When the schema runs. Default both. */
   readonly validate?: 'both' | 'send' | 'receive' | 'off';
   readonly codec?: CodecName | Codec;
-  /** Key of the Manager where the mailbox lives (default: of the URL's `keyFile`, or of NARU_MANAGER_KEY), or of a listener on ws. */
+  /**
+   * Key of the Manager where the mailbox lives (default: of the URL's `keyFile`, or of NARU_MANAGER_KEY), or of a listener on ws, or
+   * the bearer token of http (default: the URL's password).
+   */
   readonly key?: string;
   /** Aborts opening. */
   readonly signal?: AbortSignal;

@@ -5,6 +5,7 @@ import type { Capabilities } from '../mailbox/capabilities.ts';
 import type { Place, PlaceUrl } from '../mailbox/place.ts';
 import type { fifo, fifoRaw } from './fifo/capabilities.ts';
 import type { fileLog, fileRaw } from './file/capabilities.ts';
+import type { http } from './http/capabilities.ts';
 import type { memory } from './memory/capabilities.ts';
 import type { mmap } from './mmap/capabilities.ts';
 import type { pipe, pipeRaw } from './pipe/capabilities.ts';
@@ -32,10 +33,11 @@ export const PLACES: Readonly<Record<string, () => Promise<{ readonly place: Pla
   sqlite: () => import('./sqlite/index.ts'),
   postgres: () => import('./postgres/index.ts'),
   ws: () => import('./ws/index.ts'),
+  http: () => import('./http/index.ts'),
 };
 
 /** Other names of schemes: the same place over TLS, as people know it. */
-export const ALIASES: Readonly<Record<string, string>> = { wss: 'ws' };
+export const ALIASES: Readonly<Record<string, string>> = { wss: 'ws', https: 'http' };
 
 /** Mailboxes that live in a Manager: the same schemes, with the name of an object. */
 export const MANAGED: Readonly<Record<string, () => Promise<{ readonly place: Place }>>> = {
@@ -70,4 +72,6 @@ export interface PlaceTypes {
   postgres: { envelope: typeof postgres; raw: typeof postgres };
   ws: { envelope: typeof ws; raw: typeof ws };
   wss: { envelope: typeof ws; raw: typeof ws };
+  http: { envelope: typeof http; raw: typeof http };
+  https: { envelope: typeof http; raw: typeof http };
 }
