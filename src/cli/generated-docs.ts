@@ -9,6 +9,7 @@ import { DEFAULTS } from '../mailbox/defaults.ts';
 import { PARAMETERS } from '../mailbox/parameters.ts';
 import { allCapabilities } from '../open.ts';
 import { allMapCapabilities } from '../open-state.ts';
+import { ROUTES as HTTP_ROUTES } from '../places/http/routes.ts';
 import { MAP_FEATURES, type MapCapabilities, type MapFeature } from '../state/map-capabilities.ts';
 
 /** A page with generated parts. */
@@ -27,6 +28,7 @@ export async function generatedDocs(): Promise<GeneratedDoc[]> {
     errors: errorTable(),
     'broker-limits': limitTable(),
     'broker-routes': routeTable(),
+    'http-routes': httpRouteTable(),
     features: featureTable(places),
     places: placeTable(places),
     maps: mapTable(maps),
@@ -43,6 +45,7 @@ export async function generatedDocs(): Promise<GeneratedDoc[]> {
     'docs/reference/broker-http.md',
     'docs/reference/capabilities.md',
     'docs/reference/options.md',
+    'docs/places/http.md',
   ].map((file) => ({ file, replace }));
 }
 
@@ -88,6 +91,19 @@ function routeTable(): string {
   return ['| method | path | tag | virtual host | permissions |', '|---|---|---|---|---|', ...rows].join(
     '\n',
   );
+}
+
+/** The routes of http://. */
+function httpRouteTable(): string {
+  const rows = HTTP_ROUTES.map(({ method, path, summary, parameters, replies }) => {
+    const asked = parameters.map(({ name }) => `\`${name}\``).join(', ');
+    return `| ${method} | \`…${path}\` | ${summary} | ${asked} | ${Object.keys(replies).join(', ')} |`;
+  });
+  return [
+    '| method | path | does | parameters and headers | answers |',
+    '|---|---|---|---|---|',
+    ...rows,
+  ].join('\n');
 }
 
 /** Feature by place: what the README of every messaging library should have and none generates. */

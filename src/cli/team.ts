@@ -337,9 +337,9 @@ class Worker {
   }
 }
 
-/** tcp:// has no first opener: somebody must be told to listen. */
+/** tcp:// and http:// have no first opener: somebody must be told to listen. */
 function withListener(url: string): string {
-  if (!url.startsWith('tcp://') || /[?&]listen(?:[=&]|$)/.test(url)) return url;
+  if (!/^(tcp|https?):\/\//.test(url) || /[?&]listen(?:[=&]|$)/.test(url)) return url;
   return `${url}${url.includes('?') ? '&' : '?'}listen`;
 }
 

@@ -214,6 +214,7 @@ describe('the demo', () => {
     expect(places.map(({ place }) => place)).toEqual([
       'memory',
       ...SHARED_PLACES,
+      'http',
       ...QUEUE_PLACES,
       ...FILE_PLACES,
       ...PIPE_PLACES,

@@ -1,10 +1,10 @@
-// http:// against the suite, on loopback and free ports.
+// http:// against the suite, on loopback and free ports; what makes and ends handles also with a token.
 
-import { afterAll, test } from 'vitest';
+import { afterAll, describe, test } from 'vitest';
 import { http } from '../places/http/capabilities.ts';
-import { conformanceSuite } from './index.ts';
+import { type ConformanceOptions, conformanceSuite } from './index.ts';
 
-const suite = conformanceSuite({
+const common: ConformanceOptions = {
   url: () => 'http://127.0.0.1:0/box?listen',
   capabilities: http,
   skip: [
@@ -13,8 +13,16 @@ const suite = conformanceSuite({
       reason: 'owner is not looked at: the mailbox lives as long as its listener, and its peers reconnect',
     },
   ],
+};
+
+describe.each([
+  { name: 'http', options: common },
+  {
+    name: 'http with a token',
+    options: { ...common, open: { key: 'every-peer-has-it' }, only: ['life', 'death', 'exit'] },
+  },
+])('$name', ({ options }) => {
+  const suite = conformanceSuite(options);
+  for (const { name, skip, run } of suite.cases) test.skipIf(skip !== undefined)(name, run);
+  afterAll(() => suite.close());
 });
-
-for (const { name, skip, run } of suite.cases) test.skipIf(skip !== undefined)(name, run);
-
-afterAll(() => suite.close());

@@ -78,6 +78,7 @@ async function pump({ response, gone }: Exchange, guest: Guest, handOut: HandOut
     'x-accel-buffering': 'no',
   });
   response.write(': naru\n\n');
+  const writer = new EventWriter(response);
   const beat = setInterval(() => response.write(':\n\n'), HTTP.eventBeatMs).unref();
   try {
     for (;;) {
@@ -85,28 +86,47 @@ async function pump({ response, gone }: Exchange, guest: Guest, handOut: HandOut
       const { id, done } = await handOut(message);
       const data = JSON.stringify(toJsonMessage(message, id));
       beat.refresh();
-      await done(await write(response, `event: message\nid: ${oneLine(message.id)}\ndata: ${data}\n\n`));
+      await done(await writer.write(`event: message\nid: ${oneLine(message.id)}\ndata: ${data}\n\n`));
     }
   } catch (error) {
     if (gone.aborted) return;
     // The answer has begun: how it ended is its last event.
     const code = isNaruError(error) ? error.code : 'NARU_REMOTE';
-    if (code === 'NARU_CLOSED') await write(response, 'event: end\ndata: {}\n\n');
-    else await write(response, `event: error\ndata: ${JSON.stringify({ code })}\n\n`);
+    if (code === 'NARU_CLOSED') await writer.write('event: end\ndata: {}\n\n');
+    else await writer.write(`event: error\ndata: ${JSON.stringify({ code })}\n\n`);
     response.end();
   } finally {
     clearInterval(beat);
   }
 }
 
-/** Resolves when the kernel has it, and false when the connection is gone. */
-function write(response: ServerResponse, text: string): Promise<boolean> {
-  const { socket } = response;
-  if (response.destroyed || socket === null) return Promise.resolve(false);
-  return new Promise((resolve) => {
-    // Called back without an error also when the connection was lost.
-    response.write(text, () => resolve(!socket.destroyed));
-  });
+/** One write at a time, and whether the kernel has it. */
+class EventWriter {
+  readonly #response: ServerResponse;
+  #pending: ((isWritten: boolean) => void) | undefined;
+
+  constructor(response: ServerResponse) {
+    this.#response = response;
+    // The callback of a write may not come then, and comes without an error when it does.
+    response.once('close', () => this.#settle(false));
+  }
+
+  /** @returns false when the connection is gone */
+  write(text: string): Promise<boolean> {
+    const response = this.#response;
+    const { socket } = response;
+    if (response.destroyed || socket === null) return Promise.resolve(false);
+    return new Promise((resolve) => {
+      this.#pending = resolve;
+      response.write(text, () => this.#settle(!socket.destroyed));
+    });
+  }
+
+  #settle(isWritten: boolean): void {
+    const pending = this.#pending;
+    this.#pending = undefined;
+    pending?.(isWritten);
+  }
 }
 
 function oneLine(id: string): string {

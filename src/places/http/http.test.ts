@@ -9,7 +9,6 @@ import {
   curl,
   json,
   LISTEN,
-  plain,
   post,
   postJson,
   problem,
