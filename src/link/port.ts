@@ -14,24 +14,72 @@ import { connectSession } from './remote-session.ts';
 import type { Session, SessionEvents } from './session.ts';
 import { type MailboxSettings, newSettings, statedSettings } from './settings.ts';
 
-export interface PortInit {
+/** What connecting takes. */
+export interface DialInit {
   /** The mailbox's URL, for errors. */
   readonly mailbox: string;
   readonly place: string;
   readonly identity: string;
   readonly options: PlaceOptions;
-  readonly listen: boolean;
   readonly heartbeatMs: number;
-  readonly connectionsMax: number;
   /** As RemoteInit. */
   readonly key?: string | undefined;
   /** A URL that reaches the mailbox. @param port  that is bound; undefined when connecting */
   address(port: number | undefined): string;
   /** Connects, once. @throws NARU_DISCONNECTED, NARU_DENIED, NARU_LIMIT */
   dial(signal: AbortSignal): Promise<LinkStream>;
+}
+
+export interface PortInit extends DialInit {
+  readonly listen: boolean;
+  readonly connectionsMax: number;
   /** Binds the port. @throws NARU_EXISTS, NARU_DENIED */
   bind(): Promise<Server>;
   readonly doorway: Pick<ListenerInit, 'event' | 'admit' | 'checkHello'>;
+}
+
+/**
+ * Connects to a host: the first time again and again until the time for opening is over, later once.
+ * @throws NARU_EXISTS  a new mailbox was asked for; what `dial` throws
+ */
+export async function dialHost(
+  init: DialInit,
+  events: SessionEvents,
+  signal: AbortSignal,
+  previous: MailboxSettings | undefined,
+): Promise<Session> {
+  if (previous !== undefined) return await dialOnce(init, events, signal, previous);
+  return await untilConnected(() => dialOnce(init, events, signal, undefined), signal);
+}
+
+async function dialOnce(
+  init: DialInit,
+  events: SessionEvents,
+  signal: AbortSignal,
+  previous: MailboxSettings | undefined,
+): Promise<Session> {
+  const { mailbox, place, identity, key, options, heartbeatMs } = init;
+  const stream = await init.dial(signal);
+  if (previous === undefined && options.create === 'new') {
+    stream.destroy();
+    throw new NaruError(
+      'NARU_EXISTS',
+      `${mailbox}: the mailbox exists already (create: "new"); a new one is made by listening: ?listen`,
+      { place, mailbox },
+    );
+  }
+  const remote: RemoteInit = {
+    mailbox,
+    place,
+    address: init.address(undefined),
+    identity,
+    stated: previous ?? statedSettings(options),
+    key,
+    heartbeatMs,
+    prefetch: options.prefetch,
+    events,
+  };
+  return await connectSession(stream, remote, signal);
 }
 
 /** One handle's way to its mailbox. */
@@ -49,37 +97,7 @@ export class Port {
     previous: MailboxSettings | undefined,
   ): Promise<Session> {
     if (this.#init.listen) return await this.#listen(events);
-    if (previous !== undefined) return await this.#dial(events, signal, previous);
-    return await untilConnected(() => this.#dial(events, signal, undefined), signal);
-  }
-
-  async #dial(
-    events: SessionEvents,
-    signal: AbortSignal,
-    previous: MailboxSettings | undefined,
-  ): Promise<Session> {
-    const { mailbox, place, identity, key, options, heartbeatMs } = this.#init;
-    const stream = await this.#init.dial(signal);
-    if (previous === undefined && options.create === 'new') {
-      stream.destroy();
-      throw new NaruError(
-        'NARU_EXISTS',
-        `${mailbox}: the mailbox exists already (create: "new"); a new one is made by listening: ?listen`,
-        { place, mailbox },
-      );
-    }
-    const init: RemoteInit = {
-      mailbox,
-      place,
-      address: this.#init.address(undefined),
-      identity,
-      stated: previous ?? statedSettings(options),
-      key,
-      heartbeatMs,
-      prefetch: options.prefetch,
-      events,
-    };
-    return await connectSession(stream, init, signal);
+    return await dialHost(this.#init, events, signal, previous);
   }
 
   async #listen(events: SessionEvents): Promise<Session> {

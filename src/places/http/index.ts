@@ -2,11 +2,10 @@
 // that speaks HTTP uses it. Joins the parts of this folder.
 
 import { NaruError } from '../../errors/index.ts';
-import { untilConnected } from '../../link/backoff.ts';
 import { openLink } from '../../link/driver.ts';
 import { Host } from '../../link/host.ts';
 import { LocalSession } from '../../link/local-session.ts';
-import { connectSession } from '../../link/remote-session.ts';
+import { type DialInit, dialHost } from '../../link/port.ts';
 import type { Session, SessionEvents } from '../../link/session.ts';
 import { type MailboxSettings, newSettings, refuseMeaningless, statedSettings } from '../../link/settings.ts';
 import type { Driver } from '../../mailbox/driver.ts';
@@ -43,39 +42,16 @@ class Approach {
   ): Promise<Session> {
     const { listen, mount } = this.#own;
     if (listen || mount) return await this.#host(events);
-    if (previous !== undefined) return await this.#dial(events, signal, previous);
-    return await untilConnected(() => this.#dial(events, signal, undefined), signal);
-  }
-
-  async #dial(
-    events: SessionEvents,
-    signal: AbortSignal,
-    previous: MailboxSettings | undefined,
-  ): Promise<Session> {
-    const { text: mailbox } = this.#url;
-    const stream = await openHttpStream(this.#own, mailbox, signal);
-    if (previous === undefined && this.#options.create === 'new') {
-      stream.destroy();
-      throw new NaruError(
-        'NARU_EXISTS',
-        `${mailbox}: the mailbox exists already (create: "new"); a new one is made by listening: ?listen`,
-        { place: 'http', mailbox },
-      );
-    }
-    return await connectSession(
-      stream,
-      {
-        mailbox,
-        place: 'http',
-        address: httpAddress(this.#own, this.#own.port),
-        identity: this.#identity,
-        stated: previous ?? statedSettings(this.#options),
-        heartbeatMs: this.#own.heartbeatMs,
-        prefetch: this.#options.prefetch,
-        events,
-      },
-      signal,
-    );
+    const dial: DialInit = {
+      mailbox: this.#url.text,
+      place: 'http',
+      identity: this.#identity,
+      options: this.#options,
+      heartbeatMs: this.#own.heartbeatMs,
+      address: () => httpAddress(this.#own, this.#own.port),
+      dial: (dialSignal) => openHttpStream(this.#own, this.#url.text, dialSignal),
+    };
+    return await dialHost(dial, events, signal, previous);
   }
 
   async #host(events: SessionEvents): Promise<Session> {

@@ -41,16 +41,12 @@ const PATH = /^(\/[A-Za-z0-9._~-]{1,128}){1,8}$/;
 export function readHttpOptions(url: PlaceUrl, options: PlaceOptions): HttpOptions {
   const mount = flag(url, 'mount');
   const listen = flag(url, 'listen');
-  if (mount && listen)
-    throw invalid(url, 'a mailbox is mounted (?mount) or has a port (?listen), not both');
+  if (mount && listen) throw invalid(url, 'a mailbox is mounted (?mount) or has a port (?listen), not both');
   const scheme = url.scheme === 'https' ? 'https' : 'http';
   const token = readToken(url, options);
   const port = readPort(url, { mount, listen, scheme });
   if (!PATH.test(url.path)) {
-    throw invalid(
-      url,
-      'name the mailbox after the host: http://127.0.0.1:8080/jobs (A-Z a-z 0-9 . _ ~ -)',
-    );
+    throw invalid(url, 'name the mailbox after the host: http://127.0.0.1:8080/jobs (A-Z a-z 0-9 . _ ~ -)');
   }
   if (scheme === 'http' && options.tls !== undefined) {
     throw invalid(url, 'options.tls is for https:// URLs');
@@ -92,8 +88,7 @@ function readPort(
     throw invalid(url, 'a mailbox that is mounted has no host: http:///jobs?mount');
   }
   if (url.host === '') throw invalid(url, 'name the host: http://127.0.0.1:8080/jobs');
-  if (listen && url.port === undefined)
-    throw invalid(url, 'name the port to listen on (0 picks a free one)');
+  if (listen && url.port === undefined) throw invalid(url, 'name the port to listen on (0 picks a free one)');
   if (url.port === 0 && !listen) throw invalid(url, 'port 0 is only for listening (?listen)');
   return url.port ?? (scheme === 'https' ? 443 : 80);
 }
