@@ -14,6 +14,18 @@ describe('consumers', () => {
     expect(others.map((other) => other.bodies().join(''))).toEqual(['14', '25', '36']);
   });
 
+  test('who comes is served behind those that are there', () => {
+    const b = bench();
+    b.peer.queue('q');
+    const peer = b.lab.connect();
+    peer.call('basic.consume', { queue: 'q', consumerTag: 'a', noAck: true });
+    b.put('q', '1');
+    peer.take();
+    peer.call('basic.consume', { queue: 'q', consumerTag: 'b', noAck: true });
+    b.put('q', '2', '3');
+    expect(peer.take().map(({ args }) => args['consumerTag'])).toEqual(['a', 'b']);
+  });
+
   test('with a higher priority come first, while they have credit', () => {
     const b = bench();
     b.peer.queue('q');
@@ -254,6 +266,13 @@ describe('limits of a queue', () => {
       ['bbb', 'ccc'],
       ['aaa', 'bbb'],
     ]);
+  });
+
+  test('a message that alone is larger than the queue may be is refused', () => {
+    const b = bench();
+    b.peer.queue('q', { 'x-max-length-bytes': 4, 'x-overflow': 'reject-publish' });
+    b.put('q', '12345', '1234', '');
+    expect(drain(b, 'q')).toEqual(['1234', '']);
   });
 
   test('a message a consumer can have is not dropped, however short the queue', () => {

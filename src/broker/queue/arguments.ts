@@ -159,7 +159,7 @@ export function compareArgument(
   if (current === undefined && received === undefined) return;
   if (current !== undefined && received !== undefined) {
     if (show(current) === show(received) && comparable(current, received)) return;
-    throw inequivalent(key, where, `received '${show(received)}' but current is '${show(current)}'`);
+    throw inequivalent(key, where, `received ${quoted(received)} but current is ${quoted(current)}`);
   }
   throw inequivalent(key, where, `received ${described(received)} but current is ${described(current)}`);
 }
@@ -175,6 +175,11 @@ function asType(field: Field | undefined): string {
 
 function comparable(a: Field, b: Field): boolean {
   return a.type === b.type || (INTEGERS.has(a.type) && INTEGERS.has(b.type));
+}
+
+/** RabbitMQ takes a value of type void for no value. */
+function quoted(field: Field): string {
+  return field.type === 'V' ? 'none' : `'${show(field)}'`;
 }
 
 function described(field: Field | undefined): string {

@@ -61,7 +61,7 @@ export class Consumers {
       this.#groups.push(group);
       this.#groups.sort((a, b) => b.priority - a.priority);
     }
-    group.ready.push(consumer);
+    enter(group, consumer);
   }
 
   /** @returns false when it was not there */
@@ -84,7 +84,8 @@ export class Consumers {
   wake(consumer: Consumer): void {
     if (!consumer.parked) return;
     consumer.parked = false;
-    this.#groups.find(({ priority }) => priority === consumer.priority)?.ready.push(consumer);
+    const group = this.#groups.find(({ priority }) => priority === consumer.priority);
+    if (group !== undefined) enter(group, consumer);
   }
 
   /** Whose turn it is; undefined when nobody can take. */
@@ -109,4 +110,16 @@ export class Consumers {
     }
     return undefined;
   }
+}
+
+/** Behind all others: it is served when each of them was. */
+function enter(group: Group, consumer: Consumer): void {
+  const { ready } = group;
+  if (group.next === 0 || group.next >= ready.length) {
+    group.next = 0;
+    ready.push(consumer);
+    return;
+  }
+  ready.splice(group.next, 0, consumer);
+  group.next += 1;
 }

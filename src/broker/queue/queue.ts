@@ -177,7 +177,7 @@ export class Queue {
     if (!this.#isLimited) return true;
     const { policy } = this;
     if (this.consumers.size > 0) this.dispatch();
-    if (policy.overflow === 'drop-head' || !this.#full()) return true;
+    if (policy.overflow === 'drop-head' || !this.#full(slot)) return true;
     this.counters.dropped += 1;
     if (policy.overflow === 'reject-publish-dlx') {
       this.#host.messages.keep(slot);
@@ -487,10 +487,11 @@ export class Queue {
     this.#host.died(this, slot, reason, true);
   }
 
-  /** Whether one more does not fit. */
-  #full(): boolean {
-    const { maxLength, maxLengthBytes } = this.policy;
-    return this.#ready >= (maxLength ?? Infinity) || this.#readyBytes >= (maxLengthBytes ?? Infinity);
+  /** Whether a message does not fit. */
+  #full(slot: number): boolean {
+    const { maxLength = Infinity, maxLengthBytes = Infinity } = this.policy;
+    const bytes = this.#readyBytes + this.#host.messages.bodyBytes(slot);
+    return this.#ready + 1 > maxLength || bytes > maxLengthBytes;
   }
 
   #over(): boolean {
