@@ -65,6 +65,13 @@ export const INTENDED: readonly Difference[] = [
     why: 'Naru counts deliveries in every queue; a program that asks for it gets it.',
   },
   {
+    what: 'an x-queue-type that is no text',
+    script: declares({ args: { 'x-queue-type': true } }),
+    rabbitmq: 'connection.close 541',
+    naru: 'channel.close 406',
+    why: 'RabbitMQ fails inside; here the client is told what is wrong.',
+  },
+  {
     what: 'a method that does not exist',
     script: frames({ type: 1, payload: '003c00ff' }),
     rabbitmq: '',

@@ -11,6 +11,8 @@ const program = fileURLToPath(new URL('./process.fixture.js', import.meta.url));
 export interface Said {
   readonly port?: number;
   readonly recovered?: RecoveryReport;
+  /** Time of processors that the process took until it was ready. */
+  readonly cpuMs?: number;
   readonly error?: string;
 }
 
@@ -19,6 +21,7 @@ export class BrokerProcess implements AsyncDisposable {
   readonly #lines: AsyncIterator<string>;
   port = 0;
   recovered: RecoveryReport | undefined;
+  cpuMs = 0;
 
   private constructor(child: ChildProcess) {
     this.child = child;
@@ -36,6 +39,7 @@ export class BrokerProcess implements AsyncDisposable {
     const said = await started.next();
     started.port = said?.port ?? 0;
     started.recovered = said?.recovered;
+    started.cpuMs = said?.cpuMs ?? 0;
     return started;
   }
 
