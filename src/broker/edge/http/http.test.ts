@@ -409,6 +409,19 @@ describe('the management API', () => {
     expect((await ask('DELETE', '/api/exchanges/%2F/e')).status).toBe(204);
   });
 
+  test('CC and BCC add keys; nobody sees BCC', async () => {
+    for (const queue of ['to', 'cc', 'bcc']) await ask('PUT', `/api/queues/%2F/${queue}`, { body: {} });
+    const properties = { headers: { CC: ['cc'], BCC: ['bcc'] } };
+    const message = { routing_key: 'to', payload: 'x', properties };
+    await ask('POST', '/api/exchanges/%2F/amq.default/publish', { body: message });
+    const get = { count: 5, ackmode: 'ack_requeue_false', encoding: 'auto' };
+    for (const queue of ['to', 'cc', 'bcc']) {
+      const got = await ask('POST', `/api/queues/%2F/${queue}/get`, { body: get });
+      expect(got.json).toMatchObject([{ payload: 'x', properties: { headers: { CC: ['cc'] } } }]);
+      expect(got.text).not.toContain('BCC');
+    }
+  });
+
   test('a message for a delayed exchange waits for its time', async () => {
     const type = { type: 'x-delayed-message', arguments: { 'x-delayed-type': 'fanout' } };
     await ask('PUT', '/api/exchanges/%2F/later', { body: type });

@@ -1,11 +1,16 @@
 // Publishing and getting messages over HTTP, as RabbitMQ's management API does: for looking and trying, not for work.
 
-import { decodeProperties, encodeProperties, type Properties } from '../../../wire/amqp091/index.ts';
+import {
+  decodeProperties,
+  emptyTable,
+  encodeProperties,
+  type Properties,
+} from '../../../wire/amqp091/index.ts';
 import type { Core } from '../../core.ts';
 import { delayMessage, delayOf } from '../../delayed.ts';
 import { enqueueAll } from '../../enqueue.ts';
 import type { Exchange } from '../../exchange/exchange.ts';
-import { encodeKey, MessageView } from '../../message-view.ts';
+import { encodeKey, MessageView, textsOf } from '../../message-view.ts';
 import { fromPlain, plainTable } from '../../plain-table.ts';
 import type { Entry } from '../../queue/ring.ts';
 import type { Queue } from '../../queue/queue.ts';
@@ -53,23 +58,37 @@ export function publishMessage(
     throw badRequest(`user_id property set to '${userId}' but authenticated user was '${user?.name ?? ''}'`);
   }
   if (exchange.internal) throw new HttpError(403, `cannot publish to internal exchange '${exchange.name}'`);
-  const slot = core.messages.add(encodeKey(exchange.name, key), encodeProperties(known), bytes);
+  const { headers = emptyTable() } = known;
+  const delayMs = exchange.delays ? delayOf(headers) : 0;
+  const keys = [key, ...textsOf(headers['CC']), ...textsOf(headers['BCC'])];
+  const slot = core.messages.add(
+    encodeKey(exchange.name, key),
+    encodeProperties(delayMs > 0 ? known : hidden(known)),
+    bytes,
+  );
   core.messages.describe(slot, known.priority ?? 0, known.deliveryMode === 2);
   core.counters.published += 1;
   const queues: Queue[] = [];
   const view = new MessageView(core.messages, slot);
-  const delayMs = exchange.delays ? delayOf(view.headers) : 0;
   // Whether a delayed message reaches a queue is not known yet.
   let routed = delayMs > 0;
-  if (routed) delayMessage({ core, place, exchange, keys: view.keys, slot, ttlMs: view.ttlMs }, delayMs);
+  if (routed) delayMessage({ core, place, exchange, keys, slot, ttlMs: view.ttlMs }, delayMs);
   else {
-    place.route(exchange, view.keys, () => view.headers, queues);
+    place.route(exchange, keys, () => view.headers, queues);
     enqueueAll(core, queues, slot, view.ttlMs);
     routed = queues.length > 0;
   }
   core.messages.release(slot);
   core.endTurn();
   return { routed };
+}
+
+/** Without what its consumers must not see. */
+function hidden(properties: Properties): Properties {
+  const { headers } = properties;
+  if (headers?.['BCC'] === undefined) return properties;
+  const kept = Object.entries(headers).filter(([name]) => name !== 'BCC');
+  return { ...properties, headers: Object.assign(emptyTable(), Object.fromEntries(kept)) };
 }
 
 function propertiesOf(given: Body): Properties {
