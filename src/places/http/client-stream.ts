@@ -105,6 +105,8 @@ export function openHttpStream(
       }
       signal.removeEventListener('abort', abort);
       request.off('error', failed);
+      // What ends the connection from now on is told by the answer, and here as well.
+      request.on('error', () => undefined);
       resolve(new HttpClientStream(target, response, id));
     });
     request.end();
