@@ -18,7 +18,7 @@ export class StageWaiters {
   readonly #onAdvanced = (): void => {
     this.#answer('placed');
     this.#answer('durable');
-    this.#hold(this.#isWaiting);
+    this.#hold(this.#isAwaited());
   };
 
   /** @param hold  somebody waits, or nobody any more */
@@ -32,7 +32,7 @@ export class StageWaiters {
 
   /** Calls `done` when the message that the contents took last has reached the stage. Never at once. */
   wait(stage: Stage, done: (error?: Error) => void): void {
-    if (!this.#isWaiting) this.#hold(true);
+    if (!this.#isAwaited()) this.#hold(true);
     this.#waiters[stage].push({ number: this.#stages.taken, done });
   }
 
@@ -60,7 +60,7 @@ export class StageWaiters {
     this.#hold(false);
   }
 
-  get #isWaiting(): boolean {
+  #isAwaited(): boolean {
     return this.#waiters.placed.size > 0 || this.#waiters.durable.size > 0;
   }
 

@@ -134,8 +134,8 @@ export class Queue {
     return this.#deleted;
   }
 
-  /** Whether the length of the queue has a bound. */
-  get #isLimited(): boolean {
+  /** Whether the length of the queue has a bound. For each message: no private getter, which is a call into the engine. */
+  #isLimited(): boolean {
     return this.policy.maxLength !== undefined || this.policy.maxLengthBytes !== undefined;
   }
 
@@ -174,7 +174,7 @@ export class Queue {
   /** Whether the queue takes a message: one that is full may refuse, one with damage does. */
   admit(slot: number): boolean {
     if (this.#damage !== undefined) return false;
-    if (!this.#isLimited) return true;
+    if (!this.#isLimited()) return true;
     const { policy } = this;
     if (this.consumers.size > 0) this.dispatch();
     if (policy.overflow === 'drop-head' || !this.#full(slot)) return true;
@@ -192,11 +192,11 @@ export class Queue {
     this.counters.published += 1;
     this.#position += 1;
     const expiresAt = this.#expiryOf(ttlMs);
-    const isFleeting = expiresAt <= this.#host.clock.now();
+    const isFleeting = expiresAt !== Infinity && expiresAt <= this.#host.clock.now();
     if (isFleeting) this.#expireHeads();
     this.#insert(slot, this.#position, expiresAt, 0);
     if (isFleeting) this.#giveOrExpire();
-    if (this.#isLimited && this.policy.overflow === 'drop-head' && this.#over()) this.#shorten();
+    if (this.#isLimited() && this.policy.overflow === 'drop-head' && this.#over()) this.#shorten();
     if (this.#ready > REST_DEPTH) this.#host.keep?.rest(slot);
     this.#touch();
   }
