@@ -14,24 +14,27 @@ const SLOTS_MIN = 1024;
 /** Empty pieces kept for reuse, so that a steady flow allocates nothing. */
 const SPARE_MAX = 16;
 /** What a slot takes in the arrays below. */
-const SLOT_BYTES = 29;
+const SLOT_BYTES = 23;
 /** What storage adds to it. */
-const SEQUENCE_BYTES = 8;
+const SEQUENCE_BYTES = 6;
+/** Exchange and routing key are at most 512 bytes: above them is room for a flag. */
+const KEY_BYTES = 0x3ff;
+const PERSISTENT = 0x8000;
 /** In place of a piece's number: the bytes are not in memory. */
 const AWAY = -2;
 
 export class MessageTable {
   #chunkOf = new Int32Array(SLOTS_MIN);
   #start = new Uint32Array(SLOTS_MIN);
-  #keyBytes = new Uint16Array(SLOTS_MIN);
+  /** Bytes of exchange and routing key, and whether the message is persistent. */
+  #keys = new Uint16Array(SLOTS_MIN);
   #propertyBytes = new Uint32Array(SLOTS_MIN);
   #bodyBytes = new Uint32Array(SLOTS_MIN);
   /** How many keep it; of a free slot: the next free one. */
   #refs = new Int32Array(SLOTS_MIN);
   #priority = new Uint8Array(SLOTS_MIN);
-  #flags = new Uint8Array(SLOTS_MIN);
   /** Where storage keeps it, 0: nowhere. Made when the first message is stored. */
-  #sequences: Float64Array | null = null;
+  #sequences: Sequences | null = null;
   #slots = 0;
   #free = FREE;
   #count = 0;
@@ -81,13 +84,12 @@ export class MessageTable {
     copy(key, keyStart, keyEnd, chunk, at);
     at += keyBytes;
     copy(properties, propertyStart, propertyEnd, chunk, at);
-    this.#keyBytes[slot] = keyBytes;
+    this.#keys[slot] = keyBytes;
     this.#propertyBytes[slot] = propertyBytes;
     this.#bodyBytes[slot] = bodyBytes;
     this.#refs[slot] = 1;
     this.#priority[slot] = 0;
-    this.#flags[slot] = 0;
-    if (this.#sequences !== null) this.#sequences[slot] = 0;
+    if (this.#sequences !== null) this.#sequences.set(slot, 0);
     this.#count += 1;
     return slot;
   }
@@ -99,12 +101,11 @@ export class MessageTable {
   addAway(headBytes: number, bodyBytes: number, sequence: number): number {
     const slot = this.#takeSlot();
     this.#chunkOf[slot] = AWAY;
-    this.#keyBytes[slot] = 0;
+    this.#keys[slot] = 0;
     this.#propertyBytes[slot] = headBytes;
     this.#bodyBytes[slot] = bodyBytes;
     this.#refs[slot] = 1;
     this.#priority[slot] = 0;
-    this.#flags[slot] = 0;
     this.setSequence(slot, sequence);
     this.#count += 1;
     return slot;
@@ -127,8 +128,9 @@ export class MessageTable {
   bringBack(slot: number, bytes: Buffer): void {
     const exchangeBytes = 1 + (bytes[0] as number);
     const keyBytes = exchangeBytes + 1 + (bytes[exchangeBytes] as number);
-    const headBytes = (this.#keyBytes[slot] as number) + (this.#propertyBytes[slot] as number);
-    this.#keyBytes[slot] = keyBytes;
+    const before = this.#keys[slot] as number;
+    const headBytes = (before & KEY_BYTES) + (this.#propertyBytes[slot] as number);
+    this.#keys[slot] = (before & PERSISTENT) | keyBytes;
     this.#propertyBytes[slot] = headBytes - keyBytes;
     const chunk = this.#reserve(slot, bytes.length);
     copy(bytes, 0, bytes.length, chunk, this.#start[slot] as number);
@@ -136,12 +138,12 @@ export class MessageTable {
 
   /** Where storage keeps the message; 0: nowhere. */
   sequence(slot: number): number {
-    return this.#sequences === null ? 0 : (this.#sequences[slot] as number);
+    return this.#sequences === null ? 0 : this.#sequences.get(slot);
   }
 
   setSequence(slot: number, sequence: number): void {
-    this.#sequences ??= new Float64Array(this.#refs.length);
-    this.#sequences[slot] = sequence;
+    this.#sequences ??= new Sequences(this.#refs.length);
+    this.#sequences.set(slot, sequence);
   }
 
   /** All of a message's bytes, as a view. */
@@ -211,7 +213,7 @@ export class MessageTable {
   }
 
   propertyStart(slot: number): number {
-    return (this.#start[slot] as number) + (this.#keyBytes[slot] as number);
+    return (this.#start[slot] as number) + ((this.#keys[slot] as number) & KEY_BYTES);
   }
 
   bodyStart(slot: number): number {
@@ -227,13 +229,14 @@ export class MessageTable {
   }
 
   persistent(slot: number): boolean {
-    return this.#flags[slot] !== 0;
+    return ((this.#keys[slot] as number) & PERSISTENT) !== 0;
   }
 
   /** Notes what its properties say of a message. */
   describe(slot: number, priority: number, persistent: boolean): void {
     this.#priority[slot] = priority;
-    this.#flags[slot] = persistent ? 1 : 0;
+    const keyBytes = (this.#keys[slot] as number) & KEY_BYTES;
+    this.#keys[slot] = persistent ? keyBytes | PERSISTENT : keyBytes;
   }
 
   /** A copy of the body. */
@@ -257,13 +260,12 @@ export class MessageTable {
     const size = this.#refs.length * 2;
     this.#chunkOf = grow(this.#chunkOf, new Int32Array(size));
     this.#start = grow(this.#start, new Uint32Array(size));
-    this.#keyBytes = grow(this.#keyBytes, new Uint16Array(size));
+    this.#keys = grow(this.#keys, new Uint16Array(size));
     this.#propertyBytes = grow(this.#propertyBytes, new Uint32Array(size));
     this.#bodyBytes = grow(this.#bodyBytes, new Uint32Array(size));
     this.#refs = grow(this.#refs, new Int32Array(size));
     this.#priority = grow(this.#priority, new Uint8Array(size));
-    this.#flags = grow(this.#flags, new Uint8Array(size));
-    if (this.#sequences !== null) this.#sequences = grow(this.#sequences, new Float64Array(size));
+    this.#sequences?.grow(size);
   }
 
   /** Finds room in the piece in use, in a new one, or in one of its own. */
@@ -309,6 +311,31 @@ export class MessageTable {
     this.#chunks[number] = EMPTY;
     this.#unused.push(number);
     if (bytes.length === CHUNK_BYTES && this.#spare.length < SPARE_MAX) this.#spare.push(bytes);
+  }
+}
+
+/** Sequences of slots in six bytes each: 2^48 of them, a million a second for nine years. */
+class Sequences {
+  #low: Uint32Array;
+  #high: Uint16Array;
+
+  constructor(slots: number) {
+    this.#low = new Uint32Array(slots);
+    this.#high = new Uint16Array(slots);
+  }
+
+  get(slot: number): number {
+    return (this.#high[slot] as number) * 0x1_0000_0000 + (this.#low[slot] as number);
+  }
+
+  set(slot: number, sequence: number): void {
+    this.#low[slot] = sequence;
+    this.#high[slot] = Math.floor(sequence / 0x1_0000_0000);
+  }
+
+  grow(slots: number): void {
+    this.#low = grow(this.#low, new Uint32Array(slots));
+    this.#high = grow(this.#high, new Uint16Array(slots));
   }
 }
 

@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { EntryRing } from './ring.ts';
 
@@ -41,4 +42,39 @@ describe('positions far from each other', () => {
     ring.push(2, 2 ** 50, Infinity, 3);
     expect([ring.firstPosition(), ring.firstReturns()]).toEqual([2 ** 50, 3]);
   });
+});
+
+test('whatever comes, goes and comes back, the order is that of the positions', () => {
+  const step = fc.record({
+    take: fc.nat(6),
+    /** Which of those taken come back: a bit each. */
+    back: fc.nat(63),
+    put: fc.nat(4),
+    /** More than 1: positions that another ring has lie between. */
+    gap: fc.constantFrom(1, 1, 1, 2, 5),
+  });
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
+      const ring = new EntryRing();
+      let wanted: number[] = [];
+      let position = 7;
+      for (const { take, back, put, gap } of steps) {
+        const taken: number[] = [];
+        for (let i = 0; i < take && ring.size > 0; i += 1) {
+          taken.push(ring.firstPosition());
+          ring.shift();
+        }
+        for (let i = 0; i < put; i += 1) {
+          position += gap;
+          ring.push(position % 1000, position, Infinity, 0);
+          wanted.push(position);
+        }
+        const returned = taken.filter((_, index) => (back & (1 << index)) !== 0);
+        ring.restore(returned.map((at) => ({ ...entry(at), slot: at % 1000 })));
+        wanted = wanted.filter((at) => !taken.includes(at) || returned.includes(at));
+        expect(positionsOf(ring)).toEqual(wanted);
+        expect(Array.from(ring.entries(), ({ slot }) => slot)).toEqual(wanted.map((at) => at % 1000));
+      }
+    }),
+  );
 });

@@ -20,8 +20,8 @@ export interface Entry {
 
 export class EntryRing {
   #slots = new Uint32Array(SIZE_MIN);
-  /** Distances from `#base`: half the memory of the positions themselves. */
-  #positions = new Uint32Array(SIZE_MIN);
+  /** Distances from `#base`: half the memory of the positions themselves. Null while they go up by ones, from `#base` at the head. */
+  #positions: Uint32Array | null = null;
   #base = 0;
   /** Made when the first entry needs it. */
   #expiry: Float64Array | null = null;
@@ -35,6 +35,8 @@ export class EntryRing {
 
   push(slot: number, position: number, expiresAt: number, returns: number): void {
     if (this.#size === this.#slots.length) this.#resize(this.#size * 2);
+    if (this.#size === 0) this.#begin(position);
+    else if (this.#positions === null && position !== this.#base + this.#size) this.#loosen();
     if (position - this.#base > DISTANCE_MAX) this.#rebase(position);
     const index = (this.#head + this.#size) & (this.#slots.length - 1);
     this.#size += 1;
@@ -43,6 +45,9 @@ export class EntryRing {
 
   unshift(slot: number, position: number, expiresAt: number, returns: number): void {
     if (this.#size === this.#slots.length) this.#resize(this.#size * 2);
+    if (this.#size === 0) this.#begin(position);
+    else if (this.#positions === null && position === this.#base - 1) this.#base = position;
+    else if (this.#positions === null) this.#loosen();
     if (position < this.#base) this.#rebase(position);
     this.#head = (this.#head - 1) & (this.#slots.length - 1);
     this.#size += 1;
@@ -55,7 +60,7 @@ export class EntryRing {
   }
 
   firstPosition(): number {
-    return this.#base + (this.#positions[this.#head] as number);
+    return this.#positions === null ? this.#base : this.#base + (this.#positions[this.#head] as number);
   }
 
   firstExpiry(): number {
@@ -70,6 +75,7 @@ export class EntryRing {
   shift(): void {
     this.#head = (this.#head + 1) & (this.#slots.length - 1);
     this.#size -= 1;
+    if (this.#positions === null) this.#base += 1;
     if (this.#slots.length > 1024 && this.#size * 8 < this.#slots.length)
       this.#resize(this.#slots.length / 4);
   }
@@ -107,10 +113,31 @@ export class EntryRing {
   #at(index: number): Entry {
     return {
       slot: this.#slots[index] as number,
-      position: this.#base + (this.#positions[index] as number),
+      position: this.#positionAt(index),
       expiresAt: this.#expiry === null ? Infinity : (this.#expiry[index] as number),
       returns: this.#returns === null ? 0 : (this.#returns[index] as number),
     };
+  }
+
+  #positionAt(index: number): number {
+    const distance =
+      this.#positions === null
+        ? (index - this.#head) & (this.#slots.length - 1)
+        : (this.#positions[index] as number);
+    return this.#base + distance;
+  }
+
+  /** The first entry of an empty ring. */
+  #begin(position: number): void {
+    this.#positions = null;
+    this.#base = position;
+  }
+
+  /** The positions do not go up by ones any more: each is written down. */
+  #loosen(): void {
+    const positions = new Uint32Array(this.#slots.length);
+    for (let i = 0; i < this.#size; i += 1) positions[(this.#head + i) & (positions.length - 1)] = i;
+    this.#positions = positions;
   }
 
   #unshiftEntry({ slot, position, expiresAt, returns }: Entry): void {
@@ -119,7 +146,7 @@ export class EntryRing {
 
   #set(index: number, slot: number, position: number, expiresAt: number, returns: number): void {
     this.#slots[index] = slot;
-    this.#positions[index] = Math.max(0, position - this.#base);
+    if (this.#positions !== null) this.#positions[index] = Math.max(0, position - this.#base);
     if (this.#expiry !== null) this.#expiry[index] = expiresAt;
     else if (expiresAt !== Infinity) {
       this.#expiry = new Float64Array(this.#slots.length).fill(Infinity);
@@ -134,13 +161,15 @@ export class EntryRing {
 
   /** Makes room for a position before the first or far behind the last. Beyond 2^32 from the last it only stays before the others. */
   #rebase(position: number): void {
+    const positions = this.#positions;
+    if (positions === null) return;
     const mask = this.#slots.length - 1;
     const last = this.#size === 0 ? position : this.#at((this.#head + this.#size - 1) & mask).position;
     const first = this.#size === 0 ? position : this.firstPosition();
     const base = Math.max(Math.min(first, position), Math.max(last, position) - DISTANCE_MAX);
     for (let i = 0; i < this.#size; i += 1) {
       const at = (this.#head + i) & mask;
-      this.#positions[at] = Math.max(0, this.#base + (this.#positions[at] as number) - base);
+      positions[at] = Math.max(0, this.#base + (positions[at] as number) - base);
     }
     this.#base = base;
   }
@@ -154,13 +183,13 @@ export class EntryRing {
     };
     if (this.#head === 0 && length > this.#slots.length) {
       this.#slots = grow(this.#slots, new Uint32Array(length));
-      this.#positions = grow(this.#positions, new Uint32Array(length));
+      if (this.#positions !== null) this.#positions = grow(this.#positions, new Uint32Array(length));
       if (this.#expiry !== null) this.#expiry = grow(this.#expiry, new Float64Array(length));
       if (this.#returns !== null) this.#returns = grow(this.#returns, new Uint16Array(length));
       return;
     }
     this.#slots = order(this.#slots, new Uint32Array(length));
-    this.#positions = order(this.#positions, new Uint32Array(length));
+    if (this.#positions !== null) this.#positions = order(this.#positions, new Uint32Array(length));
     if (this.#expiry !== null) this.#expiry = order(this.#expiry, new Float64Array(length));
     if (this.#returns !== null) this.#returns = order(this.#returns, new Uint16Array(length));
     this.#head = 0;
