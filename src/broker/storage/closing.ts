@@ -76,10 +76,10 @@ function countUnstored({ messages }: Core, queue: Queue): number {
 
 /** Those that came back; for the others there is nothing to say. */
 function stored({ messages }: Core, queue: Queue): Resting {
-  const entries: [number, number][] = [];
+  const entries: number[] = [];
   for (const { slot, returns } of queue.entries()) {
     const sequence = messages.sequence(slot);
-    if (sequence !== 0 && returns > 0) entries.push([sequence, returns]);
+    if (sequence !== 0 && returns > 0) entries.push(sequence, returns);
   }
   return { stream: queue.stream, isOrdered: false, entries };
 }
@@ -89,11 +89,11 @@ async function keepAll(core: Core, keeper: Keeper, queue: Queue): Promise<Restin
   const { messages, store } = core;
   const isStored = queue.stream !== 0;
   if (!isStored) queue.stream = store?.takeStream() ?? 0;
-  const entries: [number, number][] = [];
+  const entries: number[] = [];
   for (const entry of queue.entries()) {
     const { slot, returns } = entry;
     const isKnown = isStored && messages.sequence(slot) !== 0;
-    entries.push([isKnown ? messages.sequence(slot) : await keepCopy(core, keeper, queue, entry), returns]);
+    entries.push(isKnown ? messages.sequence(slot) : await keepCopy(core, keeper, queue, entry), returns);
   }
   return { stream: queue.stream, isOrdered: true, entries };
 }

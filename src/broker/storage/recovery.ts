@@ -296,9 +296,9 @@ class Recovery {
   /** Queues in which a clean stop put messages between others: in the order that it wrote down. */
   #readOrdered(): void {
     for (const [stream, list] of this.#ordered) {
-      const order = this.#rests?.get(stream)?.positions;
+      const rest = this.#rests?.get(stream);
       const queue = this.#byStream.get(stream) as Queue;
-      const positionOf = ({ sequence }: Found): number => order?.get(sequence) ?? Infinity;
+      const positionOf = ({ sequence }: Found): number => rest?.positionOf(sequence) ?? Infinity;
       for (const found of list.sort((a, b) => positionOf(a) - positionOf(b))) this.#restore(queue, found);
     }
   }
@@ -315,9 +315,9 @@ class Recovery {
   }
 
   #returnsOf(stream: number, sequence: number): number {
-    const known = this.#returns.get(`${stream} ${sequence}`) ?? 0;
+    const known = this.#returns.size === 0 ? 0 : (this.#returns.get(`${stream} ${sequence}`) ?? 0);
     if (this.#rests === undefined) return Math.max(1, known);
-    return Math.max(known, this.#rests.get(stream)?.returns.get(sequence) ?? 0);
+    return Math.max(known, this.#rests.get(stream)?.returnsOf(sequence) ?? 0);
   }
 
   /** Kept once, for the caller. Records of one message come one after the other. */
