@@ -89,6 +89,32 @@ describe('a full disk', () => {
   });
 });
 
+test('a transaction for which a full disk has no room is refused as a whole', async () => {
+  const disk = new SimDisk();
+  disk.capacityBytes = 600_000;
+  const log = { fullRetryMs: 20, pendingBytesMax: 50_000 };
+  const stored = await StoredLab.start(disk, { log });
+  const peer = await publisher(stored);
+  for (let id = 1; stored.store.pendingBytes === 0; id += 1) {
+    put(peer, id);
+    await settled();
+  }
+  const other = stored.connect();
+  const [told] = await stored.call(other, 'queue.declare', { queue: 'q', passive: true });
+  await stored.call(other, 'basic.get', { queue: 'q' });
+  other.send('tx.select');
+  for (let id = 1000; id < 1020; id += 1) put(other, id);
+  other.send('basic.ack', { deliveryTag: 1 });
+  const got = await stored.call(other, 'tx.commit');
+  expect(got.map(({ name, args }) => [name, args['replyText']])).toEqual([
+    ['channel.close', expect.stringMatching(/^PRECONDITION_FAILED - the disk has no room for a transaction/)],
+  ]);
+  const looking = stored.connect();
+  const [after] = await stored.call(looking, 'queue.declare', { queue: 'q', passive: true });
+  expect(after?.args['messageCount']).toBe(told?.args['messageCount']);
+  expect(stored.failures).toEqual([]);
+});
+
 describe('a disk that fails', () => {
   test.each(['sync', 'write'])('a failed %s: nothing is confirmed, and the broker is told', async (what) => {
     const disk = new SimDisk();
