@@ -65,7 +65,7 @@ export const INTENDED: readonly Difference[] = [
     why: 'Naru counts deliveries in every queue; a program that asks for it gets it.',
   },
   {
-    what: 'an x-queue-type that is no text',
+    what: 'an x-queue-type that is no text, or a word that Erlang knows',
     script: declares({ args: { 'x-queue-type': true } }),
     rabbitmq: 'connection.close 541',
     naru: 'channel.close 406',
