@@ -1,6 +1,6 @@
 // A folder of a real file system, as the log wants it. Errors of calls keep their errno; what opening meets is explained here.
 
-import { mkdir, open, readdir, rename, stat, unlink } from 'node:fs/promises';
+import { mkdir, open, readdir, rename, stat, unlink, type FileHandle } from 'node:fs/promises';
 import { open as openCallback, type PathLike } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { NaruError } from '../errors/index.ts';
@@ -14,6 +14,8 @@ const FOLDER_MODE = 0o700;
 export class RealDisk implements Disk {
   /** Its absolute path. */
   readonly folder: string;
+  /** While it is locked: what is done in it can be synced when no descriptor is left. */
+  #handle: FileHandle | undefined;
 
   private constructor(folder: string) {
     this.folder = folder;
@@ -57,6 +59,7 @@ export class RealDisk implements Disk {
   }
 
   async syncFolder(): Promise<void> {
+    if (this.#handle !== undefined) return this.#handle.sync();
     const handle = await open(this.folder, 'r');
     try {
       await handle.sync();
@@ -67,7 +70,17 @@ export class RealDisk implements Disk {
 
   async lock(): Promise<() => Promise<void>> {
     try {
-      return await lockFolder(this.folder);
+      const handle = await open(this.folder, 'r');
+      const unlock = await lockFolder(this.folder).catch(async (error: unknown) => {
+        await handle.close();
+        throw error;
+      });
+      this.#handle = handle;
+      return async () => {
+        this.#handle = undefined;
+        await handle.close();
+        await unlock();
+      };
     } catch (error) {
       throw folderError(this.folder, error);
     }

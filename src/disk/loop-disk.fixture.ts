@@ -2,13 +2,15 @@
 // real losses of power; needs root, mkfs.ext4 and loop devices. Not part of the package.
 
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, truncateSync, unlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 /** EXT4_IOC_SHUTDOWN, with its flags: the journal is flushed, or nothing is. */
 const CUT =
   'import fcntl,os,struct,sys;fcntl.ioctl(os.open(sys.argv[1],0),0x8004587D,struct.pack("I",int(sys.argv[2])))';
+const TRIES_MAX = 300;
+const RETRY_MS = 100;
 export const FLUSH_JOURNAL = '1';
 export const FLUSH_NOTHING = '2';
 
@@ -65,9 +67,32 @@ export class LoopDisk {
     this.mount();
   }
 
+  /**
+   * A mount namespace that somebody makes meanwhile (`unshare -m`) keeps what was unmounted here alive, with its power off, and a mount
+   * finds that again: it is tried until the namespace is gone.
+   */
   mount(): void {
-    const { ok, errors } = call('mount', '-o', 'loop', join(this.#root, 'image'), this.#mount);
-    if (!ok) throw new Error(errors);
+    let problem = '';
+    for (let tries = 0; tries < TRIES_MAX; tries += 1) {
+      const { ok, errors } = call('mount', '-o', 'loop', join(this.#root, 'image'), this.#mount);
+      problem = ok ? this.#probe() : errors;
+      if (problem === '') return;
+      this.unmount();
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, RETRY_MS);
+    }
+    throw new Error(problem);
+  }
+
+  /** @returns what is wrong with the file system; empty: it has power */
+  #probe(): string {
+    const path = join(this.#mount, 'probe');
+    try {
+      writeFileSync(path, '');
+      unlinkSync(path);
+      return '';
+    } catch (error) {
+      return String(error);
+    }
   }
 
   unmount(): void {

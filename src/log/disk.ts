@@ -28,7 +28,7 @@ export interface Disk {
   /** Replaces `to` when it exists. */
   rename(from: string, to: string): Promise<void>;
   unlink(name: string): Promise<void>;
-  /** What was created, renamed and unlinked survives a loss of power when this has resolved. */
+  /** What was created, renamed and unlinked survives a loss of power when this has resolved. Needs no descriptor of its own while locked. */
   syncFolder(): Promise<void>;
   /**
    * Makes sure that nobody else writes here, until the returned function is called or this process dies.
@@ -54,8 +54,10 @@ export function errnoOf(error: unknown): string | undefined {
   return typeof code === 'string' ? code : undefined;
 }
 
+/** No room on the disk, or no descriptor for one more file. */
+const FULL: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT', 'EMFILE', 'ENFILE']);
+
 /** Whether a call failed because there is no room: the one failure that passes by itself. */
 export function isFull(error: unknown): boolean {
-  const code = errnoOf(error);
-  return code === 'ENOSPC' || code === 'EDQUOT';
+  return FULL.has(errnoOf(error) ?? '');
 }

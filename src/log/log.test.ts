@@ -267,6 +267,32 @@ describe('a full disk', () => {
     expect(log.synced).toBe(sent);
   });
 
+  test.each(['EMFILE', 'ENFILE'])(
+    '%s is the same: it goes on when there are descriptors again',
+    async (code) => {
+      const full: boolean[] = [];
+      const { log, disk, clock } = await opened({ full: (isFull) => full.push(isFull) });
+      await settled();
+      disk.faults.before = (operation, name) => {
+        if (['create', 'open'].includes(operation)) throw new SimError(code, name);
+      };
+      let sent = 0;
+      while (!log.isFull || log.pendingBytes === 0) {
+        log.append(one(1, 1000));
+        sent += 1;
+        // What is dropped meanwhile makes work for the folder too.
+        log.remove(1, sent - 1);
+        await settled();
+      }
+      expect([log.failure, log.synced < sent]).toEqual([undefined, true]);
+      disk.faults.before = undefined;
+      clock.advance(500);
+      await settled();
+      expect([full, log.failure, log.synced]).toEqual([[true, false], undefined, sent]);
+      await log.close();
+    },
+  );
+
   test('an owner that sends nothing while it is full is told when there is room', async () => {
     const full: boolean[] = [];
     const { log, disk, clock } = await opened({ full: (isFull) => full.push(isFull) });

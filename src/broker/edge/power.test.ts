@@ -31,6 +31,7 @@ describe.skipIf(why !== '')(`loss of power under a broker ${why === '' ? '' : `(
   /** A broker works until the power goes; the next one finds what it left, and goes on with it. */
   async function workAndCut(ledger: Ledger, liveMs: number, flag: string, wrapper?: string[]): Promise<void> {
     await using broker = await BrokerProcess.start(disk.folder, 'disk', wrapper);
+    expect(broker.port).toBeGreaterThan(0);
     const confirmed = new Promise<void>((resolve) => {
       ledger.onConfirm = resolve;
     });
@@ -45,6 +46,7 @@ describe.skipIf(why !== '')(`loss of power under a broker ${why === '' ? '' : `(
 
   async function settleAll(ledger: Ledger): Promise<void> {
     await using last = await BrokerProcess.start(disk.folder);
+    // Whether it could start at all is for the caller: nothing answers on port 0.
     await settle(last.url, ledger);
   }
 
