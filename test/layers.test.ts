@@ -49,6 +49,7 @@ const LEVELS: Readonly<Record<string, number>> = {
   'places/pipe': 3,
   'places/sqlite': 3,
   'places/postgres': 3,
+  'places/kafka': 3,
   'places/redis': 3,
   'places/memcached': 3,
   'places/file': 3,
@@ -137,7 +138,7 @@ describe('the layers', () => {
   });
 
   test('the model names no place', () => {
-    const names = /['"`](memory|shm|unix|tcp|sysv|posixmq|mmap|fifo|pipe|file|sqlite|postgres):\/\//;
+    const names = /['"`](memory|shm|unix|tcp|sysv|posixmq|mmap|fifo|pipe|file|sqlite|postgres|kafka):\/\//;
     const code = (file: string): string =>
       readFileSync(join(src, file), 'utf8').replace(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, '');
     expect(

@@ -108,7 +108,7 @@ compiles(async (url: string) => {
   await checked.send('x', { delayMs: 1 });
   // @ts-expect-error not a feature
   await open(url, { needs: ['magic'] });
-  const template = await open(`kafka://${url}`);
+  const template = await open(`elsewhere://${url}`);
   // @ts-expect-error a place that is not known at compile time promises nothing
   await template.send('x', { headers: {} });
 });

@@ -6,6 +6,7 @@ import type { Place, PlaceUrl } from '../mailbox/place.ts';
 import type { fifo, fifoRaw } from './fifo/capabilities.ts';
 import type { fileLog, fileRaw } from './file/capabilities.ts';
 import type { http } from './http/capabilities.ts';
+import type { kafka } from './kafka/capabilities.ts';
 import type { memory } from './memory/capabilities.ts';
 import type { mmap } from './mmap/capabilities.ts';
 import type { pipe, pipeRaw } from './pipe/capabilities.ts';
@@ -34,6 +35,7 @@ export const PLACES: Readonly<Record<string, () => Promise<{ readonly place: Pla
   postgres: () => import('./postgres/index.ts'),
   ws: () => import('./ws/index.ts'),
   http: () => import('./http/index.ts'),
+  kafka: () => import('./kafka/index.ts'),
 };
 
 /** Other names of schemes: the same place over TLS, as people know it. */
@@ -74,4 +76,5 @@ export interface PlaceTypes {
   wss: { envelope: typeof ws; raw: typeof ws };
   http: { envelope: typeof http; raw: typeof http };
   https: { envelope: typeof http; raw: typeof http };
+  kafka: { envelope: typeof kafka; raw: typeof kafka };
 }

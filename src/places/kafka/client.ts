@@ -1,0 +1,112 @@
+// What a place needs of a client package of Kafka, in this project's own words, and which package it is. Each package has a file that
+// speaks so to it: platformatic.ts, kafkajs.ts.
+
+import { isNaruError, NaruError } from '../../errors/index.ts';
+import { CLIENTS, type ClientName, type Target } from './options.ts';
+
+/** A message on its way to a topic. */
+export interface OutRecord {
+  readonly partition: number;
+  readonly key: Buffer | null;
+  readonly value: Buffer;
+  readonly headers: Readonly<Record<string, Buffer>>;
+  readonly timestamp: number;
+}
+
+/** A message as it lies in a topic; anybody may have written it. */
+export interface InRecord {
+  readonly offset: number;
+  readonly key: Uint8Array | null;
+  readonly value: Uint8Array | null;
+  readonly headers: readonly (readonly [string, Uint8Array])[];
+  readonly timestamp: number;
+}
+
+/** The first offset of a partition, and the one that the next message gets. */
+export interface Range {
+  readonly low: number;
+  readonly high: number;
+}
+
+export interface KafkaProducer {
+  /**
+   * Resolves when every replica in sync has all of them; on one connection they go in this order.
+   * After it has rejected, this producer must not be used again: a later batch could pass for the lost one's repetition.
+   */
+  send(records: readonly OutRecord[]): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** How a consumer tells what it is given. */
+export interface ConsumerEvents {
+  /**
+   * The partitions that are this consumer's from now on; others are not any more.
+   * @returns where to read each from
+   */
+  assigned(partitions: readonly number[]): Promise<ReadonlyMap<number, number>>;
+  /** Messages in order; they may lie before the position asked for. @returns undefined, or what resolves when there is room for more */
+  records(partition: number, records: readonly InRecord[]): Promise<void> | undefined;
+  /** Reading failed; it is tried again. */
+  trouble(error: unknown): void;
+}
+
+export interface KafkaConsumer {
+  /** Moves what the group has had. Rejects when the partitions are not this consumer's any more. */
+  commit(positions: ReadonlyMap<number, number>): Promise<void>;
+  /** Leaves the group. */
+  close(): Promise<void>;
+}
+
+/** A connection to a cluster, made of as many sockets as its package likes. None of them keeps the process alive. */
+export interface KafkaClient {
+  readonly name: ClientName;
+  /** How many partitions a topic has; undefined: there is none. Never makes one. */
+  partitions(topic: string): Promise<number | undefined>;
+  /** @returns false when it was there */
+  create(topic: string, partitions: number | undefined): Promise<boolean>;
+  remove(topic: string): Promise<void>;
+  /** The largest batch in bytes that the topic takes; undefined when this user may not ask. */
+  maxBatchBytes(topic: string): Promise<number | undefined>;
+  ranges(topic: string): Promise<readonly Range[]>;
+  /** By partition, the first message at or after a time; where there is none, the end. */
+  offsetsAt(topic: string, time: number): Promise<readonly number[]>;
+  /** By partition, what a group has committed; -1: nothing. */
+  committed(topic: string, group: string, partitions: number): Promise<readonly number[]>;
+  producer(topic: string): Promise<KafkaProducer>;
+  /** Joins a group, or with none reads every partition. Resolves once `events.assigned` was answered for the first time. */
+  consumer(topic: string, group: string | undefined, events: ConsumerEvents): Promise<KafkaConsumer>;
+  close(): Promise<void>;
+}
+
+/**
+ * Connects with the package that the URL names, or the first that is installed.
+ * Whether a broker answers is told by the first call.
+ * @throws NARU_PACKAGE_MISSING
+ */
+export async function connect(target: Target): Promise<KafkaClient> {
+  const names = target.client === undefined ? CLIENTS : [target.client];
+  for (const name of names) {
+    try {
+      return await LOADERS[name](target);
+    } catch (error) {
+      if (!isNaruError(error, 'NARU_PACKAGE_MISSING')) throw error;
+    }
+  }
+  const packages = names.map((name) => PACKAGES[name]);
+  throw new NaruError(
+    'NARU_PACKAGE_MISSING',
+    `kafka:// needs the package ${packages.map(({ name }) => name).join(' or ')}, which is not installed: ${packages.map(({ install }) => `npm install "${install}"`).join(', or ')}`,
+    { place: 'kafka', mailbox: target.text },
+  );
+}
+
+/** What npm calls them, and the versions that are tested. */
+export const PACKAGES: Readonly<Record<ClientName, { readonly name: string; readonly install: string }>> = {
+  platformatic: { name: '@platformatic/kafka', install: '@platformatic/kafka@^1.35.0' },
+  kafkajs: { name: 'kafkajs', install: 'kafkajs@^2.2.4' },
+};
+
+const LOADERS: Readonly<Record<ClientName, (target: Target) => Promise<KafkaClient>>> = {
+  platformatic: async (target) => (await import('./platformatic.ts')).connectPlatformatic(target),
+  kafkajs: async (target) => (await import('./kafkajs.ts')).connectKafkaJs(target),
+};
