@@ -1,8 +1,7 @@
-// What a place needs of a client package of Kafka, in this project's own words, and which package it is. Each package has a file that
-// speaks so to it: platformatic.ts, kafkajs.ts.
+// What a place needs of a client package of Kafka, in this project's own words. Each package has a file that speaks so to it:
+// platformatic.ts, kafkajs.ts.
 
-import { isNaruError, NaruError } from '../../errors/index.ts';
-import { CLIENTS, type ClientName, type Target } from './options.ts';
+import type { ClientName } from './options.ts';
 
 /** A message on its way to a topic. */
 export interface OutRecord {
@@ -78,35 +77,8 @@ export interface KafkaClient {
   close(): Promise<void>;
 }
 
-/**
- * Connects with the package that the URL names, or the first that is installed.
- * Whether a broker answers is told by the first call.
- * @throws NARU_PACKAGE_MISSING
- */
-export async function connect(target: Target): Promise<KafkaClient> {
-  const names = target.client === undefined ? CLIENTS : [target.client];
-  for (const name of names) {
-    try {
-      return await LOADERS[name](target);
-    } catch (error) {
-      if (!isNaruError(error, 'NARU_PACKAGE_MISSING')) throw error;
-    }
-  }
-  const packages = names.map((name) => PACKAGES[name]);
-  throw new NaruError(
-    'NARU_PACKAGE_MISSING',
-    `kafka:// needs the package ${packages.map(({ name }) => name).join(' or ')}, which is not installed: ${packages.map(({ install }) => `npm install "${install}"`).join(', or ')}`,
-    { place: 'kafka', mailbox: target.text },
-  );
-}
-
 /** What npm calls them, and the versions that are tested. */
 export const PACKAGES: Readonly<Record<ClientName, { readonly name: string; readonly install: string }>> = {
   platformatic: { name: '@platformatic/kafka', install: '@platformatic/kafka@^1.35.0' },
   kafkajs: { name: 'kafkajs', install: 'kafkajs@^2.2.4' },
-};
-
-const LOADERS: Readonly<Record<ClientName, (target: Target) => Promise<KafkaClient>>> = {
-  platformatic: async (target) => (await import('./platformatic.ts')).connectPlatformatic(target),
-  kafkajs: async (target) => (await import('./kafkajs.ts')).connectKafkaJs(target),
 };

@@ -146,7 +146,7 @@ function saslOf(url: PlaceUrl): Target['sasl'] {
     if (mechanism !== undefined) throw wrong(url, 'sasl needs a user: kafka://user:password@host:9092');
     return undefined;
   }
-  const password = url.password === '' ? (process.env['NARU_KAFKA_PASSWORD'] ?? '') : url.password;
+  const password = url.password === '' ? (process.env['KAFKA_PASSWORD'] ?? '') : url.password;
   return { mechanism: mechanism ?? 'plain', username: url.username, password };
 }
 
