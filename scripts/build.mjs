@@ -1,8 +1,9 @@
-// Builds everything: the addon (when a C compiler is there) and then the TypeScript. Plain JavaScript, because Node 20
+// Builds everything: the addon (when a C compiler is there), the TypeScript, and the file for browsers. Plain JavaScript, because Node 20
 // cannot run TypeScript. --quiet keeps standard output clean for `npm start -- --json`.
 import { spawnSync } from 'node:child_process';
 import { chmodSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { buildBrowser } from './build-browser.mjs';
 import { buildAddon } from './build-native.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -16,3 +17,4 @@ if (result.stdout) process.stderr.write(result.stdout);
 if (result.stderr) process.stderr.write(result.stderr);
 if (result.status !== 0) process.exit(result.status ?? 1);
 chmodSync(`${root}/dist/cli/index.js`, 0o755);
+await buildBrowser();

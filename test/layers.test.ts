@@ -58,6 +58,8 @@ const LEVELS: Readonly<Record<string, number>> = {
   places: 3.2,
   spawn: 3.2,
   '': 3.5,
+  // Built for pages: imports nothing of Node.
+  browser: 3,
   conformance: 3.8,
   broker: 3,
   cli: 4,

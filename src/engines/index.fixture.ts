@@ -1,10 +1,11 @@
 // Every engine that tests use: what `npm run test:engines` installs and starts. A new engine is its own file and one line here.
 
 import { kafka } from './kafka.fixture.ts';
+import { chromium } from './chromium.fixture.ts';
 import { memcached } from './memcached.fixture.ts';
 import { postgres } from './postgres.fixture.ts';
 import { rabbitmq } from './rabbitmq.fixture.ts';
 import { redis } from './redis.fixture.ts';
 import type { Engine } from './engine.fixture.ts';
 
-export const ENGINES: readonly Engine[] = [redis, postgres, memcached, rabbitmq, kafka];
+export const ENGINES: readonly Engine[] = [chromium, redis, postgres, memcached, rabbitmq, kafka];

@@ -9,7 +9,7 @@
 
 import { NaruError } from '../errors/index.ts';
 import type { MessageFields } from './envelope-types.ts';
-import { readText, writeText } from './text.ts';
+import { readText, textBytes, writeText } from './text.ts';
 
 /** Bounds on the headers of one message; what a sender may write is what a receiver will read. */
 export const FIELD_LIMITS = {
@@ -38,7 +38,7 @@ export function fieldsSize(fields: MessageFields): number {
   let size = 0;
   for (const name of TEXT_FIELDS) {
     const text = fields[name];
-    if (text !== undefined) size += FIELD_PREFIX + Buffer.byteLength(text);
+    if (text !== undefined) size += FIELD_PREFIX + textBytes(text);
   }
   if (fields.priority !== undefined) size += FIELD_PREFIX + sizeOfNumber('priority', fields.priority);
   if (fields.ttlMs !== undefined) size += FIELD_PREFIX + sizeOfNumber('ttlMs', fields.ttlMs);
@@ -222,7 +222,7 @@ function sizeOfHeaders(headers: Readonly<Record<string, string>>): number {
     if (typeof value !== 'string') {
       throw new NaruError('NARU_INVALID_MESSAGE', `header ${name} is ${typeof value}, headers are text`);
     }
-    size += 8 + Buffer.byteLength(name) + Buffer.byteLength(value);
+    size += 8 + textBytes(name) + textBytes(value);
   }
   return size;
 }

@@ -1,9 +1,16 @@
-// UTF-8 text inside byte records: written without allocating where the text is ASCII, read strictly. Knows no record.
+// UTF-8 text inside byte records: written without allocating where the text is ASCII, read strictly. Knows no record. Runs in
+// browsers, too, where there is no Buffer.
 
-import { isUtf8 } from 'node:buffer';
 import { NaruError } from '../errors/index.ts';
 
 const encoder = new TextEncoder();
+const strict = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+const hasBuffer = typeof Buffer !== 'undefined';
+
+/** How many bytes of UTF-8 a text takes. */
+export const textBytes: (text: string) => number = hasBuffer
+  ? (text) => Buffer.byteLength(text)
+  : (text) => encoder.encode(text).length;
 
 /**
  * Writes `text` as UTF-8 at `offset`; there must be room (`Buffer.byteLength(text)`). A lone surrogate becomes U+FFFD.
@@ -26,12 +33,18 @@ export function writeText(text: string, target: Uint8Array, offset: number): num
  */
 export function readText(bytes: Uint8Array, offset: number, length: number): string {
   const end = offset + length;
+  if (!hasBuffer) return readStrictly(bytes, offset, length);
   // No view of its own: making one costs more than reading a short text.
   const all = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const text = all.toString('utf8', offset, end);
   // Ill-formed bytes always leave U+FFFD behind; only then is the second look needed.
-  if (text.includes('\uFFFD') && !isUtf8(all.subarray(offset, end))) {
+  return text.includes('\uFFFD') ? readStrictly(all, offset, length) : text;
+}
+
+function readStrictly(bytes: Uint8Array, offset: number, length: number): string {
+  try {
+    return strict.decode(bytes.subarray(offset, offset + length));
+  } catch {
     throw new NaruError('NARU_INVALID_MESSAGE', `a text of ${length} bytes in a message is not UTF-8`);
   }
-  return text;
 }
