@@ -464,8 +464,13 @@ export class Store<T> implements ItemStore<T> {
     if (queue.mark(true)) this.#changed.push(queue);
   }
 
+  /** Where old items are dropped, room is also what can be made: an item in flight was settled, though others still wait for it. */
   #isRoomDue(): boolean {
-    return this.#refusedBytes >= 0 && this.#hasRoom(this.#refusedBytes);
+    const bytes = this.#refusedBytes;
+    if (bytes < 0) return false;
+    return (
+      this.#hasRoom(bytes) || (this.#options.dropOldest && !this.#isRendezvous && this.#canMakeRoom(bytes))
+    );
   }
 
   /** Tells owner and consumers. They may call the store meanwhile: what that changes is told by the loop that runs already. */

@@ -66,6 +66,20 @@ describe('deliver all', () => {
     expect(drops).toEqual({ nobody: 1 });
   });
 
+  test('drop-oldest: room is told when what was in flight is settled, though others still wait for it', () => {
+    const { send, join, rooms, drops } = makeBench({ deliver: 'all', dropOldest: true, capacityMessages: 1 });
+    const [quick, slow] = [join(), join()];
+    send('a');
+    const [taken] = quick.entries(1);
+    expect(send('b')).toBe('full');
+    expect(rooms()).toBe(0);
+    quick.sub.settle(taken?.token ?? 0, 'ack', 0);
+    expect(rooms()).toBe(1);
+    expect(send('b')).toBe('taken');
+    expect(drops).toEqual({ full: 1 });
+    expect(slow.items()).toEqual(['b']);
+  });
+
   test('drop-oldest takes the item from everybody who has not taken it', () => {
     const { send, drops, join } = makeBench({ deliver: 'all', capacityMessages: 2, dropOldest: true });
     const [fast, slow] = [join(), join()];
