@@ -32,7 +32,7 @@ onlyWith(chromium, 'naru/browser in Chromium', (browser) => {
   afterAll(() => site.stop());
 
   async function listen(options: Parameters<typeof open>[1] = {}, more = ''): Promise<Mailbox> {
-    const mailbox = await open(`ws://127.0.0.1:0/box?listen${more}` as string, options);
+    const mailbox = await open(`ws://127.0.0.1:0/box?listen${more}`, options);
     opened.push(mailbox);
     return mailbox;
   }
