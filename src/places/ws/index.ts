@@ -65,7 +65,7 @@ export const place: Place = {
         place: 'ws',
         hooks: context.hooks,
         consumer: { group: options.group, from: options.from },
-        ...(options.key === undefined ? {} : { secrets: { key: options.key } }),
+        ...(own.key === undefined || own.keyFile !== undefined ? {} : { secrets: { key: own.key } }),
         connect: (events, signal, previous) => port.connect(events, signal, previous),
       },
       options.signal,

@@ -38,18 +38,17 @@ export function readWsOptions(url: PlaceUrl, options: PlaceOptions): WsOptions {
   if (host === '') throw invalid(url, 'name a host: ws://127.0.0.1:8080/ticks');
   if (port === 0 && !listen) throw invalid(url, 'port 0 is only for listening (?listen)');
   if (!isSecure && options.tls !== undefined) throw invalid(url, 'TLS is said by the scheme: wss://');
-  if (url.username !== '' || url.password !== '') {
-    throw invalid(url, 'there are no users here: give the option key, or ?keyFile=/path');
-  }
+  if (url.username !== '') throw invalid(url, 'there are no users here: ws://:KEY@host, or the option key');
   const keyFile = url.extra['keyFile'];
-  const key = options.key ?? (keyFile === undefined ? undefined : readKeyFile(keyFile, text));
+  const given = options.key ?? (url.password === '' ? undefined : url.password);
+  const key = given ?? (keyFile === undefined ? undefined : readKeyFile(keyFile, text));
   return {
     host,
     port,
     path: encodeURI(url.path === '' ? '/' : url.path),
     listen,
     key: key === undefined ? undefined : checkKey(key, text),
-    keyFile,
+    keyFile: given === undefined ? keyFile : undefined,
     origins: readOrigins(url, listen),
     heartbeatMs: number(url, 'heartbeatMs', 5_000, 0, 3_600_000),
     connectionsMax: number(url, 'maxConnections', 1_000, 1, 65_536),

@@ -156,7 +156,7 @@ describe('listening and connecting', () => {
       'ws://h:5?listen=x',
       'ws://h:5?heartbeatMs=-1',
       'ws://h:5?origins=https://a.example',
-      'ws://user:password@h:5',
+      'ws://user:password-of-sixteen@h:5',
       'ws://127.0.0.1:0?listen&origins=https://a.example/path',
       'wss://127.0.0.1:0?listen',
     ]) {
@@ -233,6 +233,7 @@ describe('who may connect', () => {
     const guest = await use(host.address, { key: KEY });
     await guest.send('hello');
     expect((await host.receive({ timeoutMs: 5_000 })).data).toBe('hello');
+    await use(host.address.replace('//', `//:${encodeURIComponent(KEY)}@`));
     const wrong = await use(host.address, { key: 'canary-canary-canary' }).catch((error: unknown) => error);
     expect(wrong).toMatchObject({ code: 'NARU_DENIED' });
     expect(`${(wrong as Error).stack} ${JSON.stringify(wrong)}`).not.toMatch(/canary|sixteen/);
