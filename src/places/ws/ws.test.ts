@@ -129,7 +129,7 @@ describe('listening and connecting', () => {
 
   test('nobody listens, or something else does: opening fails within its time and says so', async () => {
     const port = await freePort();
-    await expect(use(`ws://127.0.0.1:${port}`, { timeoutMs: 200 })).rejects.toMatchObject({
+    await expect(use(`ws://127.0.0.1:${port}`, { timeoutMs: 1_500 })).rejects.toMatchObject({
       code: 'NARU_TIMEOUT',
       message: expect.stringMatching(/the last attempt: .*ECONNREFUSED/) as string,
     });
@@ -140,7 +140,7 @@ describe('listening and connecting', () => {
     await new Promise<void>((resolve) => {
       other.listen(port, '127.0.0.1', resolve);
     });
-    await expect(use(`ws://127.0.0.1:${port}`, { timeoutMs: 300 })).rejects.toMatchObject({
+    await expect(use(`ws://127.0.0.1:${port}`, { timeoutMs: 1_500 })).rejects.toMatchObject({
       code: 'NARU_TIMEOUT',
       message: expect.stringMatching(/there is no WebSocket there \(HTTP 200\)/) as string,
     });
