@@ -189,7 +189,7 @@ async function capabilitiesFor(place: Place, parts: PlaceUrl, stated: Stated): P
 function modeOf(place: Place, parts: PlaceUrl, stated: Stated): Capabilities {
   const wanted = stated.format ?? place.modes[0]?.mode;
   const found = place.modes.find((mode) => mode.mode === wanted);
-  if (found !== undefined) return found;
+  if (found !== undefined) return place.narrow?.(found, parts) ?? found;
   throw new NaruError('NARU_UNSUPPORTED', `${parts.text}: ${parts.scheme}:// has no format "${wanted}"`, {
     place: parts.scheme,
     mailbox: parts.text,

@@ -53,6 +53,7 @@ const LEVELS: Readonly<Record<string, number>> = {
   'places/redis': 3,
   'places/memcached': 3,
   'places/file': 3,
+  'places/zmq': 3,
   'places/ws': 3,
   manager: 3,
   places: 3.2,

@@ -1,4 +1,4 @@
-// Client libraries and tools of other languages, from Debian's packages, that tests run against Naru's broker. Installed by
+// Client libraries and tools of other languages, from Debian's packages, that tests run against Naru. Installed by
 // `npm run test:engines` like the engines; NARU_TEST_CLIENTS names those that are there.
 
 import { existsSync } from 'node:fs';
@@ -22,6 +22,8 @@ export const CLIENTS: readonly ClientKit[] = [
   kit('pika', ['python3-pika'], '/usr/lib/python3/dist-packages/pika/__init__.py'),
   kit('amqp-tools', ['amqp-tools'], '/usr/bin/amqp-publish'),
   kit('php-amqplib', ['php-amqplib', 'php-cli'], '/usr/share/php/PhpAmqpLib/autoload.php'),
+  kit('libzmq', ['libzmq3-dev'], '/usr/include/zmq.h'),
+  kit('pyzmq', ['python3-zmq'], '/usr/lib/python3/dist-packages/zmq/__init__.py'),
   {
     name: 'java',
     // A compiler of Java that is there already is good enough.

@@ -163,7 +163,7 @@ export class Encoder {
     }
     // Few options are given as a rule, and this is done for every message.
     for (const name in options) {
-      const feature = FIELD_FEATURES.get(name);
+      const feature = this.#isOfRequest(name, options) ? 'reply' : FIELD_FEATURES.get(name);
       const value = (options as Record<string, unknown>)[name];
       if (feature === undefined || value === undefined) continue;
       if (!this.can(feature)) this.require(feature, `the option ${name}`);
@@ -172,6 +172,11 @@ export class Encoder {
       count += 1;
     }
     return count === 0 ? undefined : fields;
+  }
+
+  /** What a request cannot do without goes with it, also where no other headers do. */
+  #isOfRequest(name: string, { replyTo }: SendOptions): boolean {
+    return replyTo !== undefined && (name === 'replyTo' || name === 'correlationId') && this.can('reply');
   }
 
   #checkField(name: string, value: unknown): void {

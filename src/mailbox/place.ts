@@ -85,6 +85,8 @@ export interface Place {
   readonly takesKey?: boolean;
   /** Option values that are refused or differ here, checked before open(): throws NARU_UNSUPPORTED or NARU_INVALID_ARGUMENT. */
   check?(url: PlaceUrl, options: PlaceOptions): void;
+  /** What one URL can do, where that is less than what its mode can. @throws NARU_INVALID_ARGUMENT */
+  narrow?(mode: Capabilities, url: PlaceUrl): Capabilities;
   /** What a mailbox here can do when it stands in for another place (`as`). Absent: `as` is refused. */
   twin?(other: Capabilities): Capabilities;
   open(url: PlaceUrl, options: PlaceOptions, context: PlaceContext): Promise<Driver>;

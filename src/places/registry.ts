@@ -18,6 +18,7 @@ import type { sysv, sysvRaw } from './sysv/capabilities.ts';
 import type { tcp, tcpRaw } from './tcp/capabilities.ts';
 import type { unix, unixRaw } from './unix/capabilities.ts';
 import type { ws } from './ws/capabilities.ts';
+import type { zmq, zmqIpc, zmqIpcRaw, zmqRaw } from './zmq/capabilities.ts';
 
 /** Loads a place's folder, by scheme. */
 export const PLACES: Readonly<Record<string, () => Promise<{ readonly place: Place }>>> = {
@@ -36,6 +37,8 @@ export const PLACES: Readonly<Record<string, () => Promise<{ readonly place: Pla
   ws: () => import('./ws/index.ts'),
   http: () => import('./http/index.ts'),
   kafka: () => import('./kafka/index.ts'),
+  zmq: () => import('./zmq/index.ts'),
+  'zmq+ipc': async () => ({ place: (await import('./zmq/index.ts')).ipcPlace }),
 };
 
 /** Other names of schemes: the same place over TLS, as people know it. */
@@ -77,4 +80,6 @@ export interface PlaceTypes {
   http: { envelope: typeof http; raw: typeof http };
   https: { envelope: typeof http; raw: typeof http };
   kafka: { envelope: typeof kafka; raw: typeof kafka };
+  zmq: { default: 'raw'; envelope: typeof zmq; raw: typeof zmqRaw };
+  'zmq+ipc': { default: 'raw'; envelope: typeof zmqIpc; raw: typeof zmqIpcRaw };
 }
