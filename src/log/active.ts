@@ -109,7 +109,8 @@ export class Active {
     for (const [stream, runs] of removals) {
       while (!runs.isEmpty) {
         const room = this.bytes - this.segment.usedBytes - CLOSING_BYTES - RECORD_HEADER_BYTES - 64;
-        const bytes = runs.take(Math.min(room, RUNS_BYTES_MAX, settings.segmentBytes >>> 3));
+        // The mark behind a group may have taken more than there was.
+        const bytes = runs.take(Math.max(0, Math.min(room, RUNS_BYTES_MAX, settings.segmentBytes >>> 3)));
         if (bytes.length === 0) {
           isAll = false;
           break;

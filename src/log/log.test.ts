@@ -238,6 +238,28 @@ describe('a snapshot', () => {
   });
 });
 
+test('removals that come one by one, and nothing else, go on in the next segment', async () => {
+  for (const isSynced of [false, true]) {
+    for (let bytes = 40; bytes < 700; bytes += 33) {
+      const { log, clock } = await opened({});
+      const count = 900;
+      for (let record = 0; record < count; record += 1) log.append(one(1, bytes));
+      await log.commit();
+      const { segments } = log.stats;
+      for (let sequence = 1; sequence <= count && log.stats.segments === segments; sequence += 1) {
+        log.remove(1, sequence);
+        if (isSynced) await log.commit();
+        else {
+          clock.advance(20);
+          await settled(20);
+        }
+      }
+      expect([bytes, isSynced, log.failure]).toEqual([bytes, isSynced, undefined]);
+      await log.close();
+    }
+  }
+}, 60_000);
+
 describe('a full disk', () => {
   test('what is appended waits, removals go on, and it goes on by itself when there is room', async () => {
     const full: boolean[] = [];

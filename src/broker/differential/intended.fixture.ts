@@ -65,8 +65,8 @@ export const INTENDED: readonly Difference[] = [
     why: 'Naru counts deliveries in every queue; a program that asks for it gets it.',
   },
   {
-    what: 'an x-queue-type that is no text, or a word that Erlang knows',
-    script: declares({ args: { 'x-queue-type': true } }),
+    what: 'a type of queue that does not exist, for a queue without a name',
+    script: declares({ queue: '', args: { 'x-queue-type': true } }),
     rabbitmq: 'connection.close 541',
     naru: 'channel.close 406',
     why: 'RabbitMQ fails inside; here the client is told what is wrong.',

@@ -120,7 +120,12 @@ class Player {
           channel.consumes(String(args['consumerTag']), args['noAck'] === true);
         // What it had comes again, with tags of its own.
         if (step.method.startsWith('basic.recover')) channel.outstanding = [];
+        const isCommitted = (): boolean =>
+          client.got.some((got) => got.channel === number && got.name === 'tx.commit-ok');
         client.method(step.method, args, number);
+        // It comes when what is durable is on the disk, and holds up nothing that a barrier would wait for.
+        if (step.method === 'tx.commit')
+          await client.until(() => !channel.isOpen || isCommitted(), 'tx.commit-ok');
         if (step.method === 'channel.close') await client.until(() => !channel.isOpen, 'channel.close-ok');
         break;
       }
