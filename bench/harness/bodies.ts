@@ -65,6 +65,11 @@ export class Check {
   #resolve: ((sample: Sample) => void) | undefined;
   #reject: ((error: Error) => void) | undefined;
 
+  /** When the first message came, by process.hrtime. */
+  get started(): bigint {
+    return this.#started;
+  }
+
   /** Resolves when messages 0 to `count` - 1 have come, each once and in order. */
   expect(count: number): Promise<Sample> {
     this.#next = 0;
@@ -106,7 +111,7 @@ export class Check {
 }
 
 /** The median and the 99th percentile of times in microseconds; sorts them. */
-function latencySample(times: Float64Array, roundTrips: number): Sample {
+export function latencySample(times: Float64Array, roundTrips: number): Sample {
   times.sort();
   const at = (share: number): number => times[Math.floor((times.length - 1) * share)] as number;
   return { kind: 'latency', roundTrips, p50Us: at(0.5), p99Us: at(0.99) };

@@ -36,6 +36,8 @@ export type Result =
       readonly count: number;
       /** The median of each round. */
       readonly samples: readonly number[];
+      /** The 99th percentile of each. */
+      readonly p99Samples: readonly number[];
       readonly p50Us: Summary;
       readonly p99Us: Summary;
     }
@@ -161,6 +163,7 @@ function conclude({ pair: { duel }, count, samples, cpu }: Runner): Result {
     kind: 'latency',
     count,
     samples: latencies.map(({ p50Us }) => p50Us),
+    p99Samples: latencies.map(({ p99Us }) => p99Us),
     p50Us: summarize(latencies.map(({ p50Us }) => p50Us)),
     p99Us: summarize(latencies.map(({ p99Us }) => p99Us)),
   };

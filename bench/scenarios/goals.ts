@@ -4,13 +4,21 @@
 import { summarize } from '../harness/statistics.ts';
 import type { Goal, LatencyRow, ThroughputRow } from './scenario.ts';
 
-/** The figures of a run, found by the contestants' ids: messages a second, or microseconds. */
+/** What the 99th percentiles of a latency contestant are found by. */
+export function p99Of(id: string): string {
+  return `${id} p99`;
+}
+
+/** The figures of a run, found by the contestants' ids: messages a second, or microseconds (the medians). */
 export class Figures {
   readonly #rounds = new Map<string, readonly number[]>();
 
   constructor(throughput: readonly ThroughputRow[], latency: readonly LatencyRow[]) {
     for (const { id, messagesPerSecond } of throughput) this.#rounds.set(id, messagesPerSecond.rounds);
-    for (const { id, p50Us } of latency) this.#rounds.set(id, p50Us.rounds);
+    for (const { id, p50Us, p99Us } of latency) {
+      this.#rounds.set(id, p50Us.rounds);
+      this.#rounds.set(p99Of(id), p99Us.rounds);
+    }
   }
 
   median(id: string | undefined): number | undefined {

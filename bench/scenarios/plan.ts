@@ -79,7 +79,8 @@ function latencyRow(part: string, result: Result): LatencyRow[] {
   if (result.kind !== 'latency') return [];
   const { id, label, isNaru, bodyBytes = BODY_BYTES } = result.duel;
   const p50Us = { ...result.p50Us, rounds: result.samples };
-  const { count, p99Us } = result;
+  const p99Us = { ...result.p99Us, rounds: result.p99Samples };
+  const { count } = result;
   return [{ id, part, label, isNaru, bodyBytes, roundTripsPerRound: count, p50Us, p99Us }];
 }
 

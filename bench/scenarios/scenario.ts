@@ -41,7 +41,7 @@ export interface LatencyRow {
   readonly bodyBytes: number;
   readonly roundTripsPerRound: number;
   readonly p50Us: Series;
-  readonly p99Us: Summary;
+  readonly p99Us: Series;
 }
 
 /** A promise of the project, measured. */
