@@ -11,6 +11,9 @@ import { heldBytes, rssBytes, type Running, settle, start, stop } from './runnin
 const QUEUE = 'backlog';
 const BODY_BYTES = 1024;
 
+/** How long a start took, and how much processor time. */
+export type Start = Pick<Running, 'readyMs' | 'cpuMs'>;
+
 export interface Backlog {
   readonly messages: number;
   readonly filledPerSecond: number;
@@ -19,8 +22,8 @@ export interface Backlog {
   readonly heldEach: number;
   /** The same by how much larger the process became: with what the allocator keeps of memory that was freed. */
   readonly residentEach: number;
-  readonly cleanStartMs: number;
-  readonly dirtyStartMs: number;
+  readonly cleanStart: Start;
+  readonly dirtyStart: Start;
 }
 
 export async function backlogOf(messages: number): Promise<Backlog> {
@@ -36,10 +39,10 @@ export async function backlogOf(messages: number): Promise<Backlog> {
     const heldEach = ((await heldBytes(running)) - held - bodies) / messages;
     await stop(running);
     running = await start(folder);
-    const dirtyStartMs = running.readyMs;
+    const dirtyStart = startOf(running);
     await stop(running, 'SIGTERM');
     running = await start(folder);
-    const cleanStartMs = running.readyMs;
+    const cleanStart = startOf(running);
     const drainedPerSecond = await drain(running, messages);
     await stop(running);
     return {
@@ -48,12 +51,16 @@ export async function backlogOf(messages: number): Promise<Backlog> {
       drainedPerSecond,
       heldEach,
       residentEach,
-      cleanStartMs,
-      dirtyStartMs,
+      cleanStart,
+      dirtyStart,
     };
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+function startOf({ readyMs, cpuMs }: Running): Start {
+  return { readyMs, cpuMs };
 }
 
 /** Publishes, confirmed. @returns messages a second */

@@ -15,11 +15,18 @@ const HELD_MEMORY = new URL('held-memory.js', import.meta.url).href;
 /** How long memory is left alone before it is looked at. */
 const SETTLE_MS = 1500;
 
+const living = new Set<ChildProcess>();
+process.once('exit', () => {
+  for (const child of living) child.kill('SIGKILL');
+});
+
 export interface Running {
   readonly child: ChildProcess;
   readonly port: number;
   /** From the start of the process until it takes connections. */
   readonly readyMs: number;
+  /** Processor time that it took for that, all threads. */
+  readonly cpuMs: number;
 }
 
 /** @param dataDir  where it stores; in memory without one */
@@ -32,10 +39,11 @@ export async function start(dataDir?: string): Promise<Running> {
     ['--import', HELD_MEMORY, COMMAND, 'broker', '--json', ...place, ...ports],
     { stdio: ['ignore', 'pipe', 'inherit', 'ipc'] },
   );
-  process.once('exit', () => child.kill('SIGKILL'));
+  living.add(child);
   const [line] = (await once(createInterface({ input: child.stdout as Readable }), 'line')) as [string];
   const { amqp } = JSON.parse(line) as { readonly amqp: number };
-  return { child, port: amqp, readyMs: performance.now() - since };
+  const readyMs = performance.now() - since;
+  return { child, port: amqp, readyMs, cpuMs: cpuMsOf(child) };
 }
 
 /** @param signal  SIGTERM: a clean stop */
@@ -43,6 +51,15 @@ export async function stop({ child }: Running, signal: 'SIGKILL' | 'SIGTERM' = '
   const gone = once(child, 'exit');
   child.kill(signal);
   await gone;
+  living.delete(child);
+}
+
+/** sysconf(_SC_CLK_TCK) is 100 on every Linux. */
+const MS_A_TICK = 10;
+
+function cpuMsOf({ pid }: ChildProcess): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ')[1]?.split(' ') ?? [];
+  return (Number(fields[11]) + Number(fields[12])) * MS_A_TICK;
 }
 
 export function rssBytes({ child }: Running): number {
