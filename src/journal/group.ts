@@ -179,7 +179,8 @@ export class Group {
   #feedAll(): void {
     const { index, written, isEnded } = this.#home;
     const store = this.#store;
-    let flying = this.flying;
+    // Nobody takes anything while the window is filled: who waits is told afterwards.
+    const { flying } = this;
     while (!this.#isClosed && store.held - flying < WINDOW && store.heldBytes < WINDOW_BYTES) {
       const number = index.after(this.#fed);
       if (number === 0) break;
@@ -199,7 +200,6 @@ export class Group {
       } else {
         store.offer(item, meta);
       }
-      flying = this.flying;
     }
     if (isEnded && index.after(this.#fed) === 0) store.end();
   }

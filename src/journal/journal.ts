@@ -48,6 +48,8 @@ export class Journal implements Contents, Stages, GroupHome {
   readonly #origins = new Map<number, { readonly origin: Origin; readonly index: number }>();
   readonly #fresh = new Deque<LinkMessage>();
   #freshBytes = 0;
+  /** Numbers that are no message's, between the first fresh one and that which was found last. */
+  #notesBetween = 0;
   readonly #fetching = new Map<number, { readonly groups: Set<Group>; readonly done: Promise<void> }>();
   readonly #dropped: Record<string, number> = {};
   #isRefused = false;
@@ -280,16 +282,23 @@ export class Journal implements Contents, Stages, GroupHome {
     this.#events.room();
   }
 
+  /** Numbers go up, by ones but for the notes between: the first guess is mostly right. */
   #freshItem(number: number): LinkMessage | undefined {
     const fresh = this.#fresh;
+    const first = fresh.front()?.at ?? Infinity;
+    if (number < first) return undefined;
     let low = 0;
-    let high = fresh.size - 1;
+    let high = Math.min(fresh.size - 1, number - first);
+    let place = Math.max(0, high - this.#notesBetween);
     while (low <= high) {
-      const middle = (low + high) >>> 1;
-      const item = fresh.at(middle) as LinkMessage;
-      if (item.at === number) return item;
-      if (item.at < number) low = middle + 1;
-      else high = middle - 1;
+      const item = fresh.at(place) as LinkMessage;
+      if (item.at === number) {
+        this.#notesBetween = number - first - place;
+        return item;
+      }
+      if (item.at < number) low = place + 1;
+      else high = place - 1;
+      place = (low + high) >>> 1;
     }
     return undefined;
   }

@@ -55,7 +55,7 @@ export function writeRecord(
     }
   }
   const next = start + toUnit(end - start);
-  bytes.fill(0, end, next);
+  for (let index = end; index < next; index += 1) bytes[index] = 0;
   const word = at >>> 2;
   words[word + RECORD.kind / 4] = kind | (extraStreams.length << 16);
   writeWide(memory, at + RECORD.sequence, sequence);
