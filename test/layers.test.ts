@@ -28,6 +28,7 @@ const LEVELS: Readonly<Record<string, number>> = {
   state: 2.3,
   link: 2.5,
   'kernel-queue': 2.5,
+  'engine-queue': 2.4,
   'sql-queue': 2.5,
   'mapped-ring': 2.5,
   // Contents of a mailbox of link/.

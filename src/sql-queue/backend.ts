@@ -1,7 +1,7 @@
 // What a database gives to a mailbox that is a table in it: running statements, telling of changes, knowing who is dead. Each of sqlite://
-// and postgres:// has one; everything else of such a mailbox is in this folder.
+// and postgres:// has one; everything else of such a mailbox is in this folder and in src/engine-queue/.
 
-import type { Outgoing } from '../mailbox/driver.ts';
+import type { BoxSettings, NewRow } from '../engine-queue/backend.ts';
 
 export type SqlValue = string | number | Uint8Array | null | readonly number[];
 export type SqlRow = readonly unknown[];
@@ -44,33 +44,20 @@ export interface Statement {
   readonly guard?: string;
 }
 
-/** A message as a row that is to be inserted. */
-export interface NewRow {
-  readonly message: Outgoing;
-  readonly bytes: Uint8Array;
-  /** What it counts for against capacityBytes. */
-  readonly size: number;
-  readonly priority: number;
-  /** From the moment of insertion; undefined: at once. */
-  readonly delayMs: number | undefined;
-  /** From the moment of insertion; undefined: never. */
-  readonly ttlMs: number | undefined;
-}
-
-/** What may have changed. */
-export interface ChangeListener {
+/** What may have changed, as a database tells it. */
+export interface SqlListener {
   /** Messages may be there, or room. */
   changed(): void;
   /** Who is attached has changed. */
   seatsChanged(): void;
   disconnected(reason: string): void;
-  /** The connection is there again: seats have to be taken anew. */
+  /** The connection is there again, and the seats with it. */
   reconnected(attempts: number): void;
   /** What takes the seats of this handle again on a new connection, which lives by another lock. */
   seatsAgain(lock: number | string): readonly Step[];
 }
 
-export interface Backend {
+export interface SqlBackend {
   /** By which others see that this handle lives; changes with the connection. */
   readonly lock: number | string;
   /** Runs the steps in one transaction, in order. @returns the rows of each @throws NaruError */
@@ -90,14 +77,8 @@ export interface Backend {
   close(): void;
 }
 
-/** Fixed when a mailbox is made. */
-export interface BoxSettings {
+/** Of a mailbox that is a table. */
+export interface SqlBoxSettings extends BoxSettings {
+  /** Of its row among the mailboxes; in the name of its table. */
   readonly id: number;
-  readonly name: string;
-  readonly relation: string;
-  readonly capacityBytes: number | undefined;
-  readonly capacityMessages: number | undefined;
-  readonly maxMessageBytes: number;
-  /** 0: messages belong to their consumer while it lives. */
-  readonly leaseMs: number;
 }

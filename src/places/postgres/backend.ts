@@ -3,7 +3,8 @@
 
 import { Reconnecting } from '../../client/reconnecting.ts';
 import { isNaruError, NaruError } from '../../errors/index.ts';
-import type { Backend, ChangeListener, Dialect, NewRow, SqlRow, Step } from '../../sql-queue/backend.ts';
+import type { NewRow } from '../../engine-queue/backend.ts';
+import type { Dialect, SqlBackend, SqlListener, SqlRow, Step } from '../../sql-queue/backend.ts';
 import { isMissingTable, PgConnection, type PgTarget, type Statement } from './client.ts';
 import { channelOf, removeBox, tableOf } from './mailbox-tables.ts';
 
@@ -86,10 +87,10 @@ async function connect(
   }
 }
 
-export class PostgresBackend implements Backend {
+export class PostgresBackend implements SqlBackend {
   readonly #link: PgLink;
   readonly #id: number;
-  readonly #listener: ChangeListener;
+  readonly #listener: SqlListener;
   readonly #channel: string;
   readonly #insert: Statement;
   readonly #wake: Readonly<Record<'c' | 'p', Statement>>;
@@ -100,7 +101,7 @@ export class PostgresBackend implements Backend {
   #isLost = false;
   #isClosed = false;
 
-  private constructor(link: PgLink, id: number, listener: ChangeListener) {
+  private constructor(link: PgLink, id: number, listener: SqlListener) {
     this.#link = link;
     this.#id = id;
     this.#listener = listener;
@@ -131,7 +132,7 @@ export class PostgresBackend implements Backend {
   }
 
   /** Takes a lock to live by, and hears of changes from now on. */
-  static async start(link: PgLink, id: number, listener: ChangeListener): Promise<PostgresBackend> {
+  static async start(link: PgLink, id: number, listener: SqlListener): Promise<PostgresBackend> {
     const backend = new PostgresBackend(link, id, listener);
     await link.reconnecting.run((connection) => backend.prepare(connection));
     link.serve(backend);

@@ -3,8 +3,9 @@
 
 import type { Driver } from '../../mailbox/driver.ts';
 import type { Place } from '../../mailbox/place.ts';
-import { SqlDriver } from '../../sql-queue/driver.ts';
-import { checkBox } from '../../sql-queue/settings.ts';
+import { EngineDriver } from '../../engine-queue/driver.ts';
+import { checkBox } from '../../engine-queue/settings.ts';
+import { Tables } from '../../sql-queue/tables.ts';
 import { PgLink, POSTGRES_DIALECT, PostgresBackend } from './backend.ts';
 import { postgres } from './capabilities.ts';
 import { pgTarget } from './client.ts';
@@ -31,8 +32,12 @@ export const place: Place = {
       );
       options.signal.throwIfAborted();
       const { settings } = found;
-      const init = { facts: factsOf(url, found), settings, hooks, dialect: POSTGRES_DIALECT };
-      return await SqlDriver.start(init, (listener) => PostgresBackend.start(link, settings.id, listener));
+      const facts = factsOf(url, found);
+      return await EngineDriver.start({ facts, settings, hooks }, (listener) =>
+        Tables.start({ facts, settings, dialect: POSTGRES_DIALECT, listener }, (changes) =>
+          PostgresBackend.start(link, settings.id, changes),
+        ),
+      );
     } catch (error) {
       link.reconnecting.close();
       throw error;

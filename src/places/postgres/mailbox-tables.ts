@@ -6,14 +6,15 @@ import { randomBytes } from 'node:crypto';
 import { isNaruError } from '../../errors/index.ts';
 import type { PlaceOptions, PlaceUrl } from '../../mailbox/place.ts';
 import { refusal } from '../../mailbox/refusal.ts';
-import type { BoxSettings } from '../../sql-queue/backend.ts';
+import type { BoxSettings } from '../../engine-queue/backend.ts';
+import type { SqlBoxSettings } from '../../sql-queue/backend.ts';
 import {
   existingBox,
   missingBox,
   newSettings,
   refuseDifferences,
   wrongFormat,
-} from '../../sql-queue/settings.ts';
+} from '../../engine-queue/settings.ts';
 import { isMissingTable, type PgConnection, type PgRow, type Statement } from './client.ts';
 import { MAKERS_LOCK } from './map-tables.ts';
 
@@ -30,7 +31,7 @@ const FIND: Statement = {
 const VERSION: Statement = { name: '', text: `SELECT current_setting('server_version_num')::int` };
 
 export interface FoundBox {
-  readonly settings: BoxSettings;
+  readonly settings: SqlBoxSettings;
   readonly created: boolean;
 }
 
@@ -81,7 +82,7 @@ async function lookUp(connection: PgConnection, name: string, url: PlaceUrl): Pr
   }
 }
 
-function settingsOf(name: string, row: PgRow): BoxSettings {
+function settingsOf(name: string, row: PgRow): SqlBoxSettings {
   const optional = (value: unknown): number | undefined => (value === null ? undefined : Number(value));
   return {
     id: Number(row[0]),
@@ -95,7 +96,7 @@ function settingsOf(name: string, row: PgRow): BoxSettings {
 }
 
 /** One block: all of it happens, once, or nothing. Others wait for the lock and then find it made. */
-function makeBox(settings: Omit<BoxSettings, 'id'>, maker: string): string {
+function makeBox(settings: BoxSettings, maker: string): string {
   const { name, relation, capacityBytes, capacityMessages, maxMessageBytes, leaseMs } = settings;
   const values = [capacityBytes ?? 'NULL', capacityMessages ?? 'NULL', maxMessageBytes, Math.round(leaseMs)];
   return `DO $make$

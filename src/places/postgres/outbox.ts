@@ -7,7 +7,7 @@ import { pgTarget } from './client.ts';
 import { factsOf } from './facts.ts';
 import { channelOf, findBox, tableOf } from './mailbox-tables.ts';
 import { postgres } from './capabilities.ts';
-import { checkBox } from '../../sql-queue/settings.ts';
+import { checkBox } from '../../engine-queue/settings.ts';
 
 /** A client of the package pg, of its pool, or anything that takes a query in the same way. */
 export interface TransactionClient {

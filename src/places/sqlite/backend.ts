@@ -2,15 +2,8 @@
 
 import { NaruError } from '../../errors/index.ts';
 import type { Maybe } from '../../state/map-driver.ts';
-import type {
-  Backend,
-  ChangeListener,
-  Dialect,
-  NewRow,
-  SqlRow,
-  Statement,
-  Step,
-} from '../../sql-queue/backend.ts';
+import type { NewRow } from '../../engine-queue/backend.ts';
+import type { Dialect, SqlBackend, SqlListener, SqlRow, Statement, Step } from '../../sql-queue/backend.ts';
 import type { Connection } from './connection.ts';
 import { type Change, type Database, type Query, SQLITE, sqliteCode, type SqlValue } from './database.ts';
 import { FileWatch } from './file-watch.ts';
@@ -33,10 +26,10 @@ export const SQLITE_DIALECT: Dialect = {
 /** No timer fires so late; it only keeps the process. */
 const FOR_EVER_MS = 2 ** 30;
 
-export class SqliteBackend implements Backend {
+export class SqliteBackend implements SqlBackend {
   readonly #connection: Connection;
   readonly #id: number;
-  readonly #listener: ChangeListener;
+  readonly #listener: SqlListener;
   readonly #life: LifeLock;
   readonly #watch: FileWatch;
   readonly #queries = new Map<string, Query>();
@@ -44,7 +37,7 @@ export class SqliteBackend implements Backend {
   #hold: NodeJS.Timeout | undefined;
   #isClosed = false;
 
-  constructor(connection: Connection, id: number, listener: ChangeListener) {
+  constructor(connection: Connection, id: number, listener: SqlListener) {
     const { path } = connection.settings;
     this.#connection = connection;
     this.#id = id;

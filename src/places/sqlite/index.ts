@@ -3,8 +3,9 @@
 
 import type { Driver } from '../../mailbox/driver.ts';
 import type { Place } from '../../mailbox/place.ts';
-import { SqlDriver } from '../../sql-queue/driver.ts';
-import { checkBox } from '../../sql-queue/settings.ts';
+import { EngineDriver } from '../../engine-queue/driver.ts';
+import { checkBox } from '../../engine-queue/settings.ts';
+import { Tables } from '../../sql-queue/tables.ts';
 import { SQLITE_DIALECT, SqliteBackend } from './backend.ts';
 import { readBusyTimeout } from './busy-timeout.ts';
 import { sqlite } from './capabilities.ts';
@@ -39,8 +40,10 @@ export const place: Place = {
       options.signal.throwIfAborted();
       const { settings } = found;
       const facts = factsOf(url, path, found, options);
-      return await SqlDriver.start({ facts, settings, hooks, dialect: SQLITE_DIALECT }, (listener) =>
-        Promise.resolve(new SqliteBackend(connection, settings.id, listener)),
+      return await EngineDriver.start({ facts, settings, hooks }, (listener) =>
+        Tables.start({ facts, settings, dialect: SQLITE_DIALECT, listener }, (changes) =>
+          Promise.resolve(new SqliteBackend(connection, settings.id, changes)),
+        ),
       );
     } catch (error) {
       connection.close();

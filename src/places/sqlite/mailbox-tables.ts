@@ -2,14 +2,15 @@
 // own, so that whoever still holds a removed one sees it gone, even when another of the same name was made.
 
 import type { PlaceOptions, PlaceUrl } from '../../mailbox/place.ts';
-import type { BoxSettings } from '../../sql-queue/backend.ts';
+import type { BoxSettings } from '../../engine-queue/backend.ts';
+import type { SqlBoxSettings } from '../../sql-queue/backend.ts';
 import {
   existingBox,
   missingBox,
   newSettings,
   refuseDifferences,
   wrongFormat,
-} from '../../sql-queue/settings.ts';
+} from '../../engine-queue/settings.ts';
 import type { Database, Row } from './database.ts';
 
 /** Of the tables below. A file with a newer one is refused. */
@@ -26,7 +27,7 @@ const TABLES = `
 `;
 
 export interface FoundBox {
-  readonly settings: BoxSettings;
+  readonly settings: SqlBoxSettings;
   readonly created: boolean;
 }
 
@@ -68,7 +69,7 @@ export function tableOf(id: number): string {
   return `naru_box_${id}`;
 }
 
-function makeBox(database: Database, settings: Omit<BoxSettings, 'id'>): FoundBox {
+function makeBox(database: Database, settings: BoxSettings): FoundBox {
   const { name, relation, capacityBytes, capacityMessages, maxMessageBytes, leaseMs } = settings;
   database
     .change(
@@ -90,7 +91,7 @@ function makeBox(database: Database, settings: Omit<BoxSettings, 'id'>): FoundBo
   return { settings: { id, ...settings }, created: true };
 }
 
-function settingsOf(row: Row): BoxSettings {
+function settingsOf(row: Row): SqlBoxSettings {
   const optional = (value: unknown): number | undefined => (value === null ? undefined : Number(value));
   return {
     id: Number(row['id']),

@@ -2,7 +2,7 @@
 
 import { parseUrl, placeOptions } from '../../mailbox/parse-url.ts';
 import { OutboxEncoder, type OutboxOptions, type OutboxSendOptions } from '../../sql-queue/outbox.ts';
-import { checkBox } from '../../sql-queue/settings.ts';
+import { checkBox } from '../../engine-queue/settings.ts';
 import { SQLITE_DIALECT } from './backend.ts';
 import { readBusyTimeout } from './busy-timeout.ts';
 import { sqlite } from './capabilities.ts';

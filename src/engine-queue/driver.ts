@@ -1,5 +1,5 @@
-// The driver of a mailbox that is a table in a database: its seats, its ends, its numbers. Who is there, and who has died, the backend
-// knows; what becomes of messages is said in statements.ts.
+// The driver of a mailbox that lies in an engine: its seats, its ends, its numbers. Who is there, who has died and what becomes of messages
+// the backend knows.
 
 import { isNaruError, NaruError } from '../errors/index.ts';
 import type {
@@ -12,10 +12,9 @@ import type {
   Sender,
 } from '../mailbox/driver.ts';
 import { decodeNamed } from '../wire/named-envelope.ts';
-import type { Backend, BoxSettings, ChangeListener, Dialect, SqlRow, Step } from './backend.ts';
-import { SqlReceiver } from './receiver.ts';
-import { SqlSender } from './sender.ts';
-import { boxStatements, type BoxStatements } from './statements.ts';
+import type { Backend, BoxSettings, ChangeListener, SeatRole } from './backend.ts';
+import { EngineReceiver } from './receiver.ts';
+import { EngineSender } from './sender.ts';
 
 /** Whoever asks who is there gets what was known so long ago at most, in milliseconds; the next question is answered better. */
 const PEERS_MS = 100;
@@ -23,21 +22,21 @@ const UNLIMITED = 2 ** 31 - 1;
 
 interface Seat {
   readonly id: number;
-  readonly role: 'p' | 'c';
+  readonly role: SeatRole;
   readonly wake: () => void;
 }
 
-export interface SqlDriverInit {
+export interface EngineDriverInit {
   readonly facts: DriverFacts;
   readonly settings: BoxSettings;
   readonly hooks: DriverHooks;
-  readonly dialect: Dialect;
+  /** A full mailbox throws out its oldest messages, and no send waits for room. */
+  readonly dropsOldest?: boolean;
 }
 
-export class SqlDriver implements Driver, ChangeListener {
+export class EngineDriver implements Driver, ChangeListener {
   readonly facts: DriverFacts;
-  readonly #init: SqlDriverInit;
-  readonly #statements: BoxStatements;
+  readonly #init: EngineDriverInit;
   /** Set by start(), before anybody has this driver; a backend may call back before that. */
   #opened: Backend | undefined;
   readonly #seats = new Map<number, Seat>();
@@ -51,19 +50,18 @@ export class SqlDriver implements Driver, ChangeListener {
   #failure: Error | undefined;
   #closed: Promise<{ undelivered: number }> | undefined;
 
-  private constructor(init: SqlDriverInit) {
+  private constructor(init: EngineDriverInit) {
     this.#init = init;
     this.facts = init.facts;
-    this.#statements = boxStatements(init.dialect, init.settings.id);
   }
 
   /** @param open  makes the backend, which tells this driver of changes */
   static async start(
-    init: SqlDriverInit,
+    init: EngineDriverInit,
     open: (listener: ChangeListener) => Promise<Backend>,
-  ): Promise<SqlDriver> {
-    const driver = new SqlDriver(init);
-    driver.#opened = guarded(await open(driver), (error) => driver.#fail(error));
+  ): Promise<EngineDriver> {
+    const driver = new EngineDriver(init);
+    driver.#opened = await open(driver);
     return driver;
   }
 
@@ -78,18 +76,20 @@ export class SqlDriver implements Driver, ChangeListener {
 
   async attachSender(): Promise<Sender> {
     const { capacityBytes, capacityMessages, relation } = this.#init.settings;
-    const isLimited = capacityBytes !== undefined || capacityMessages !== undefined;
+    const hasLimits = capacityBytes !== undefined || capacityMessages !== undefined;
+    const isLimited = hasLimits && this.#init.dropsOldest !== true;
     // News may come as soon as the seat is there.
-    let woken: SqlSender | undefined;
+    let woken: EngineSender | undefined;
     const seat = await this.#enter('p', relation.startsWith('1') ? 1 : UNLIMITED, () => woken?.wake());
-    const sender: SqlSender = new SqlSender({
+    const sender: EngineSender = new EngineSender({
       backend: this.#backend,
       hooks: this.#init.hooks,
       identity: this.facts.identity,
       capacityBytes: capacityBytes ?? Number.POSITIVE_INFINITY,
-      look: isLimited ? () => this.#room() : undefined,
+      look: isLimited ? () => this.#backend.room() : undefined,
       sleep: () => (isLimited ? this.#backend.sleeps(seat) : Promise.resolve()),
-      placed: () => {
+      placed: (dropped) => {
+        if (dropped > 0) this.#lose('full', dropped);
         this.#wake('c');
       },
       lost: (count, error) => {
@@ -108,12 +108,11 @@ export class SqlDriver implements Driver, ChangeListener {
   async attachReceiver(): Promise<Receiver> {
     const { relation, leaseMs, capacityBytes, capacityMessages } = this.#init.settings;
     const isLimited = capacityBytes !== undefined || capacityMessages !== undefined;
-    let woken: SqlReceiver | undefined;
+    let woken: EngineReceiver | undefined;
     const seat = await this.#enter('c', relation.endsWith('1') ? 1 : UNLIMITED, () => woken?.wake());
-    const receiver: SqlReceiver = new SqlReceiver({
+    const receiver: EngineReceiver = new EngineReceiver({
       backend: this.#backend,
       hooks: this.#init.hooks,
-      statements: this.#statements,
       seat,
       leaseMs,
       tend: (alsoDead) => this.#tend(alsoDead),
@@ -137,16 +136,12 @@ export class SqlDriver implements Driver, ChangeListener {
   }
 
   async stats(): Promise<PlaceStats> {
-    const { stats } = this.#statements;
     await this.#tend(false);
     await this.#lookAtPeers(false);
-    const [row] = await this.#query({ statement: stats, values: [] });
-    const [depth = 0, depthBytes = 0, unsettled = 0] = (row ?? []).map(Number);
+    const counted = await this.#backend.stats();
     const { capacityBytes, capacityMessages } = this.#init.settings;
     return {
-      depth,
-      depthBytes,
-      unsettled,
+      ...counted,
       ...this.#peers,
       capacityBytes: capacityBytes ?? -1,
       capacityMessages: capacityMessages ?? -1,
@@ -156,20 +151,20 @@ export class SqlDriver implements Driver, ChangeListener {
   }
 
   async peek(max: number): Promise<Delivery[]> {
-    const rows = await this.#query({ statement: this.#statements.peek, values: [max] });
-    return rows.map(([id, deliveries, message]) => ({
-      ...decodeNamed(message as Uint8Array),
-      deliveries: Number(deliveries) + 1,
+    const rows = await this.#backend.peek(max);
+    return rows.map(({ id, deliveries, message }) => ({
+      ...decodeNamed(message),
+      deliveries,
       receipt: false,
-      token: Number(id),
+      token: id,
     }));
   }
 
   async purge(): Promise<number> {
-    const rows = await this.#query({ statement: this.#statements.purge, values: [] });
+    const count = await this.#backend.purge();
     this.#wake('p');
     await this.#tell('room');
-    return rows.length;
+    return count;
   }
 
   close(): Promise<{ undelivered: number }> {
@@ -204,28 +199,22 @@ export class SqlDriver implements Driver, ChangeListener {
     this.changed();
   }
 
-  seatsAgain(lock: number | string): Step[] {
-    const { enterAgain } = this.#statements;
-    return Array.from(this.#seats.values(), ({ id, role }) => ({
-      statement: enterAgain,
-      values: [id, role, lock, this.facts.identity],
-    }));
+  seats(): readonly Seat[] {
+    return [...this.#seats.values()];
   }
 
-  async #enter(role: 'p' | 'c', most: number, wake: () => void): Promise<number> {
-    const { enter, lockBox } = this.#statements;
+  gone(error: Error): void {
+    this.#fail(error);
+  }
+
+  async #enter(role: SeatRole, most: number, wake: () => void): Promise<number> {
     for (let attempt = 1; ; attempt += 1) {
-      const [box, seats] = await this.#backend.run([
-        { statement: lockBox, values: [] },
-        { statement: enter, values: [role, this.#backend.lock, this.facts.identity, most] },
-      ]);
-      if (box?.length === 0) throw this.#gone();
-      const id = seats?.[0]?.[0];
+      const id = await this.#backend.enter(role, this.facts.identity, most);
       if (id !== undefined) {
-        this.#seats.set(Number(id), { id: Number(id), role, wake });
+        this.#seats.set(id, { id, role, wake });
         await this.#lookAtPeers(false);
         void this.#tell('seats');
-        return Number(id);
+        return id;
       }
       // One of those who are there may have died.
       if (attempt > 1 || (await this.#reap()) === 0) throw this.#tooMany(role);
@@ -236,12 +225,8 @@ export class SqlDriver implements Driver, ChangeListener {
     this.#ends.delete(end);
     this.#seats.delete(id);
     if (this.#failure !== undefined) return;
-    const { leave, free } = this.#statements;
     try {
-      await this.#backend.run([
-        { statement: leave, values: [[id]] },
-        { statement: free, values: [] },
-      ]);
+      await this.#backend.leave(id);
       await this.#lookAtPeers(false);
       this.changed();
       await this.#tell('message');
@@ -254,13 +239,10 @@ export class SqlDriver implements Driver, ChangeListener {
 
   /** Removes what has expired, gives back what leases and the dead have kept. */
   async #tend(alsoDead: boolean): Promise<void> {
-    const { expire, endLeases } = this.#statements;
     if (alsoDead) await this.#reap();
-    const steps: Step[] = [{ statement: expire, values: [] }];
-    if (this.#init.settings.leaseMs > 0) steps.push({ statement: endLeases, values: [] });
-    const [expired] = await this.#backend.run(steps);
-    if (expired === undefined || expired.length === 0) return;
-    this.#lose('expired', expired.length);
+    const expired = await this.#backend.tend();
+    if (expired === 0) return;
+    this.#lose('expired', expired);
     this.#wake('p');
     await this.#tell('room');
   }
@@ -268,7 +250,6 @@ export class SqlDriver implements Driver, ChangeListener {
   async #reap(): Promise<number> {
     const count = await this.#backend.reap();
     if (count === 0) return 0;
-    await this.#backend.run([{ statement: this.#statements.free, values: [] }]);
     this.changed();
     await this.#tell('message');
     await this.#tell('seats');
@@ -290,35 +271,18 @@ export class SqlDriver implements Driver, ChangeListener {
     if (this.#opened === undefined || this.#closed !== undefined || this.#failure !== undefined) return;
     const isMoreThanOwn = this.#peers.producers + this.#peers.consumers > this.#seats.size;
     if (alsoDead && isMoreThanOwn && (await this.#backend.reap()) > 0) {
-      await this.#backend.run([{ statement: this.#statements.free, values: [] }]);
       this.changed();
       void this.#tell('message');
       void this.#tell('seats');
     }
-    const rows = await this.#query({ statement: this.#statements.peers, values: [] });
-    const counts = new Map(rows.map(([role, count]) => [role, Number(count)]));
-    const peers = { producers: counts.get('p') ?? 0, consumers: counts.get('c') ?? 0 };
+    const peers = await this.#backend.peers();
     const before = this.#peers;
     this.#peers = peers;
     if (peers.producers !== before.producers || peers.consumers !== before.consumers)
       this.#init.hooks.peers();
   }
 
-  async #room(): Promise<{ messages: number; bytes: number }> {
-    const { capacityBytes, capacityMessages } = this.#init.settings;
-    const [row] = await this.#query({ statement: this.#statements.room, values: [] });
-    return {
-      messages: (capacityMessages ?? Number.POSITIVE_INFINITY) - Number(row?.[0]),
-      bytes: (capacityBytes ?? Number.POSITIVE_INFINITY) - Number(row?.[1]),
-    };
-  }
-
-  async #query(step: Step): Promise<readonly SqlRow[]> {
-    const [rows] = await this.#backend.run([step]);
-    return rows ?? [];
-  }
-
-  #wake(role: 'p' | 'c'): void {
+  #wake(role: SeatRole): void {
     for (const seat of this.#seats.values()) if (seat.role === role) seat.wake();
   }
 
@@ -355,15 +319,7 @@ export class SqlDriver implements Driver, ChangeListener {
     return { undelivered: this.#undelivered };
   }
 
-  #gone(): NaruError {
-    const { address, capabilities } = this.facts;
-    return new NaruError('NARU_CLOSED', `${address}: the mailbox was removed`, {
-      place: capabilities.scheme,
-      mailbox: address,
-    });
-  }
-
-  #tooMany(role: 'p' | 'c'): NaruError {
+  #tooMany(role: SeatRole): NaruError {
     const { address, capabilities } = this.facts;
     const what = role === 'p' ? 'producer' : 'consumer';
     return new NaruError(
@@ -372,29 +328,4 @@ export class SqlDriver implements Driver, ChangeListener {
       { place: capabilities.scheme, mailbox: address },
     );
   }
-}
-
-/** A mailbox that was removed is the end of the handle, whichever call learns of it. */
-function guarded(backend: Backend, failed: (error: Error) => void): Backend {
-  const watch = async <T>(result: Promise<T>): Promise<T> => {
-    try {
-      return await result;
-    } catch (error) {
-      if (isNaruError(error, 'NARU_CLOSED')) failed(error);
-      throw error;
-    }
-  };
-  return {
-    get lock() {
-      return backend.lock;
-    },
-    run: (steps) => watch(backend.run(steps)),
-    put: (rows, isDurable) => watch(backend.put(rows, isDurable)),
-    tell: (what) => watch(backend.tell(what)),
-    sleeps: (seat) => watch(backend.sleeps(seat)),
-    reap: () => watch(backend.reap()),
-    remove: () => backend.remove(),
-    hold: (isNeeded) => backend.hold(isNeeded),
-    close: () => backend.close(),
-  };
 }

@@ -1,48 +1,37 @@
 // What is to be settled, collected until the next transaction: lists of ids by outcome, and who waits to be told.
 
 import type { Outcome } from '../mailbox/driver.ts';
-import type { Step } from './backend.ts';
-import type { BoxStatements } from './statements.ts';
+import type { Settling } from './backend.ts';
 
 type Done = (error?: Error) => void;
 
 /** One transaction's worth. */
-class Batch {
-  readonly #gone: number[] = [];
-  readonly #released: number[] = [];
-  /** By delay. */
-  readonly #requeued = new Map<number, number[]>();
+export class Batch implements Settling {
+  readonly gone: number[] = [];
+  readonly released: number[] = [];
+  readonly requeued: Map<number, number[]> = new Map();
   readonly #waiting: Done[] = [];
 
   add(id: number, outcome: Outcome, delayMs: number, done: Done | undefined): void {
     if (done !== undefined) this.#waiting.push(done);
-    if (outcome === 'ack' || outcome === 'reject') this.#gone.push(id);
-    else if (outcome === 'release') this.#released.push(id);
+    if (outcome === 'ack' || outcome === 'reject') this.gone.push(id);
+    else if (outcome === 'release') this.released.push(id);
     else this.#later(delayMs).push(id);
   }
 
   /** What another one had, without those who wait for it. */
   addAll(other: Batch): void {
-    this.#gone.push(...other.#gone);
-    this.#released.push(...other.#released);
-    for (const [delayMs, ids] of other.#requeued) this.#later(delayMs).push(...ids);
+    this.gone.push(...other.gone);
+    this.released.push(...other.released);
+    for (const [delayMs, ids] of other.requeued) this.#later(delayMs).push(...ids);
   }
 
   get isEmpty(): boolean {
-    return this.#gone.length === 0 && !this.wentBack;
+    return this.gone.length === 0 && !this.wentBack;
   }
 
   get wentBack(): boolean {
-    return this.#released.length > 0 || this.#requeued.size > 0;
-  }
-
-  steps({ ack, release, requeue }: BoxStatements, seat: number): Step[] {
-    const steps: Step[] = [];
-    if (this.#gone.length > 0) steps.push({ statement: ack, values: [seat, this.#gone] });
-    if (this.#released.length > 0) steps.push({ statement: release, values: [seat, this.#released] });
-    for (const [delayMs, ids] of this.#requeued)
-      steps.push({ statement: requeue, values: [seat, ids, Math.round(delayMs)] });
-    return steps;
+    return this.released.length > 0 || this.requeued.size > 0;
   }
 
   done(): void {
@@ -54,8 +43,8 @@ class Batch {
   }
 
   #later(delayMs: number): number[] {
-    const ids = this.#requeued.get(delayMs) ?? [];
-    this.#requeued.set(delayMs, ids);
+    const ids = this.requeued.get(delayMs) ?? [];
+    this.requeued.set(delayMs, ids);
     return ids;
   }
 }

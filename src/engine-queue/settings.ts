@@ -1,4 +1,4 @@
-// From URL and options to the settings of a mailbox in a database: what has no meaning there, what was fixed when it was made.
+// From URL and options to the settings of a mailbox in an engine: what has no meaning there, what was fixed when it was made.
 
 import type { BoxSettings } from './backend.ts';
 import { checkName } from '../mailbox/parse-url.ts';
@@ -34,11 +34,7 @@ export function checkBox(url: PlaceUrl, options: PlaceOptions): string {
 }
 
 /** The settings of a mailbox that is to be made. */
-export function newSettings(
-  name: string,
-  options: PlaceOptions,
-  maxMessageBytes: number,
-): Omit<BoxSettings, 'id'> {
+export function newSettings(name: string, options: PlaceOptions, maxMessageBytes: number): BoxSettings {
   const { relation, capacityBytes, capacityMessages, leaseMs } = options;
   return {
     name,

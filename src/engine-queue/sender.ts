@@ -4,17 +4,11 @@
 import { isNaruError } from '../errors/index.ts';
 import type { DriverHooks, Outgoing, Sender } from '../mailbox/driver.ts';
 import { encodeNamed, namedSize, viewOf } from '../wire/named-envelope.ts';
-import type { Backend, NewRow } from './backend.ts';
+import type { Backend, NewRow, Room } from './backend.ts';
 
 /** Messages and bytes that may wait for their transaction. */
 const PENDING_MAX = 1_024;
 const PENDING_BYTES_MAX = 8_388_608;
-
-/** Room in messages and bytes. */
-export interface Room {
-  readonly messages: number;
-  readonly bytes: number;
-}
 
 export interface SenderInit {
   readonly backend: Backend;
@@ -26,15 +20,15 @@ export interface SenderInit {
   readonly look: (() => Promise<Room>) | undefined;
   /** Says that this end sleeps until there is room. */
   readonly sleep: () => Promise<void>;
-  /** Something was inserted. */
-  readonly placed: () => void;
+  /** Something was inserted, and so many older messages thrown out for it. */
+  readonly placed: (dropped: number) => void;
   readonly lost: (count: number, error: Error) => void;
   /** Keeps the process alive. */
   readonly hold: (isNeeded: boolean) => void;
   readonly onClose: () => Promise<void>;
 }
 
-export class SqlSender implements Sender {
+export class EngineSender implements Sender {
   readonly #init: SenderInit;
   #pending: NewRow[] = [];
   #pendingBytes = 0;
@@ -136,9 +130,9 @@ export class SqlSender implements Sender {
     const { backend, placed, lost } = this.#init;
     const isDurable = rows.some(({ message }) => message.confirm === 'durable');
     try {
-      await backend.put(rows, isDurable);
+      const dropped = await backend.put(rows, isDurable);
       for (const { message } of rows) message.done?.();
-      placed();
+      placed(dropped);
     } catch (error) {
       for (const { message } of rows) message.done?.(error as Error);
       const untold = rows.filter(({ message }) => message.done === undefined).length;

@@ -1,12 +1,11 @@
-// The receiving end. It takes from the table what somebody asked for and no more; what nobody wanted in the end goes back. Settling is
+// The receiving end. It takes from the engine what somebody asked for and no more; what nobody wanted in the end goes back. Settling is
 // collected for a turn of the event loop, and goes with the next taking in one transaction.
 
 import { isNaruError } from '../errors/index.ts';
 import type { Delivery, DriverHooks, Outcome, Receiver } from '../mailbox/driver.ts';
 import { NamedReader } from '../wire/named-envelope.ts';
-import type { Backend, SqlRow, Step } from './backend.ts';
-import { Settlements } from './settlements.ts';
-import type { BoxStatements } from './statements.ts';
+import type { Backend, Outlook, TakenRow } from './backend.ts';
+import { type Batch, Settlements } from './settlements.ts';
 
 /** Rows taken in one statement. */
 const CLAIM_MAX = 1_024;
@@ -21,7 +20,6 @@ const OUTLOOK_MS_MAX = 60_000;
 export interface ReceiverInit {
   readonly backend: Backend;
   readonly hooks: DriverHooks;
-  readonly statements: BoxStatements;
   readonly seat: number;
   readonly leaseMs: number;
   /** Removes what has expired and frees what the dead hold. */
@@ -33,7 +31,7 @@ export interface ReceiverInit {
   readonly onClose: () => Promise<void>;
 }
 
-export class SqlReceiver implements Receiver {
+export class EngineReceiver implements Receiver {
   readonly ended = false;
   readonly #init: ReceiverInit;
   readonly #reader = new NamedReader();
@@ -123,10 +121,8 @@ export class SqlReceiver implements Receiver {
   }
 
   extend(delivery: Delivery, ms: number): void {
-    const { backend, statements, seat } = this.#init;
-    backend
-      .run([{ statement: statements.extend, values: [seat, [delivery.token], ms] }])
-      .catch((error: unknown) => this.#fail(error));
+    const { backend, seat } = this.#init;
+    backend.extend(seat, delivery.token, ms).catch((error: unknown) => this.#fail(error));
   }
 
   close(): Promise<void> {
@@ -166,71 +162,59 @@ export class SqlReceiver implements Receiver {
     else if (this.#fetched.length > 0) this.#keep ??= setTimeout(() => this.#giveBack(), KEEP_MS);
   }
 
-  /** Says that it sleeps, then looks once more: what comes after that finds it asleep. */
+  /** Says that it sleeps, then looks once more: what comes after that finds it asleep. The calls go out one behind the other. */
   async #sleep(): Promise<void> {
     const { backend, tend, seat } = this.#init;
-    await tend(this.#othersHold);
-    await backend.sleeps(seat);
-    const count = await this.#claim(Math.min(Math.max(1, this.#wanted - this.#fetched.length), CLAIM_MAX));
+    const tended = tend(this.#othersHold);
+    // What the dead had must be free before the look.
+    if (this.#othersHold) await tended;
+    const max = Math.min(Math.max(1, this.#wanted - this.#fetched.length), CLAIM_MAX);
+    const looked = [tended, backend.sleeps(seat), this.#claim(max), backend.outlook(seat)] as const;
+    const [, , count, outlook] = await Promise.all(looked);
     if (count > 0) {
       this.#isDirty = true;
       this.#offer();
     } else {
-      await this.#setAlarm();
+      this.#setAlarm(outlook);
     }
   }
 
   /** For what comes without anybody telling: a delay that is over, a lease, a death. */
-  async #setAlarm(): Promise<void> {
-    const { backend, statements, seat } = this.#init;
-    const [rows] = await backend.run([{ statement: statements.outlook, values: [seat] }]);
-    const [dueMs, held] = rows?.[0] ?? [];
-    this.#othersHold = Number(held ?? 0) > 0;
+  #setAlarm({ dueMs, othersHold }: Outlook): void {
+    this.#othersHold = othersHold;
     if (this.#wanted === 0) return;
-    const soon = dueMs === null || dueMs === undefined ? OUTLOOK_MS_MAX : Math.max(0, Number(dueMs)) + 1;
+    const soon = dueMs === undefined ? OUTLOOK_MS_MAX : Math.max(0, dueMs) + 1;
     clearTimeout(this.#alarm);
-    const delayMs = Math.min(soon, this.#othersHold ? LOOK_MS : OUTLOOK_MS_MAX);
+    const delayMs = Math.min(soon, othersHold ? LOOK_MS : OUTLOOK_MS_MAX);
     this.#alarm = setTimeout(() => this.wake(), delayMs);
   }
 
   async #claim(max: number): Promise<number> {
-    const { backend, statements, seat, leaseMs } = this.#init;
+    const { backend, seat, leaseMs } = this.#init;
     const settling = this.#settlements.take();
-    const steps = settling.steps(statements, seat);
-    if (this.#mustForget) steps.push({ statement: statements.forget, values: [seat, [...this.#inHand]] });
-    steps.push({ statement: statements.claim, values: [seat, max, leaseMs] });
-    let rows: readonly SqlRow[];
+    const known = this.#mustForget ? [...this.#inHand] : undefined;
+    let rows: readonly TakenRow[];
     try {
-      const results = await backend.run(steps);
-      rows = results.at(-1) ?? [];
-      this.#mustForget = false;
+      rows = await backend.take({ seat, max, leaseMs, settling, known });
+      if (known !== undefined) this.#mustForget = false;
       this.#told(settling);
     } catch (error) {
       this.#mustForget = true;
       this.#notSettled(settling, error as Error);
       throw error;
     }
-    // Nothing says in which order changed rows come back.
-    const sorted = rows.toSorted((a, b) => Number(b[3]) - Number(a[3]) || Number(a[0]) - Number(b[0]));
-    for (const row of sorted) this.#decode(row);
+    for (const row of rows) this.#decode(row);
     return rows.length;
   }
 
-  #decode(row: SqlRow): void {
-    const [id, deliveries, message] = row;
-    const bytes = message as Uint8Array;
+  #decode({ id, deliveries, message }: TakenRow): void {
     try {
-      const envelope = this.#reader.decode(bytes, 0, bytes.length);
-      this.#inHand.add(Number(id));
-      this.#fetched.push({
-        ...envelope,
-        deliveries: Number(deliveries),
-        receipt: false,
-        token: Number(id),
-      });
+      const envelope = this.#reader.decode(message, 0, message.length);
+      this.#inHand.add(id);
+      this.#fetched.push({ ...envelope, deliveries, receipt: false, token: id });
     } catch (error) {
       // Somebody wrote into the table who knows nothing of envelopes: it would fail for ever.
-      this.#settlements.add(Number(id), 'reject', 0, undefined);
+      this.#settlements.add(id, 'reject', 0, undefined);
       this.#settleSoon ??= setImmediate(() => this.#settleNow());
       this.#init.lost('undecodable', 1, error as Error);
     }
@@ -239,11 +223,10 @@ export class SqlReceiver implements Receiver {
   #settleNow(): void {
     clearImmediate(this.#settleSoon);
     this.#settleSoon = undefined;
-    const { backend, statements, seat } = this.#init;
+    const { backend, seat } = this.#init;
     const settling = this.#settlements.take();
-    const steps: Step[] = settling.steps(statements, seat);
-    if (steps.length === 0) return;
-    const running = backend.run(steps).then(
+    if (settling.isEmpty) return;
+    const running = backend.settle(seat, settling).then(
       () => this.#told(settling),
       (error: unknown) => {
         this.#notSettled(settling, error as Error);
@@ -253,14 +236,14 @@ export class SqlReceiver implements Receiver {
     this.#settlements.running(running);
   }
 
-  #notSettled(settling: ReturnType<Settlements['take']>, error: Error): void {
+  #notSettled(settling: Batch, error: Error): void {
     this.#settlements.failed(settling, error);
     if (settling.isEmpty || this.#closed !== undefined) return;
     clearTimeout(this.#again);
     this.#again = setTimeout(() => this.#settleNow(), LOOK_MS).unref();
   }
 
-  #told(settling: ReturnType<Settlements['take']>): void {
+  #told(settling: Batch): void {
     settling.done();
     if (settling.isEmpty) return;
     this.#init.settled(settling.wentBack);

@@ -1,0 +1,237 @@
+// A mailbox as tables: what a backend of engine-queue/ has to do, said in statements. Which database runs them, and how it tells of changes,
+// is the place's.
+
+import type {
+  Backend,
+  ChangeListener,
+  NewRow,
+  Outlook,
+  Room,
+  SeatRole,
+  Settling,
+  TakenRow,
+  Taking,
+} from '../engine-queue/backend.ts';
+import { isNaruError, NaruError } from '../errors/index.ts';
+import type { DriverFacts } from '../mailbox/driver.ts';
+import type { Dialect, SqlBackend, SqlBoxSettings, SqlListener, SqlRow, Step } from './backend.ts';
+import { boxStatements, type BoxStatements } from './statements.ts';
+
+export interface TablesInit {
+  readonly facts: DriverFacts;
+  readonly settings: SqlBoxSettings;
+  readonly dialect: Dialect;
+  readonly listener: ChangeListener;
+}
+
+export class Tables implements Backend, SqlListener {
+  readonly #init: TablesInit;
+  readonly #statements: BoxStatements;
+  /** Set by start(), before anybody has this object; a database may call back before that. */
+  #opened: SqlBackend | undefined;
+
+  private constructor(init: TablesInit) {
+    this.#init = init;
+    this.#statements = boxStatements(init.dialect, init.settings.id);
+  }
+
+  /** @param open  connects to the database, which tells its listener of changes */
+  static async start(
+    init: TablesInit,
+    open: (listener: SqlListener) => Promise<SqlBackend>,
+  ): Promise<Tables> {
+    const tables = new Tables(init);
+    tables.#opened = await open(tables);
+    return tables;
+  }
+
+  get #sql(): SqlBackend {
+    return this.#opened as SqlBackend;
+  }
+
+  async enter(role: SeatRole, identity: string, most: number): Promise<number | undefined> {
+    const { enter, lockBox } = this.#statements;
+    const [box, seats] = await this.#run([
+      { statement: lockBox, values: [] },
+      { statement: enter, values: [role, this.#sql.lock, identity, most] },
+    ]);
+    if (box?.length === 0) throw this.#removed();
+    const id = seats?.[0]?.[0];
+    return id === undefined ? undefined : Number(id);
+  }
+
+  async leave(seat: number): Promise<void> {
+    const { leave, free } = this.#statements;
+    await this.#run([
+      { statement: leave, values: [[seat]] },
+      { statement: free, values: [] },
+    ]);
+  }
+
+  async peers(): Promise<{ producers: number; consumers: number }> {
+    const rows = await this.#query({ statement: this.#statements.peers, values: [] });
+    const counts = new Map(rows.map(([role, count]) => [role, Number(count)]));
+    return { producers: counts.get('p') ?? 0, consumers: counts.get('c') ?? 0 };
+  }
+
+  async reap(): Promise<number> {
+    const count = await this.#watched(this.#sql.reap());
+    if (count > 0) await this.#run([{ statement: this.#statements.free, values: [] }]);
+    return count;
+  }
+
+  async put(rows: readonly NewRow[], isDurable: boolean): Promise<number> {
+    await this.#watched(this.#sql.put(rows, isDurable));
+    return 0;
+  }
+
+  async room(): Promise<Room> {
+    const { capacityBytes, capacityMessages } = this.#init.settings;
+    const [row] = await this.#query({ statement: this.#statements.room, values: [] });
+    return {
+      messages: (capacityMessages ?? Number.POSITIVE_INFINITY) - Number(row?.[0]),
+      bytes: (capacityBytes ?? Number.POSITIVE_INFINITY) - Number(row?.[1]),
+    };
+  }
+
+  async take({ seat, max, leaseMs, settling, known }: Taking): Promise<readonly TakenRow[]> {
+    const { forget, claim } = this.#statements;
+    const steps = this.#settlingSteps(seat, settling);
+    if (known !== undefined) steps.push({ statement: forget, values: [seat, known] });
+    steps.push({ statement: claim, values: [seat, max, leaseMs] });
+    const results = await this.#run(steps);
+    // Nothing says in which order changed rows come back.
+    return (results.at(-1) ?? [])
+      .toSorted((a, b) => Number(b[3]) - Number(a[3]) || Number(a[0]) - Number(b[0]))
+      .map((row) => takenRow(row, 0));
+  }
+
+  async settle(seat: number, settling: Settling): Promise<void> {
+    await this.#run(this.#settlingSteps(seat, settling));
+  }
+
+  async extend(seat: number, id: number, ms: number): Promise<void> {
+    await this.#run([{ statement: this.#statements.extend, values: [seat, [id], ms] }]);
+  }
+
+  async tend(): Promise<number> {
+    const { expire, endLeases } = this.#statements;
+    const steps: Step[] = [{ statement: expire, values: [] }];
+    if (this.#init.settings.leaseMs > 0) steps.push({ statement: endLeases, values: [] });
+    const [expired] = await this.#run(steps);
+    return expired?.length ?? 0;
+  }
+
+  sleeps(seat: number): Promise<void> {
+    return this.#watched(this.#sql.sleeps(seat));
+  }
+
+  async outlook(seat: number): Promise<Outlook> {
+    const [row] = await this.#query({ statement: this.#statements.outlook, values: [seat] });
+    const [dueMs, held] = row ?? [];
+    return {
+      dueMs: dueMs === null || dueMs === undefined ? undefined : Number(dueMs),
+      othersHold: Number(held ?? 0) > 0,
+    };
+  }
+
+  tell(what: 'message' | 'room' | 'seats'): Promise<void> {
+    return this.#watched(this.#sql.tell(what));
+  }
+
+  async stats(): Promise<{ depth: number; depthBytes: number; unsettled: number }> {
+    const [row] = await this.#query({ statement: this.#statements.stats, values: [] });
+    const [depth = 0, depthBytes = 0, unsettled = 0] = (row ?? []).map(Number);
+    return { depth, depthBytes, unsettled };
+  }
+
+  async peek(max: number): Promise<readonly TakenRow[]> {
+    const rows = await this.#query({ statement: this.#statements.peek, values: [max] });
+    return rows.map((row) => takenRow(row, 1));
+  }
+
+  async purge(): Promise<number> {
+    const rows = await this.#query({ statement: this.#statements.purge, values: [] });
+    return rows.length;
+  }
+
+  remove(): Promise<void> {
+    return this.#sql.remove();
+  }
+
+  hold(isNeeded: boolean): void {
+    this.#sql.hold(isNeeded);
+  }
+
+  close(): void {
+    this.#sql.close();
+  }
+
+  changed(): void {
+    this.#init.listener.changed();
+  }
+
+  seatsChanged(): void {
+    this.#init.listener.seatsChanged();
+  }
+
+  disconnected(reason: string): void {
+    this.#init.listener.disconnected(reason);
+  }
+
+  reconnected(attempts: number): void {
+    this.#init.listener.reconnected(attempts);
+  }
+
+  /** The seats' rows may be gone, and what they held be somebody else's. */
+  seatsAgain(lock: number | string): Step[] {
+    const { enterAgain } = this.#statements;
+    const { identity } = this.#init.facts;
+    return this.#init.listener
+      .seats()
+      .map(({ id, role }) => ({ statement: enterAgain, values: [id, role, lock, identity] }));
+  }
+
+  #settlingSteps(seat: number, { gone, released, requeued }: Settling): Step[] {
+    const { ack, release, requeue } = this.#statements;
+    const steps: Step[] = [];
+    if (gone.length > 0) steps.push({ statement: ack, values: [seat, gone] });
+    if (released.length > 0) steps.push({ statement: release, values: [seat, released] });
+    for (const [delayMs, ids] of requeued)
+      steps.push({ statement: requeue, values: [seat, ids, Math.round(delayMs)] });
+    return steps;
+  }
+
+  async #query(step: Step): Promise<readonly SqlRow[]> {
+    const [rows] = await this.#run([step]);
+    return rows ?? [];
+  }
+
+  #run(steps: readonly Step[]): Promise<readonly (readonly SqlRow[])[]> {
+    return this.#watched(this.#sql.run(steps));
+  }
+
+  /** A mailbox that was removed is the end of the handle, whichever call learns of it. */
+  async #watched<T>(result: Promise<T>): Promise<T> {
+    try {
+      return await result;
+    } catch (error) {
+      if (isNaruError(error, 'NARU_CLOSED')) this.#init.listener.gone(error);
+      throw error;
+    }
+  }
+
+  #removed(): NaruError {
+    const { address, capabilities } = this.#init.facts;
+    const error = new NaruError('NARU_CLOSED', `${address}: the mailbox was removed`, {
+      place: capabilities.scheme,
+      mailbox: address,
+    });
+    this.#init.listener.gone(error);
+    return error;
+  }
+}
+
+function takenRow([id, deliveries, message]: SqlRow, more: number): TakenRow {
+  return { id: Number(id), deliveries: Number(deliveries) + more, message: message as Uint8Array };
+}
