@@ -1,5 +1,5 @@
-// A connection to an engine that comes back by itself. Who calls while it is away waits for it, but not for ever. It knows
-// nothing of any protocol: a place gives it a function that connects, and hears when a connection is lost.
+// A connection to an engine that comes back by itself. Who calls while it is away waits for it, but not for ever. One that gives no sign of
+// life is taken for lost. It knows nothing of any protocol: a place gives it a function that connects, and hears when a connection is lost.
 
 import { isNaruError, NaruError, type NaruErrorCode } from '../errors/index.ts';
 import { Backoff } from '../link/backoff.ts';
@@ -18,13 +18,21 @@ const PASSING: ReadonlySet<NaruErrorCode> = new Set([
   'NARU_LIMIT',
 ]);
 
+/** How often a connection is asked for a sign of life, in milliseconds: two questions without an answer, and it is lost. */
+const PING_MS = 5_000;
+
 /** One connection, alive until it calls `lost`. */
 export interface Connected {
   /** Keeps the process alive, or lets it end, whatever else is going on. */
   ref(): void;
   unref(): void;
-  /** Ends it; never throws. */
-  destroy(): void;
+  /** Asks the engine for a sign of life. Absent where nobody has to: a broken network tells nothing by itself. */
+  ping?(): Promise<unknown>;
+  /**
+   * Ends it, and with it every call that is under way; never throws.
+   * @param isLost  nobody is there any more to say goodbye to
+   */
+  destroy(isLost?: boolean): void;
 }
 
 /**
@@ -51,6 +59,8 @@ export class Reconnecting<C extends Connected> {
   readonly #ending = new AbortController();
   readonly #waiters = new Set<Waiter<C>>();
   readonly #listeners = new Set<(attempts: number) => void>();
+  readonly #lossListeners = new Set<() => void>();
+  #pinging: NodeJS.Timeout | undefined;
   #current: C | undefined;
   #pending = 0;
   /** Why the last attempt to come back failed. */
@@ -90,6 +100,11 @@ export class Reconnecting<C extends Connected> {
     return () => this.#listeners.delete(listener);
   }
 
+  /** Calls back each time when the connection was lost. */
+  onLost(listener: () => void): void {
+    this.#lossListeners.add(listener);
+  }
+
   /**
    * Uses the connection. The process stays alive until `use` has come back.
    * @throws NARU_CLOSED, NARU_DISCONNECTED (it did not come back in time), what ended it for ever, what `use` throws
@@ -121,8 +136,10 @@ export class Reconnecting<C extends Connected> {
     if (this.#end !== undefined) return;
     this.#end = error;
     this.#ending.abort();
-    this.#current?.destroy();
+    clearInterval(this.#pinging);
+    const last = this.#current;
     this.#current = undefined;
+    last?.destroy();
     for (const waiter of this.#waiters) this.#settle(waiter, () => waiter.reject(error));
   }
 
@@ -142,12 +159,34 @@ export class Reconnecting<C extends Connected> {
     }
     this.#current = connection;
     if (this.#pending === 0) connection.unref();
+    this.#watch(connection);
     for (const waiter of this.#waiters) this.#settle(waiter, () => waiter.resolve(connection));
   }
 
+  /** Between two looks the event loop has read what had come: an answer that lay there unread is none too late. */
+  #watch(connection: C): void {
+    if (connection.ping === undefined) return;
+    let unanswered = 0;
+    const ask = async (): Promise<void> => {
+      try {
+        await connection.ping?.();
+        unanswered = 0;
+      } catch {
+        // It broke, and says so by itself.
+      }
+    };
+    this.#pinging = setInterval(() => {
+      if (unanswered >= 2) this.#lose(connection);
+      else if (unanswered === 0) void ask();
+      unanswered += 1;
+    }, PING_MS).unref();
+  }
+
   #lose(connection: C): void {
+    clearInterval(this.#pinging);
     this.#current = undefined;
-    connection.destroy();
+    connection.destroy(true);
+    for (const listener of this.#lossListeners) listener();
     void this.#comeBack();
   }
 

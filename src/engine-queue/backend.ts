@@ -9,7 +9,7 @@ export type SeatRole = 'p' | 'c';
 /** A message that is to be stored. */
 export interface NewRow {
   readonly message: Outgoing;
-  readonly bytes: Uint8Array;
+  readonly bytes: Buffer;
   /** What it counts for against capacityBytes. */
   readonly size: number;
   readonly priority: number;
@@ -64,6 +64,14 @@ export interface Room {
   readonly bytes: number;
 }
 
+/** What became of a put. */
+export interface Stored {
+  /** How many were stored: the others found no room, and are still the sender's. */
+  readonly placed: number;
+  /** How many older messages were thrown out for them. */
+  readonly dropped: number;
+}
+
 /** What may have changed. */
 export interface ChangeListener {
   /** Messages may be there, or room. */
@@ -92,10 +100,10 @@ export interface Backend {
   /** Removes the seats of those whose death is proved; what they had is free. @returns how many */
   reap(): Promise<number>;
   /**
-   * Stores messages in order, all of them or none, and tells those who sleep. `isDurable`: it has come back when a power cut cannot undo it.
-   * @returns how many older messages were thrown out for them
+   * Stores messages in order in one transaction, as many from the first as there is room for, and tells those who sleep. `isDurable`: it has
+   * come back when a power cut cannot undo it.
    */
-  put(rows: readonly NewRow[], isDurable: boolean): Promise<number>;
+  put(rows: readonly NewRow[], isDurable: boolean): Promise<Stored>;
   /** Negative when there is less than none. */
   room(): Promise<Room>;
   take(taking: Taking): Promise<readonly TakenRow[]>;

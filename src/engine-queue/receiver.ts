@@ -74,6 +74,8 @@ export class EngineReceiver implements Receiver {
     this.#wanted = count;
     this.#init.hold(count > 0);
     if (count === 0) {
+      // What comes by time alone is looked for when somebody wants something again.
+      if (this.#alarm !== undefined) this.#isDirty = true;
       clearTimeout(this.#alarm);
       this.#alarm = undefined;
       if (this.#fetched.length > 0) this.#keep ??= setTimeout(() => this.#giveBack(), KEEP_MS);
@@ -153,6 +155,10 @@ export class EngineReceiver implements Receiver {
         this.#offer();
       } else if (this.#wanted > 0) {
         await this.#sleep();
+      } else {
+        // Whoever wants something next has to look for itself: nobody tells an end that does not sleep.
+        this.#isDirty = true;
+        return;
       }
     }
   }
@@ -182,7 +188,10 @@ export class EngineReceiver implements Receiver {
   /** For what comes without anybody telling: a delay that is over, a lease, a death. */
   #setAlarm({ dueMs, othersHold }: Outlook): void {
     this.#othersHold = othersHold;
-    if (this.#wanted === 0) return;
+    if (this.#wanted === 0) {
+      this.#isDirty = true;
+      return;
+    }
     const soon = dueMs === undefined ? OUTLOOK_MS_MAX : Math.max(0, dueMs) + 1;
     clearTimeout(this.#alarm);
     const delayMs = Math.min(soon, othersHold ? LOOK_MS : OUTLOOK_MS_MAX);
@@ -271,8 +280,13 @@ export class EngineReceiver implements Receiver {
   }
 
   #fail(error: unknown): void {
-    // Of both the mailbox hears in another way.
-    if (isNaruError(error, 'NARU_CLOSED') || isNaruError(error, 'NARU_DISCONNECTED')) return;
+    // Of these the mailbox hears in another way, and what was taken without an answer goes back.
+    if (
+      ['NARU_CLOSED', 'NARU_DISCONNECTED', 'NARU_OUTCOME_UNKNOWN'].some(
+        (code) => isNaruError(error) && error.code === code,
+      )
+    )
+      return;
     if (this.#closed !== undefined) return;
     this.#init.hooks.event('error', { error: error as Error });
   }

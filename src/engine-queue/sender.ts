@@ -1,7 +1,7 @@
 // The sending end. What offer() takes waits here until the transaction that inserts it is over; what comes meanwhile goes into the next
 // one, so that many sends share one commit. Both are bounded.
 
-import { isNaruError } from '../errors/index.ts';
+import { isNaruError, NaruError } from '../errors/index.ts';
 import type { DriverHooks, Outgoing, Sender } from '../mailbox/driver.ts';
 import { encodeNamed, namedSize, viewOf } from '../wire/named-envelope.ts';
 import type { Backend, NewRow, Room } from './backend.ts';
@@ -42,6 +42,8 @@ export class EngineSender implements Sender {
   #looking: Promise<void> | undefined;
   /** offer() refused something, and its caller waits. */
   #isWaiting = false;
+  /** Others took the room that was seen: what is pending waits for more of it, and everything else behind. */
+  #isStuck = false;
   #closed: Promise<void> | undefined;
 
   constructor(init: SenderInit) {
@@ -68,8 +70,8 @@ export class EngineSender implements Sender {
 
   /** Room may have come free. */
   wake(): void {
-    if (!this.#isWaiting || this.#closed !== undefined || this.#flushing !== undefined) return;
-    void this.#lookAndSleep();
+    const waits = this.#isStuck || (this.#isWaiting && this.#closed === undefined);
+    if (waits && this.#flushing === undefined) void this.#lookAndSleep();
   }
 
   close(): Promise<void> {
@@ -78,6 +80,7 @@ export class EngineSender implements Sender {
   }
 
   #fits(size: number): boolean {
+    if (this.#isStuck) return false;
     const isBusy = this.#pending.length > 0 && this.#pendingBytes + size > PENDING_BYTES_MAX;
     if (isBusy || this.#pending.length >= PENDING_MAX) return false;
     if (this.#init.look === undefined) return true;
@@ -87,7 +90,7 @@ export class EngineSender implements Sender {
 
   #take(message: Outgoing, size: number): void {
     const { identity, capacityBytes } = this.#init;
-    const bytes = new Uint8Array(size);
+    const bytes = Buffer.allocUnsafe(size);
     encodeNamed(message, identity, bytes, viewOf(bytes), 0);
     const { priority = 0, delayMs, ttlMs } = message.fields ?? {};
     const counted = Math.min(size, capacityBytes);
@@ -111,7 +114,7 @@ export class EngineSender implements Sender {
     clearImmediate(this.#scheduled);
     this.#scheduled = undefined;
     const rows = this.#pending;
-    if (rows.length === 0 || this.#flushing !== undefined) return;
+    if (rows.length === 0 || this.#flushing !== undefined || this.#isStuck) return;
     this.#pending = [];
     this.#pendingBytes = 0;
     Object.assign(this.#given, this.#taken);
@@ -121,29 +124,40 @@ export class EngineSender implements Sender {
   #flushed(): void {
     this.#flushing = undefined;
     if (this.#pending.length > 0) this.#flush();
-    if (!this.#isWaiting) return;
+    if (!this.#isWaiting && !this.#isStuck) return;
     if (this.#init.look === undefined) this.#init.hooks.writable();
     else void this.#lookAndSleep();
   }
 
   async #insert(rows: readonly NewRow[]): Promise<void> {
-    const { backend, placed, lost } = this.#init;
+    const { backend, placed } = this.#init;
     const isDurable = rows.some(({ message }) => message.confirm === 'durable');
     try {
-      const dropped = await backend.put(rows, isDurable);
-      for (const { message } of rows) message.done?.();
-      placed(dropped);
+      const stored = await backend.put(rows, isDurable);
+      if (stored.placed < rows.length) this.#keep(rows.slice(stored.placed));
+      for (const { message } of rows.slice(0, stored.placed)) message.done?.();
+      placed(stored.dropped);
     } catch (error) {
-      for (const { message } of rows) message.done?.(error as Error);
-      const untold = rows.filter(({ message }) => message.done === undefined).length;
-      if (untold > 0) lost(untold, error as Error);
+      this.#failed(rows, error as Error);
     }
+  }
+
+  /** What found no room goes first when there is some. */
+  #keep(rows: readonly NewRow[]): void {
+    this.#pending.unshift(...rows);
+    for (const { size } of rows) {
+      this.#pendingBytes += size;
+      this.#given.messages -= 1;
+      this.#given.bytes -= size;
+    }
+    this.#isStuck = true;
+    this.#init.hold(true);
   }
 
   #wait(isRefused: boolean): void {
     const isNew = isRefused && !this.#isWaiting;
     this.#isWaiting = isRefused;
-    this.#init.hold(isRefused);
+    this.#init.hold(isRefused || this.#isStuck);
     if (isNew && this.#init.look !== undefined && this.#flushing === undefined && this.#pending.length === 0)
       void this.#lookAndSleep();
   }
@@ -153,10 +167,26 @@ export class EngineSender implements Sender {
     try {
       await this.#init.sleep();
       await this.#look();
-      if (this.#isWaiting) this.#init.hooks.writable();
+      this.#goOn();
+      if (this.#isWaiting && !this.#isStuck) this.#init.hooks.writable();
     } catch (error) {
       this.#fail(error);
     }
+  }
+
+  /** Whether there is room is seen by trying: the first of those that wait may fit where the sum of all does not. */
+  #goOn(): void {
+    const [first] = this.#pending;
+    if (!this.#isStuck || first === undefined) return;
+    // Its own room was taken off already.
+    if (
+      (this.#room?.messages ?? 0) + this.#pending.length < 1 ||
+      (this.#room?.bytes ?? 0) + this.#pendingBytes < first.size
+    )
+      return;
+    this.#isStuck = false;
+    this.#init.hold(this.#isWaiting);
+    this.#flush();
   }
 
   #look(): Promise<void> {
@@ -185,12 +215,29 @@ export class EngineSender implements Sender {
       this.#init.hooks.event('error', { error: error as Error });
   }
 
+  /** What waits for room when its handle closes was never placed. */
+  #loseStuck(): void {
+    if (!this.#isStuck) return;
+    this.#isStuck = false;
+    const error = new NaruError('NARU_CLOSED', 'the handle was closed while its message waited for room');
+    this.#failed(this.#pending.splice(0), error);
+    this.#pendingBytes = 0;
+  }
+
+  #failed(rows: readonly NewRow[], error: Error): void {
+    for (const { message } of rows) message.done?.(error);
+    const untold = rows.filter(({ message }) => message.done === undefined).length;
+    if (untold > 0) this.#init.lost(untold, error);
+  }
+
   async #close(): Promise<void> {
     this.#isWaiting = false;
     this.#init.hold(false);
+    this.#loseStuck();
     while (this.#pending.length > 0 || this.#flushing !== undefined) {
       this.#flush();
       await this.#flushing;
+      this.#loseStuck();
     }
     await this.#init.onClose();
   }

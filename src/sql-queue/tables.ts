@@ -9,6 +9,7 @@ import type {
   Room,
   SeatRole,
   Settling,
+  Stored,
   TakenRow,
   Taking,
 } from '../engine-queue/backend.ts';
@@ -80,9 +81,9 @@ export class Tables implements Backend, SqlListener {
     return count;
   }
 
-  async put(rows: readonly NewRow[], isDurable: boolean): Promise<number> {
+  async put(rows: readonly NewRow[], isDurable: boolean): Promise<Stored> {
     await this.#watched(this.#sql.put(rows, isDurable));
-    return 0;
+    return { placed: rows.length, dropped: 0 };
   }
 
   async room(): Promise<Room> {

@@ -2,7 +2,7 @@
 
 import { getEventListeners } from 'node:events';
 import type { Rule } from '../rule.ts';
-import { eventually, isSettled, within } from '../waiting.ts';
+import { eventually, isSettled, pause, within } from '../waiting.ts';
 
 const range = (count: number): number[] => Array.from({ length: count }, (_, i) => i + 1);
 
@@ -171,6 +171,29 @@ export const abort: readonly Rule[] = [
       }
       await sending;
       t.equal(got, range(count), 'the messages');
+    },
+  },
+  {
+    id: 'abort.7',
+    text: 'a receive that follows an aborted one is woken by what comes later, whenever the first gave up',
+    covers: ['R4'],
+    async run(t) {
+      const near = await t.open();
+      const far = await t.far();
+      await far.connect('producer');
+      for (const round of range(t.rounds(8, 40))) {
+        const control = new AbortController();
+        const first = near.receive({ signal: control.signal }).catch(() => undefined);
+        for (let turn = 1; turn < round; turn += 1) await new Promise(setImmediate);
+        control.abort();
+        await first;
+        // What it had begun is over, and nothing came of it.
+        await pause(15);
+        const second = near.receive({ timeoutMs: 5_000 });
+        await pause(15);
+        await far.send(round);
+        t.equal((await second).data, round, 'the message');
+      }
     },
   },
 ];

@@ -61,6 +61,7 @@ export class PgLink {
   /** From now on a new connection serves this backend before anybody uses it. */
   serve(backend: PostgresBackend): void {
     this.backend = backend;
+    this.reconnecting.onLost(() => backend.lost());
     this.reconnecting.onBack((attempts) => backend.back(attempts));
   }
 }
@@ -70,14 +71,7 @@ async function connect(
   lost: () => void,
   backend: () => PostgresBackend | undefined,
 ): Promise<PgConnection> {
-  const connection = await PgConnection.connect(
-    target,
-    () => {
-      backend()?.lost();
-      lost();
-    },
-    (payload) => backend()?.hear(payload),
-  );
+  const connection = await PgConnection.connect(target, lost, (payload) => backend()?.hear(payload));
   try {
     await backend()?.prepare(connection);
     return connection;
@@ -98,7 +92,6 @@ export class PostgresBackend implements SqlBackend {
   readonly #sleeps: Statement;
   #lock = 0;
   #hold: NodeJS.Timeout | undefined;
-  #isLost = false;
   #isClosed = false;
 
   private constructor(link: PgLink, id: number, listener: SqlListener) {
@@ -215,13 +208,11 @@ export class PostgresBackend implements SqlBackend {
   }
 
   lost(): void {
-    if (this.#isLost || this.#isClosed) return;
-    this.#isLost = true;
+    if (this.#isClosed) return;
     this.#listener.disconnected('the connection to the server broke');
   }
 
   back(attempts: number): void {
-    this.#isLost = false;
     this.#listener.reconnected(attempts);
   }
 

@@ -30,6 +30,7 @@ interface PgPackage {
 }
 
 const CONNECT_TIMEOUT_MS = 5_000;
+const PING: Statement = { name: '', text: 'SELECT 1' };
 const SSL_MODES: Readonly<Record<string, unknown>> = {
   disable: false,
   require: { rejectUnauthorized: false },
@@ -136,6 +137,10 @@ export class PgConnection implements Connected {
     await this.#query({ text }, true);
   }
 
+  ping(): Promise<unknown> {
+    return this.read(PING);
+  }
+
   ref(): void {
     this.#client.ref();
   }
@@ -144,7 +149,8 @@ export class PgConnection implements Connected {
     this.#client.unref();
   }
 
-  destroy(): void {
+  destroy(isLost = false): void {
+    if (isLost) this.#client.connection.stream.destroy();
     // Says goodbye first, so that the server does not log a broken connection.
     this.#client.end().catch(() => undefined);
     this.#client.unref();

@@ -4,9 +4,10 @@
 import { expect, test } from 'vitest';
 import { importPackage } from '../../client/optional-package.ts';
 import { startEngine } from '../../engines/engine.fixture.ts';
+import { survivesSilence } from '../../engines/half-open.fixture.ts';
+import { survivesKills } from '../../engines/kill-run.fixture.ts';
 import { onlyWith } from '../../engines/only-with.fixture.ts';
 import { postgres } from '../../engines/postgres.fixture.ts';
-import { isNaruError } from '../../errors/index.ts';
 import { open } from '../../index.ts';
 import { parseUrl } from '../../mailbox/parse-url.ts';
 import { openOutbox } from './index.ts';
@@ -25,48 +26,14 @@ onlyWith(postgres, 'mailboxes on postgres://', (url) => {
     timeout: 300_000,
   }, async () => {
     await using engine = await startEngine(postgres);
-    const address = `${engine.url}?mailbox=killed`;
-    await using producer = await open(address, { codec: 'json' });
-    await using consumer = await open(address, { codec: 'json' });
-    const outcomes = new Map<number, string>();
-    const got = new Map<number, boolean[]>();
-    const over = new AbortController();
-    const consuming = consumer.consume(({ data, redelivered }) => {
-      const n = data as number;
-      got.set(n, [...(got.get(n) ?? []), redelivered]);
-    });
-    const sending = (async () => {
-      for (let n = 1; !over.signal.aborted; n += 1) {
-        try {
-          await producer.send(n);
-          outcomes.set(n, 'confirmed');
-        } catch (error) {
-          outcomes.set(n, isNaruError(error) ? error.code : String(error));
-        }
-      }
-    })();
-    for (let kill = 1; kill <= KILLS; kill += 1) {
-      const before = got.size;
-      await expect.poll(() => got.size, { timeout: 60_000 }).toBeGreaterThan(before);
-      await engine.restart();
-    }
-    const before = got.size;
-    await expect.poll(() => got.size, { timeout: 60_000 }).toBeGreaterThan(before);
-    over.abort();
-    await sending;
-    const confirmed = [...outcomes].filter(([, what]) => what === 'confirmed').map(([n]) => n);
-    await expect.poll(() => confirmed.filter((n) => !got.has(n)), { timeout: 60_000 }).toEqual([]);
-    await consuming.stop();
-    expect(new Set(outcomes.values())).toEqual(
-      new Set(
-        [...outcomes.values()].filter((what) =>
-          /^(confirmed|NARU_(OUTCOME_UNKNOWN|DISCONNECTED))$/.test(what),
-        ),
-      ),
-    );
-    // What came more than once is marked each time after the first.
-    for (const [n, marks] of got) expect([n, marks.slice(1).every(Boolean)]).toEqual([n, true]);
-    for (const n of got.keys()) expect(outcomes.get(n)).not.toBe('NARU_DISCONNECTED');
+    await survivesKills(engine, 'mailbox=killed', KILLS);
+  });
+
+  test('a network that goes silent is found out: the send into it ends, and both ends go on when it is back', {
+    timeout: 60_000,
+  }, async () => {
+    await using engine = await startEngine(postgres);
+    await survivesSilence(`${engine.url}?mailbox=silent`);
   });
 
   test('twenty starters at once make one mailbox', { timeout: 60_000 }, async () => {
