@@ -12,6 +12,7 @@ import type { mmap } from './mmap/capabilities.ts';
 import type { pipe, pipeRaw } from './pipe/capabilities.ts';
 import type { posixmq, posixmqRaw } from './posixmq/capabilities.ts';
 import type { postgres } from './postgres/capabilities.ts';
+import type { redis } from './redis/capabilities.ts';
 import type { shm } from './shm/capabilities.ts';
 import type { sqlite } from './sqlite/capabilities.ts';
 import type { sysv, sysvRaw } from './sysv/capabilities.ts';
@@ -39,10 +40,11 @@ export const PLACES: Readonly<Record<string, () => Promise<{ readonly place: Pla
   kafka: () => import('./kafka/index.ts'),
   zmq: () => import('./zmq/index.ts'),
   'zmq+ipc': async () => ({ place: (await import('./zmq/index.ts')).ipcPlace }),
+  redis: () => import('./redis/index.ts'),
 };
 
 /** Other names of schemes: the same place over TLS, as people know it. */
-export const ALIASES: Readonly<Record<string, string>> = { wss: 'ws', https: 'http' };
+export const ALIASES: Readonly<Record<string, string>> = { wss: 'ws', https: 'http', rediss: 'redis' };
 
 /** Mailboxes that live in a Manager: the same schemes, with the name of an object. */
 export const MANAGED: Readonly<Record<string, () => Promise<{ readonly place: Place }>>> = {
@@ -82,4 +84,6 @@ export interface PlaceTypes {
   kafka: { envelope: typeof kafka; raw: typeof kafka };
   zmq: { default: 'raw'; envelope: typeof zmq; raw: typeof zmqRaw };
   'zmq+ipc': { default: 'raw'; envelope: typeof zmqIpc; raw: typeof zmqIpcRaw };
+  redis: { envelope: typeof redis; raw: typeof redis };
+  rediss: { envelope: typeof redis; raw: typeof redis };
 }

@@ -5,13 +5,19 @@ import { importPackage } from '../../client/optional-package.ts';
 import type { Connected } from '../../client/reconnecting.ts';
 import { NaruError, type NaruErrorCode } from '../../errors/index.ts';
 import type { PlaceUrl } from '../../mailbox/place.ts';
-import { tlsMeaning, tlsOptions } from './tls.ts';
+import type { Script } from './script.ts';
+import { tlsMeaning, tlsOptions, tlsQuery } from './tls.ts';
 
 /** What is used of the package. */
 interface Client {
   connect(): Promise<unknown>;
   sendCommand(args: readonly (string | Uint8Array)[]): Promise<unknown>;
   on(event: string, listener: (value: unknown) => void): unknown;
+  subscribe(
+    channels: readonly string[],
+    listener: (message: Buffer, channel: Buffer) => void,
+    asBytes: true,
+  ): Promise<unknown>;
   ref(): void;
   unref(): void;
   destroy(): void;
@@ -34,7 +40,8 @@ export interface RedisTarget {
 }
 
 /**
- * Reads host, port, user, password, number of the database and the files of TLS out of a URL.
+ * Reads host, port, user, password, number of the database and the files of TLS out of a URL. A URL without a password takes that of
+ * REDISCLI_AUTH, as redis-cli does.
  * @throws NARU_INVALID_ARGUMENT
  */
 export function redisTarget(url: PlaceUrl): RedisTarget {
@@ -45,16 +52,16 @@ export function redisTarget(url: PlaceUrl): RedisTarget {
       `${url.text}: the path of a Redis URL is the number of a database: redis://host:6379/0`,
       { place: url.scheme, mailbox: url.text },
     );
+  const password = url.password === '' ? (process.env['REDISCLI_AUTH'] ?? '') : url.password;
   const host = url.host.replace(/^\[|\]$/g, '');
   return {
     text: url.text,
     options: {
       RESP: 3,
       disableOfflineQueue: true,
-      emitInvalidate: true,
       commandOptions: COMMANDS,
       ...(url.username === '' ? {} : { username: url.username }),
-      ...(url.password === '' ? {} : { password: url.password }),
+      ...(password === '' ? {} : { password }),
       database: Number(database[1] ?? 0),
       socket: {
         host: host === '' ? '127.0.0.1' : host,
@@ -65,6 +72,13 @@ export function redisTarget(url: PlaceUrl): RedisTarget {
       },
     },
   };
+}
+
+/** The URL that others open: without the password, which they have from where this handle had it. */
+export function redisAddress(url: PlaceUrl, query: string): string {
+  const user = url.username === '' ? '' : `${encodeURIComponent(url.username)}@`;
+  const port = url.port === undefined ? '' : `:${url.port}`;
+  return `${url.scheme}://${user}${url.host}${port}${url.path}?${query}${tlsQuery(url)}`;
 }
 
 export class RedisConnection implements Connected {
@@ -84,13 +98,15 @@ export class RedisConnection implements Connected {
   static async connect(
     { text, options }: RedisTarget,
     lost: () => void,
-    invalidated: (key: Buffer | undefined) => void,
+    invalidated?: (key: Buffer | undefined) => void,
   ): Promise<RedisConnection> {
     const loaded = await importPackage('@redis/client', '@redis/client@^6.3.1', 'redis');
-    const client = (loaded as RedisPackage).createClient(options);
+    // The package switches tracking on for whoever wants to hear of it.
+    const emitInvalidate = invalidated !== undefined;
+    const client = (loaded as RedisPackage).createClient({ ...options, emitInvalidate });
     client.on('error', lost);
     client.on('end', lost);
-    client.on('invalidate', (key) => invalidated((key as Buffer | null) ?? undefined));
+    if (emitInvalidate) client.on('invalidate', (key) => invalidated((key as Buffer | null) ?? undefined));
     try {
       await client.connect();
       return new RedisConnection(client, text);
@@ -124,6 +140,31 @@ export class RedisConnection implements Connected {
     });
   }
 
+  /** Hears channels from now on. */
+  async subscribe(
+    channels: readonly string[],
+    heard: (message: Buffer, channel: string) => void,
+  ): Promise<void> {
+    try {
+      await this.#client.subscribe(channels, (message, channel) => heard(message, String(channel)), true);
+    } catch (error) {
+      throw translate(error, this.#text, false);
+    }
+  }
+
+  /**
+   * The server knows these scripts from now on by their hashes, so that calls of them keep their order.
+   * @throws NARU_UNSUPPORTED  the server is older than Redis 6.2
+   */
+  async prepare(scripts: readonly Script[]): Promise<void> {
+    const [info] = await Promise.all([
+      this.read('INFO', 'server'),
+      ...scripts.map(({ text }) => this.read('SCRIPT', 'LOAD', text)),
+    ]);
+    const [, version = ''] = /redis_version:(\S+)/.exec(String(info)) ?? [];
+    checkVersion(version, this.#text);
+  }
+
   /** A script that changes something: by its hash, and in full where the server does not know it yet. */
   async script(
     { text, hash }: Script,
@@ -136,6 +177,10 @@ export class RedisConnection implements Connected {
       if (!(error as Error).message.startsWith('NOSCRIPT')) throw translate(error, this.#text, true);
       return this.write('EVAL', text, '1', key, ...args);
     }
+  }
+
+  ping(): Promise<unknown> {
+    return this.read('PING');
   }
 
   ref(): void {
@@ -151,10 +196,18 @@ export class RedisConnection implements Connected {
   }
 }
 
-/** A script of the server, and the name it goes by. */
-export interface Script {
-  readonly text: string;
-  readonly hash: string;
+/** XPENDING with exclusive ranges. */
+const VERSION_MIN = [6, 2] as const;
+
+/** @throws NARU_UNSUPPORTED  mailboxes need a newer server */
+export function checkVersion(version: string, text: string): void {
+  const [major = 0, minor = 0] = version.split('.').map(Number);
+  if (major > VERSION_MIN[0] || (major === VERSION_MIN[0] && minor >= VERSION_MIN[1])) return;
+  throw new NaruError(
+    'NARU_UNSUPPORTED',
+    `${text}: the server is Redis ${version}, mailboxes need ${VERSION_MIN.join('.')} or newer, or Valkey`,
+    { place: 'redis', mailbox: text },
+  );
 }
 
 function destroy(client: Client): void {
@@ -175,6 +228,7 @@ const ANSWERS: Readonly<Record<string, readonly [NaruErrorCode, string]>> = {
   NOPROTO: ['NARU_UNSUPPORTED', 'the server is too old: Redis 6 or newer, or Valkey'],
   MISCONF: ['NARU_LIMIT', 'the server takes no writes because it cannot save to its disk'],
   WRONGTYPE: ['NARU_CORRUPT', 'the key holds something that Naru did not write'],
+  NARUGONE: ['NARU_CLOSED', 'the mailbox was removed'],
   LOADING: ['NARU_DISCONNECTED', 'the server is still loading its data'],
   BUSY: ['NARU_DISCONNECTED', 'the server runs a script that does not end'],
 };

@@ -2,11 +2,10 @@
 // own, `naru:map:{name}:<generation>:<key>`, whose value starts with format, version and time of expiry. A map that was removed leaves a
 // mark for a minute, by which handles that were away see that it is gone. Documented in docs/internals/redis-map.md.
 
-import { createHash } from 'node:crypto';
 import { VERSION_BYTES, type Versions, versionText } from '../../client/versions.ts';
 import { NaruError } from '../../errors/index.ts';
 import type { MapItem } from '../../state/map-driver.ts';
-import type { Script } from './client.ts';
+import { type Script, script } from './script.ts';
 
 const FORMAT = 1;
 /** Format (1), version (16), expiry in milliseconds since the epoch as a float (8; 0: never). */
@@ -95,10 +94,6 @@ class Entry implements MapItem {
     const expiresMs = this.#bytes.readDoubleBE(1 + VERSION_BYTES);
     return expiresMs === 0 ? undefined : expiresMs;
   }
-}
-
-function script(text: string): Script {
-  return { text, hash: createHash('sha1').update(text).digest('hex') };
 }
 
 /** Makes the map unless it is there. ARGV: the new mark. @returns the mark that holds now */

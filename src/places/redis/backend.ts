@@ -1,0 +1,338 @@
+// What Redis gives to a mailbox in it: a stream with one consumer group, scripts in a pipeline, and publish/subscribe for those who sleep and
+// as proof of life. What the scripts do is said in box-scripts.ts and seat-scripts.ts.
+
+import { randomBytes, randomInt } from 'node:crypto';
+import { Reconnecting } from '../../client/reconnecting.ts';
+import type {
+  Backend,
+  ChangeListener,
+  NewRow,
+  Outlook,
+  Room,
+  SeatRole,
+  Settling,
+  Stored,
+  TakenRow,
+  Taking,
+} from '../../engine-queue/backend.ts';
+import { isNaruError } from '../../errors/index.ts';
+import { boxKey, type FoundBox, findAgain, newsChannel, removeBox } from './box-keys.ts';
+import * as box from './box-scripts.ts';
+import { RedisConnection, type RedisTarget } from './client.ts';
+import type { Script } from './script.ts';
+import * as seats from './seat-scripts.ts';
+
+/** No timer fires so late; it only keeps the process. */
+const FOR_EVER_MS = 2 ** 30;
+const SEAT_MAX = 2 ** 47;
+const SCRIPTS = [
+  box.PUT, box.TAKE, box.ACK, box.RELEASE, box.REQUEUE, box.FORGET, box.EXTEND, box.TEND, box.OUTLOOK, box.SLEEP,
+  box.ROOM, box.STATS, box.PEEK, box.PURGE, seats.ENTER, seats.ENTER_AGAIN, seats.LEAVE, seats.REAP, seats.PEERS,
+]; // biome-ignore format: a list
+
+type Argument = string | Uint8Array;
+
+export interface RedisBackendInit {
+  readonly target: RedisTarget;
+  readonly identity: string;
+  readonly found: FoundBox;
+  readonly dropsOldest: boolean;
+  readonly listener: ChangeListener;
+}
+
+export class RedisBackend implements Backend {
+  readonly #init: RedisBackendInit;
+  /** The channel that this handle lives by. */
+  readonly #life = `naru:life:${randomBytes(9).toString('base64url')}`;
+  readonly #key: string;
+  readonly #capacityBytes: string;
+  /** Of what this handle's consumers have in hand. */
+  readonly #sizes = new Map<number, number>();
+  #link: Reconnecting<RedisConnection> | undefined;
+  #expired = 0;
+  /** The connection broke once: seats may have been taken for dead, and what they had be somebody else's. */
+  #mayHaveLost = false;
+  #hold: NodeJS.Timeout | undefined;
+  #isClosed = false;
+
+  private constructor(init: RedisBackendInit) {
+    this.#init = init;
+    this.#key = boxKey(init.found.settings.name);
+    this.#capacityBytes = String(init.found.settings.capacityBytes ?? -1);
+  }
+
+  /** Connects, and hears of changes from now on. */
+  static async start(init: RedisBackendInit, signal: AbortSignal): Promise<RedisBackend> {
+    const backend = new RedisBackend(init);
+    const { text } = init.target;
+    backend.#link = await Reconnecting.open<RedisConnection>(
+      (lost) => backend.#connect(lost),
+      { place: 'redis', text },
+      signal,
+    );
+    const { listener } = init;
+    backend.#link.onLost(() => listener.disconnected('the connection to the server broke'));
+    backend.#link.onBack((attempts) => listener.reconnected(attempts));
+    return backend;
+  }
+
+  async enter(role: SeatRole, identity: string, most: number): Promise<number | undefined> {
+    const seat = randomInt(1, SEAT_MAX);
+    const answer = await this.#call(seats.ENTER, String(seat), role, this.#life, identity, String(most));
+    return answer === 1 ? seat : undefined;
+  }
+
+  async leave(seat: number): Promise<void> {
+    await this.#call(seats.LEAVE, String(seat));
+  }
+
+  async peers(): Promise<{ producers: number; consumers: number }> {
+    const [producers = 0, consumers = 0] = numbers(await this.#call(seats.PEERS));
+    return { producers, consumers };
+  }
+
+  async reap(): Promise<number> {
+    return Number(await this.#call(seats.REAP, this.#life));
+  }
+
+  async put(rows: readonly NewRow[]): Promise<Stored> {
+    const { capacityMessages } = this.#init.found.settings;
+    const [placed = 0, dropped = 0] = numbers(
+      await this.#call(
+        box.PUT,
+        String(capacityMessages ?? -1),
+        this.#capacityBytes,
+        this.#init.dropsOldest ? '1' : '',
+        timesOf(rows),
+        ...rows.map(({ bytes }) => bytes),
+      ),
+    );
+    return { placed, dropped };
+  }
+
+  async room(): Promise<Room> {
+    const { capacityBytes, capacityMessages } = this.#init.found.settings;
+    const [count = 0, bytes = 0] = numbers(await this.#call(box.ROOM));
+    return {
+      messages: (capacityMessages ?? Number.POSITIVE_INFINITY) - count,
+      bytes: (capacityBytes ?? Number.POSITIVE_INFINITY) - bytes,
+    };
+  }
+
+  async take({ seat, max, leaseMs, settling, known }: Taking): Promise<readonly TakenRow[]> {
+    const before: Promise<unknown>[] = [this.settle(seat, settling)];
+    if (known !== undefined) before.push(this.#forget(seat, known));
+    const rows: TakenRow[] = [];
+    let [isMore] = await Promise.all([this.#take(seat, max, leaseMs, rows), ...before] as const);
+    // So much was expired or delayed that it stopped.
+    while (isMore && rows.length === 0) isMore = await this.#take(seat, max, leaseMs, rows);
+    return rows;
+  }
+
+  async settle(seat: number, { gone, released, requeued }: Settling): Promise<void> {
+    const me = String(seat);
+    const calls = chunks(gone).map((ids) => this.#ack(me, ids));
+    for (const ids of chunks(released)) calls.push(this.#call(box.RELEASE, me, ...names(ids)));
+    for (const [delayMs, all] of requeued) {
+      const delay = String(Math.round(delayMs));
+      for (const ids of chunks(all)) calls.push(this.#call(box.REQUEUE, me, delay, ...names(ids)));
+    }
+    if (calls.length === 0) return;
+    await Promise.all(calls);
+    for (const ids of [gone, released, ...requeued.values()]) for (const id of ids) this.#sizes.delete(id);
+  }
+
+  async extend(seat: number, id: number, ms: number): Promise<void> {
+    await this.#call(box.EXTEND, String(seat), nameOf(id), String(Math.round(ms)));
+  }
+
+  /** What has expired is found when it is taken. */
+  async tend(): Promise<number> {
+    await this.#call(box.TEND);
+    const expired = this.#expired;
+    this.#expired = 0;
+    return expired;
+  }
+
+  async sleeps(seat: number): Promise<void> {
+    const role = this.#init.listener.seats().find(({ id }) => id === seat)?.role;
+    if (role !== undefined) await this.#call(box.SLEEP, role);
+  }
+
+  async outlook(seat: number): Promise<Outlook> {
+    const [due = -1, held = 0] = numbers(await this.#call(box.OUTLOOK, String(seat)));
+    return { dueMs: due < 0 ? undefined : due, othersHold: held > 0 };
+  }
+
+  /** Every script tells those who sleep by itself. */
+  tell(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  async stats(): Promise<{ depth: number; depthBytes: number; unsettled: number }> {
+    const [depth = 0, depthBytes = 0, unsettled = 0] = numbers(await this.#call(box.STATS));
+    return { depth, depthBytes, unsettled };
+  }
+
+  async peek(max: number): Promise<readonly TakenRow[]> {
+    const rows: TakenRow[] = [];
+    readRows((await this.#call(box.PEEK, String(max))) as readonly unknown[], 0, rows);
+    return rows;
+  }
+
+  async purge(): Promise<number> {
+    for (let sum = 0; ; ) {
+      const count = Number(await this.#call(box.PURGE, this.#capacityBytes));
+      sum += count;
+      if (count === 0) return sum;
+    }
+  }
+
+  remove(): Promise<void> {
+    return this.#run((connection) => removeBox(connection, this.#init.found));
+  }
+
+  hold(isNeeded: boolean): void {
+    if (isNeeded && !this.#isClosed) this.#hold ??= setInterval(() => undefined, FOR_EVER_MS);
+    else {
+      clearInterval(this.#hold);
+      this.#hold = undefined;
+    }
+  }
+
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.hold(false);
+    this.#link?.close();
+  }
+
+  async #connect(lost: () => void): Promise<RedisConnection> {
+    const connection = await RedisConnection.connect(this.#init.target, lost);
+    try {
+      await this.#prepare(connection);
+      return connection;
+    } catch (error) {
+      connection.destroy();
+      throw error;
+    }
+  }
+
+  /** What a new connection begins with: the scripts, the channels, and the seats again. */
+  async #prepare(connection: RedisConnection): Promise<void> {
+    const { found, listener, identity } = this.#init;
+    const isFirst = this.#link === undefined;
+    await connection.prepare(SCRIPTS);
+    const news = newsChannel(found.settings.name);
+    await connection.subscribe([news, this.#life], (message, channel) => {
+      if (channel === news) this.#hear(message.toString());
+    });
+    if (isFirst) return;
+    if (!(await findAgain(connection, found))) throw connection.failure(new Error('NARUGONE removed'), false);
+    this.#mayHaveLost = true;
+    const { generation } = found;
+    for (const { id, role } of listener.seats())
+      await connection.script(
+        seats.ENTER_AGAIN,
+        this.#key,
+        generation,
+        String(id),
+        role,
+        this.#life,
+        identity,
+      );
+  }
+
+  /** @param payload  'c' and 'p' for those who sleep, 's' for seats, 'x' when the mailbox is gone */
+  #hear(payload: string): void {
+    const { listener } = this.#init;
+    if (payload === 's') listener.seatsChanged();
+    else if (payload === 'x') void this.#call(seats.PEERS).catch(() => undefined);
+    else listener.changed();
+  }
+
+  async #take(seat: number, max: number, leaseMs: number, rows: TakenRow[]): Promise<boolean> {
+    const [me, most, lease] = [seat, max, Math.round(leaseMs)].map(String) as [string, string, string];
+    const answer = (await this.#call(box.TAKE, me, most, lease, this.#capacityBytes)) as readonly unknown[];
+    this.#expired += Number(answer[0]);
+    readRows(answer, 2, rows);
+    const limit = this.#init.found.settings.capacityBytes ?? Number.POSITIVE_INFINITY;
+    for (const { id, message } of rows) this.#sizes.set(id, Math.min(limit, message.byteLength));
+    return answer[1] === 1;
+  }
+
+  #ack(seat: string, ids: readonly number[]): Promise<unknown> {
+    let sum = 0;
+    for (const id of ids) sum += this.#sizes.get(id) ?? 0;
+    const hasLeases = this.#init.found.settings.leaseMs > 0;
+    const isUnsure = this.#mayHaveLost || hasLeases;
+    return this.#call(
+      box.ACK,
+      seat,
+      isUnsure ? '1' : '',
+      this.#capacityBytes,
+      hasLeases ? '1' : '',
+      String(sum),
+      ...names(ids),
+    );
+  }
+
+  #forget(seat: number, known: readonly number[]): Promise<unknown> {
+    const isKnown = new Set(known);
+    for (const id of this.#sizes.keys()) if (!isKnown.has(id)) this.#sizes.delete(id);
+    return this.#call(box.FORGET, String(seat), ...names(known));
+  }
+
+  #call(script: Script, ...args: readonly Argument[]): Promise<unknown> {
+    const { generation } = this.#init.found;
+    return this.#run((connection) => connection.script(script, this.#key, generation, ...args));
+  }
+
+  /** A mailbox that was removed is the end of the handle, whichever call learns of it. */
+  async #run<T>(use: (connection: RedisConnection) => Promise<T>): Promise<T> {
+    try {
+      return await (this.#link as Reconnecting<RedisConnection>).run(use);
+    } catch (error) {
+      if (isNaruError(error, 'NARU_CLOSED')) this.#init.listener.gone(error);
+      throw error;
+    }
+  }
+}
+
+/** Times of single messages by their number, as the script reads them; most have none. */
+function timesOf(rows: readonly NewRow[]): string {
+  let times: Record<string, readonly [number, number]> | undefined;
+  for (const [at, { ttlMs, delayMs }] of rows.entries()) {
+    if (ttlMs === undefined && delayMs === undefined) continue;
+    times ??= {};
+    times[String(at + 1)] = [Math.round(ttlMs ?? -1), Math.round(delayMs ?? -1)];
+  }
+  return times === undefined ? '' : JSON.stringify(times);
+}
+
+function readRows(answer: readonly unknown[], from: number, rows: TakenRow[]): void {
+  for (let at = from; at < answer.length; at += 3) {
+    const [id, deliveries, message] = [answer[at], answer[at + 1], answer[at + 2]];
+    rows.push({ id: id as number, deliveries: deliveries as number, message: message as Buffer });
+  }
+}
+
+function numbers(answer: unknown): number[] {
+  return (answer as readonly unknown[]).map(Number);
+}
+
+/** A message's number as the stream has it. */
+function nameOf(id: number): string {
+  return `0-${id}`;
+}
+
+function names(ids: readonly number[]): string[] {
+  return ids.map(nameOf);
+}
+
+function chunks(ids: readonly number[]): (readonly number[])[] {
+  if (ids.length <= box.CHUNK) return ids.length === 0 ? [] : [ids];
+  const parts: (readonly number[])[] = [];
+  for (let from = 0; from < ids.length; from += box.CHUNK) parts.push(ids.slice(from, from + box.CHUNK));
+  return parts;
+}
