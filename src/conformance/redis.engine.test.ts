@@ -19,6 +19,10 @@ onlyWith(engine, 'conformance of mailboxes on redis://', (url) => {
       { rule: 'sendmany.5', reason: LATE },
       { rule: 'abort.4', reason: LATE },
       { rule: 'sendmany.3', reason: 'what is under way when an element is refused is counted as unknown' },
+      {
+        rule: 'abort.3',
+        reason: '50,000 aborted receives are over before 1,000 messages have crossed a busy server',
+      },
       { rule: 'death.9', reason: 'the owner is the system: a mailbox lives until it is removed' },
     ],
   });

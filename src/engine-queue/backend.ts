@@ -9,7 +9,9 @@ export type SeatRole = 'p' | 'c';
 /** A message that is to be stored. */
 export interface NewRow {
   readonly message: Outgoing;
-  readonly bytes: Buffer;
+  /** Where it lies in the bytes of its parcel, and where it ends. */
+  readonly from: number;
+  readonly to: number;
   /** What it counts for against capacityBytes. */
   readonly size: number;
   readonly priority: number;
@@ -17,6 +19,12 @@ export interface NewRow {
   readonly delayMs: number | undefined;
   /** From the moment of insertion; undefined: never. */
   readonly ttlMs: number | undefined;
+}
+
+/** Messages that are stored together: their bytes lie one behind the other. */
+export interface NewRows {
+  readonly rows: readonly NewRow[];
+  readonly bytes: Buffer;
 }
 
 /** A message that was taken, or looked at. */
@@ -48,6 +56,17 @@ export interface Taking {
   readonly settling: Settling;
   /** An earlier taking broke off: what the seat has but these goes back, because its consumer never heard of it. */
   readonly known: readonly number[] | undefined;
+  /** When there is nothing, the seat sleeps until it is told. */
+  readonly sleeps: boolean;
+}
+
+/** What a taking brought. */
+export interface Taken {
+  readonly rows: readonly TakenRow[];
+  /** Messages that were met and had outlived their time. */
+  readonly expired: number;
+  /** There is nothing, and the seat sleeps: first it has said so, then it was looked once more. */
+  readonly outlook: Outlook | undefined;
 }
 
 /** When a consumer that sleeps has to look again by itself. */
@@ -103,17 +122,16 @@ export interface Backend {
    * Stores messages in order in one transaction, as many from the first as there is room for, and tells those who sleep. `isDurable`: it has
    * come back when a power cut cannot undo it.
    */
-  put(rows: readonly NewRow[], isDurable: boolean): Promise<Stored>;
+  put(messages: NewRows, isDurable: boolean): Promise<Stored>;
   /** Negative when there is less than none. */
   room(): Promise<Room>;
-  take(taking: Taking): Promise<readonly TakenRow[]>;
+  take(taking: Taking): Promise<Taken>;
   settle(seat: number, settling: Settling): Promise<void>;
   extend(seat: number, id: number, ms: number): Promise<void>;
   /** Gives back what leases and delays have kept, removes what has expired. @returns how many have expired */
   tend(): Promise<number>;
-  /** Says that this seat sleeps until it is told. */
+  /** Says that this producer sleeps until there is room. */
   sleeps(seat: number): Promise<void>;
-  outlook(seat: number): Promise<Outlook>;
   /** Tells the others: `message` there may be something to take, `room` room came free, `seats` who is attached changed. */
   tell(what: 'message' | 'room' | 'seats'): Promise<void>;
   /** Messages that wait, bytes of all, messages that somebody has. */

@@ -115,7 +115,10 @@ export class EngineDriver implements Driver, ChangeListener {
       hooks: this.#init.hooks,
       seat,
       leaseMs,
-      tend: (alsoDead) => this.#tend(alsoDead),
+      reap: async () => {
+        await this.#reap();
+      },
+      expired: (count) => this.#expired(count),
       settled: (wentBack) => {
         if (wentBack) {
           this.#wake('c');
@@ -136,7 +139,7 @@ export class EngineDriver implements Driver, ChangeListener {
   }
 
   async stats(): Promise<PlaceStats> {
-    await this.#tend(false);
+    this.#expired(await this.#backend.tend());
     await this.#lookAtPeers(false);
     const counted = await this.#backend.stats();
     const { capacityBytes, capacityMessages } = this.#init.settings;
@@ -237,14 +240,11 @@ export class EngineDriver implements Driver, ChangeListener {
     }
   }
 
-  /** Removes what has expired, gives back what leases and the dead have kept. */
-  async #tend(alsoDead: boolean): Promise<void> {
-    if (alsoDead) await this.#reap();
-    const expired = await this.#backend.tend();
-    if (expired === 0) return;
-    this.#lose('expired', expired);
+  #expired(count: number): void {
+    if (count === 0) return;
+    this.#lose('expired', count);
     this.#wake('p');
-    await this.#tell('room');
+    void this.#tell('room');
   }
 
   async #reap(): Promise<number> {

@@ -4,7 +4,7 @@
 import { isNaruError } from '../errors/index.ts';
 import type { Delivery, DriverHooks, Outcome, Receiver } from '../mailbox/driver.ts';
 import { NamedReader } from '../wire/named-envelope.ts';
-import type { Backend, Outlook, TakenRow } from './backend.ts';
+import type { Backend, Outlook, Taken, TakenRow } from './backend.ts';
 import { type Batch, Settlements } from './settlements.ts';
 
 /** Rows taken in one statement. */
@@ -22,8 +22,9 @@ export interface ReceiverInit {
   readonly hooks: DriverHooks;
   readonly seat: number;
   readonly leaseMs: number;
-  /** Removes what has expired and frees what the dead hold. */
-  readonly tend: (alsoDead: boolean) => Promise<void>;
+  /** Frees what the dead hold. */
+  readonly reap: () => Promise<void>;
+  readonly expired: (count: number) => void;
   /** Messages went back, or went for good. */
   readonly settled: (wentBack: boolean) => void;
   readonly lost: (reason: string, count: number, error: Error) => void;
@@ -48,7 +49,7 @@ export class EngineReceiver implements Receiver {
   #working: Promise<void> | undefined;
   /** Something may have come since the last look. */
   #isDirty = true;
-  #othersHold = false;
+  #mustLookForDead = false;
   #settleSoon: NodeJS.Immediate | undefined;
   #keep: NodeJS.Timeout | undefined;
   #alarm: NodeJS.Timeout | undefined;
@@ -90,7 +91,7 @@ export class EngineReceiver implements Receiver {
     await this.#working;
     if (this.#fetched.length > 0 || this.#closed !== undefined) return;
     try {
-      await this.#claim(Math.min(this.#asked, POLL_MAX));
+      await this.#claim(Math.min(this.#asked, POLL_MAX), false);
     } catch (error) {
       this.#fail(error);
     }
@@ -148,13 +149,14 @@ export class EngineReceiver implements Receiver {
       const missing = this.#wanted - this.#fetched.length;
       if (missing <= 0) return;
       this.#isDirty = false;
-      const count = await this.#claim(Math.min(missing, CLAIM_MAX));
-      if (count > 0) {
+      if (this.#mustLookForDead) await this.#lookForDead();
+      const { rows, outlook } = await this.#claim(Math.min(missing, CLAIM_MAX), this.#wanted > 0);
+      if (rows.length > 0) {
         // There may be more than was asked for.
         this.#isDirty = true;
         this.#offer();
-      } else if (this.#wanted > 0) {
-        await this.#sleep();
+      } else if (outlook !== undefined) {
+        this.#setAlarm(outlook);
       } else {
         // Whoever wants something next has to look for itself: nobody tells an end that does not sleep.
         this.#isDirty = true;
@@ -168,43 +170,33 @@ export class EngineReceiver implements Receiver {
     else if (this.#fetched.length > 0) this.#keep ??= setTimeout(() => this.#giveBack(), KEEP_MS);
   }
 
-  /** Says that it sleeps, then looks once more: what comes after that finds it asleep. The calls go out one behind the other. */
-  async #sleep(): Promise<void> {
-    const { backend, tend, seat } = this.#init;
-    const tended = tend(this.#othersHold);
-    // What the dead had must be free before the look.
-    if (this.#othersHold) await tended;
-    const max = Math.min(Math.max(1, this.#wanted - this.#fetched.length), CLAIM_MAX);
-    const looked = [tended, backend.sleeps(seat), this.#claim(max), backend.outlook(seat)] as const;
-    const [, , count, outlook] = await Promise.all(looked);
-    if (count > 0) {
-      this.#isDirty = true;
-      this.#offer();
-    } else {
-      this.#setAlarm(outlook);
-    }
+  async #lookForDead(): Promise<void> {
+    this.#mustLookForDead = false;
+    await this.#init.reap();
   }
 
   /** For what comes without anybody telling: a delay that is over, a lease, a death. */
   #setAlarm({ dueMs, othersHold }: Outlook): void {
-    this.#othersHold = othersHold;
     if (this.#wanted === 0) {
       this.#isDirty = true;
       return;
     }
     const soon = dueMs === undefined ? OUTLOOK_MS_MAX : Math.max(0, dueMs) + 1;
     clearTimeout(this.#alarm);
-    const delayMs = Math.min(soon, othersHold ? LOOK_MS : OUTLOOK_MS_MAX);
-    this.#alarm = setTimeout(() => this.wake(), delayMs);
+    const look = (): void => {
+      this.#mustLookForDead = othersHold;
+      this.wake();
+    };
+    this.#alarm = setTimeout(look, Math.min(soon, othersHold ? LOOK_MS : OUTLOOK_MS_MAX));
   }
 
-  async #claim(max: number): Promise<number> {
+  async #claim(max: number, sleeps: boolean): Promise<Taken> {
     const { backend, seat, leaseMs } = this.#init;
     const settling = this.#settlements.take();
     const known = this.#mustForget ? [...this.#inHand] : undefined;
-    let rows: readonly TakenRow[];
+    let taken: Taken;
     try {
-      rows = await backend.take({ seat, max, leaseMs, settling, known });
+      taken = await backend.take({ seat, max, leaseMs, settling, known, sleeps });
       if (known !== undefined) this.#mustForget = false;
       this.#told(settling);
     } catch (error) {
@@ -212,15 +204,17 @@ export class EngineReceiver implements Receiver {
       this.#notSettled(settling, error as Error);
       throw error;
     }
-    for (const row of rows) this.#decode(row);
-    return rows.length;
+    if (taken.expired > 0) this.#init.expired(taken.expired);
+    for (const row of taken.rows) this.#decode(row);
+    return taken;
   }
 
   #decode({ id, deliveries, message }: TakenRow): void {
     try {
       const envelope = this.#reader.decode(message, 0, message.length);
       this.#inHand.add(id);
-      this.#fetched.push({ ...envelope, deliveries, receipt: false, token: id });
+      const { body, sender, sequence, time, fields } = envelope;
+      this.#fetched.push({ body, sender, sequence, time, fields, deliveries, receipt: false, token: id });
     } catch (error) {
       // Somebody wrote into the table who knows nothing of envelopes: it would fail for ever.
       this.#settlements.add(id, 'reject', 0, undefined);

@@ -3,8 +3,9 @@
 
 import { isNaruError, NaruError } from '../errors/index.ts';
 import type { DriverHooks, Outgoing, Sender } from '../mailbox/driver.ts';
-import { encodeNamed, namedSize, viewOf } from '../wire/named-envelope.ts';
+import { namedSize } from '../wire/named-envelope.ts';
 import type { Backend, NewRow, Room } from './backend.ts';
+import { Parcel } from './parcel.ts';
 
 /** Messages and bytes that may wait for their transaction. */
 const PENDING_MAX = 1_024;
@@ -30,8 +31,7 @@ export interface SenderInit {
 
 export class EngineSender implements Sender {
   readonly #init: SenderInit;
-  #pending: NewRow[] = [];
-  #pendingBytes = 0;
+  #pending = new Parcel();
   #flushing: Promise<void> | undefined;
   #scheduled: NodeJS.Immediate | undefined;
   /** As it was when somebody looked, less what was taken since. */
@@ -81,8 +81,8 @@ export class EngineSender implements Sender {
 
   #fits(size: number): boolean {
     if (this.#isStuck) return false;
-    const isBusy = this.#pending.length > 0 && this.#pendingBytes + size > PENDING_BYTES_MAX;
-    if (isBusy || this.#pending.length >= PENDING_MAX) return false;
+    const isBusy = this.#pending.rows.length > 0 && this.#pending.size + size > PENDING_BYTES_MAX;
+    if (isBusy || this.#pending.rows.length >= PENDING_MAX) return false;
     if (this.#init.look === undefined) return true;
     const room = this.#room;
     return room !== undefined && room.messages >= 1 && room.bytes >= size;
@@ -90,12 +90,8 @@ export class EngineSender implements Sender {
 
   #take(message: Outgoing, size: number): void {
     const { identity, capacityBytes } = this.#init;
-    const bytes = Buffer.allocUnsafe(size);
-    encodeNamed(message, identity, bytes, viewOf(bytes), 0);
-    const { priority = 0, delayMs, ttlMs } = message.fields ?? {};
     const counted = Math.min(size, capacityBytes);
-    this.#pending.push({ message, bytes, size: counted, priority, delayMs, ttlMs });
-    this.#pendingBytes += counted;
+    this.#pending.add(message, identity, size, counted);
     this.#taken.messages += 1;
     this.#taken.bytes += counted;
     if (this.#room !== undefined) {
@@ -113,28 +109,28 @@ export class EngineSender implements Sender {
   #flush(): void {
     clearImmediate(this.#scheduled);
     this.#scheduled = undefined;
-    const rows = this.#pending;
-    if (rows.length === 0 || this.#flushing !== undefined || this.#isStuck) return;
-    this.#pending = [];
-    this.#pendingBytes = 0;
+    const parcel = this.#pending;
+    if (parcel.rows.length === 0 || this.#flushing !== undefined || this.#isStuck) return;
+    this.#pending = new Parcel(parcel.bytes.byteLength);
     Object.assign(this.#given, this.#taken);
-    this.#flushing = this.#insert(rows).finally(() => this.#flushed());
+    this.#flushing = this.#insert(parcel).finally(() => this.#flushed());
   }
 
   #flushed(): void {
     this.#flushing = undefined;
-    if (this.#pending.length > 0) this.#flush();
+    if (this.#pending.rows.length > 0) this.#flush();
     if (!this.#isWaiting && !this.#isStuck) return;
     if (this.#init.look === undefined) this.#init.hooks.writable();
     else void this.#lookAndSleep();
   }
 
-  async #insert(rows: readonly NewRow[]): Promise<void> {
+  async #insert(parcel: Parcel): Promise<void> {
     const { backend, placed } = this.#init;
+    const { rows } = parcel;
     const isDurable = rows.some(({ message }) => message.confirm === 'durable');
     try {
-      const stored = await backend.put(rows, isDurable);
-      if (stored.placed < rows.length) this.#keep(rows.slice(stored.placed));
+      const stored = await backend.put(parcel, isDurable);
+      if (stored.placed < rows.length) this.#keep(parcel, stored.placed);
       for (const { message } of rows.slice(0, stored.placed)) message.done?.();
       placed(stored.dropped);
     } catch (error) {
@@ -142,14 +138,14 @@ export class EngineSender implements Sender {
     }
   }
 
-  /** What found no room goes first when there is some. */
-  #keep(rows: readonly NewRow[]): void {
-    this.#pending.unshift(...rows);
-    for (const { size } of rows) {
-      this.#pendingBytes += size;
-      this.#given.messages -= 1;
-      this.#given.bytes -= size;
-    }
+  /** What found no room, from the nth, goes first when there is some. */
+  #keep(parcel: Parcel, nth: number): void {
+    const kept = new Parcel();
+    kept.addAll(parcel, nth);
+    this.#given.messages -= kept.rows.length;
+    this.#given.bytes -= kept.size;
+    kept.addAll(this.#pending);
+    this.#pending = kept;
     this.#isStuck = true;
     this.#init.hold(true);
   }
@@ -158,15 +154,20 @@ export class EngineSender implements Sender {
     const isNew = isRefused && !this.#isWaiting;
     this.#isWaiting = isRefused;
     this.#init.hold(isRefused || this.#isStuck);
-    if (isNew && this.#init.look !== undefined && this.#flushing === undefined && this.#pending.length === 0)
+    if (
+      isNew &&
+      this.#init.look !== undefined &&
+      this.#flushing === undefined &&
+      this.#pending.rows.length === 0
+    )
       void this.#lookAndSleep();
   }
 
   /** Says that it sleeps before it looks: what comes free after the look finds it asleep. */
   async #lookAndSleep(): Promise<void> {
     try {
-      await this.#init.sleep();
-      await this.#look();
+      // The calls go out one behind the other.
+      await Promise.all([this.#init.sleep(), this.#look()]);
       this.#goOn();
       if (this.#isWaiting && !this.#isStuck) this.#init.hooks.writable();
     } catch (error) {
@@ -176,12 +177,12 @@ export class EngineSender implements Sender {
 
   /** Whether there is room is seen by trying: the first of those that wait may fit where the sum of all does not. */
   #goOn(): void {
-    const [first] = this.#pending;
+    const [first] = this.#pending.rows;
     if (!this.#isStuck || first === undefined) return;
     // Its own room was taken off already.
     if (
-      (this.#room?.messages ?? 0) + this.#pending.length < 1 ||
-      (this.#room?.bytes ?? 0) + this.#pendingBytes < first.size
+      (this.#room?.messages ?? 0) + this.#pending.rows.length < 1 ||
+      (this.#room?.bytes ?? 0) + this.#pending.size < first.size
     )
       return;
     this.#isStuck = false;
@@ -220,8 +221,8 @@ export class EngineSender implements Sender {
     if (!this.#isStuck) return;
     this.#isStuck = false;
     const error = new NaruError('NARU_CLOSED', 'the handle was closed while its message waited for room');
-    this.#failed(this.#pending.splice(0), error);
-    this.#pendingBytes = 0;
+    this.#failed(this.#pending.rows, error);
+    this.#pending = new Parcel();
   }
 
   #failed(rows: readonly NewRow[], error: Error): void {
@@ -234,7 +235,7 @@ export class EngineSender implements Sender {
     this.#isWaiting = false;
     this.#init.hold(false);
     this.#loseStuck();
-    while (this.#pending.length > 0 || this.#flushing !== undefined) {
+    while (this.#pending.rows.length > 0 || this.#flushing !== undefined) {
       this.#flush();
       await this.#flushing;
       this.#loseStuck();

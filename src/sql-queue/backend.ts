@@ -1,7 +1,7 @@
 // What a database gives to a mailbox that is a table in it: running statements, telling of changes, knowing who is dead. Each of sqlite://
 // and postgres:// has one; everything else of such a mailbox is in this folder and in src/engine-queue/.
 
-import type { BoxSettings, NewRow } from '../engine-queue/backend.ts';
+import type { BoxSettings, NewRows } from '../engine-queue/backend.ts';
 
 export type SqlValue = string | number | Uint8Array | null | readonly number[];
 export type SqlRow = readonly unknown[];
@@ -63,7 +63,7 @@ export interface SqlBackend {
   /** Runs the steps in one transaction, in order. @returns the rows of each @throws NaruError */
   run(steps: readonly Step[]): Promise<readonly (readonly SqlRow[])[]>;
   /** Inserts messages in order, all of them or none, and tells those who sleep. `isDurable`: it has come back when a power cut cannot undo it. */
-  put(rows: readonly NewRow[], isDurable: boolean): Promise<void>;
+  put(messages: NewRows, isDurable: boolean): Promise<void>;
   /** Tells the others: `message` there may be something to take, `room` room came free, `seats` who is attached changed. */
   tell(what: 'message' | 'room' | 'seats'): Promise<void>;
   /** Says that this seat sleeps until it is told. */

@@ -4,12 +4,13 @@
 import type {
   Backend,
   ChangeListener,
-  NewRow,
+  NewRows,
   Outlook,
   Room,
   SeatRole,
   Settling,
   Stored,
+  Taken,
   TakenRow,
   Taking,
 } from '../engine-queue/backend.ts';
@@ -81,9 +82,9 @@ export class Tables implements Backend, SqlListener {
     return count;
   }
 
-  async put(rows: readonly NewRow[], isDurable: boolean): Promise<Stored> {
-    await this.#watched(this.#sql.put(rows, isDurable));
-    return { placed: rows.length, dropped: 0 };
+  async put(messages: NewRows, isDurable: boolean): Promise<Stored> {
+    await this.#watched(this.#sql.put(messages, isDurable));
+    return { placed: messages.rows.length, dropped: 0 };
   }
 
   async room(): Promise<Room> {
@@ -95,16 +96,19 @@ export class Tables implements Backend, SqlListener {
     };
   }
 
-  async take({ seat, max, leaseMs, settling, known }: Taking): Promise<readonly TakenRow[]> {
+  async take({ seat, max, leaseMs, settling, known, sleeps }: Taking): Promise<Taken> {
     const { forget, claim } = this.#statements;
     const steps = this.#settlingSteps(seat, settling);
     if (known !== undefined) steps.push({ statement: forget, values: [seat, known] });
-    steps.push({ statement: claim, values: [seat, max, leaseMs] });
-    const results = await this.#run(steps);
-    // Nothing says in which order changed rows come back.
-    return (results.at(-1) ?? [])
-      .toSorted((a, b) => Number(b[3]) - Number(a[3]) || Number(a[0]) - Number(b[0]))
-      .map((row) => takenRow(row, 0));
+    const claiming: Step = { statement: claim, values: [seat, max, leaseMs] };
+    const results = await this.#run([...steps, claiming]);
+    const rows = inOrder(results.at(-1));
+    if (rows.length > 0 || !sleeps) return { rows, expired: 0, outlook: undefined };
+    // One behind the other without waiting: what comes after it has said that it sleeps finds it asleep.
+    const looked = [this.tend(), this.#sql.sleeps(seat), this.#run([claiming]), this.#outlook(seat)] as const;
+    const [expired, , again, outlook] = await Promise.all(looked);
+    const late = inOrder(again[0]);
+    return { rows: late, expired, outlook: late.length > 0 ? undefined : outlook };
   }
 
   async settle(seat: number, settling: Settling): Promise<void> {
@@ -127,7 +131,7 @@ export class Tables implements Backend, SqlListener {
     return this.#watched(this.#sql.sleeps(seat));
   }
 
-  async outlook(seat: number): Promise<Outlook> {
+  async #outlook(seat: number): Promise<Outlook> {
     const [row] = await this.#query({ statement: this.#statements.outlook, values: [seat] });
     const [dueMs, held] = row ?? [];
     return {
@@ -231,6 +235,13 @@ export class Tables implements Backend, SqlListener {
     this.#init.listener.gone(error);
     return error;
   }
+}
+
+/** Nothing says in which order changed rows come back. */
+function inOrder(rows: readonly SqlRow[] = []): readonly TakenRow[] {
+  return rows
+    .toSorted((a, b) => Number(b[3]) - Number(a[3]) || Number(a[0]) - Number(b[0]))
+    .map((row) => takenRow(row, 0));
 }
 
 function takenRow([id, deliveries, message]: SqlRow, more: number): TakenRow {

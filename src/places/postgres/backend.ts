@@ -3,7 +3,7 @@
 
 import { Reconnecting } from '../../client/reconnecting.ts';
 import { isNaruError, NaruError } from '../../errors/index.ts';
-import type { NewRow } from '../../engine-queue/backend.ts';
+import type { NewRows } from '../../engine-queue/backend.ts';
 import type { Dialect, SqlBackend, SqlListener, SqlRow, Step } from '../../sql-queue/backend.ts';
 import { isMissingTable, PgConnection, type PgTarget, type Statement } from './client.ts';
 import { channelOf, removeBox, tableOf } from './mailbox-tables.ts';
@@ -157,9 +157,9 @@ export class PostgresBackend implements SqlBackend {
     });
   }
 
-  async put(rows: readonly NewRow[]): Promise<void> {
+  async put(messages: NewRows): Promise<void> {
     await this.#run((connection) => {
-      const inserted = connection.write(this.#insert, valuesOf(rows));
+      const inserted = connection.write(this.#insert, valuesOf(messages));
       // Behind the commit: whoever went to sleep before it is seen, whoever goes after it sees the messages.
       connection.write(this.#wake.c).catch(() => undefined);
       return inserted;
@@ -238,21 +238,15 @@ function send(connection: PgConnection, { statement, values }: Step): Promise<re
 }
 
 /** All bodies in one value: a list of them would travel as text. */
-function valuesOf(rows: readonly NewRow[]): unknown[] {
-  const starts: number[] = [];
-  let at = 1;
-  for (const { bytes } of rows) {
-    starts.push(at);
-    at += bytes.byteLength;
-  }
+function valuesOf({ rows, bytes }: NewRows): unknown[] {
   const rounded = (ms: number | undefined): number | null => (ms === undefined ? null : Math.round(ms));
   return [
     rows.map(({ priority }) => priority),
     rows.map(({ delayMs }) => rounded(delayMs)),
     rows.map(({ ttlMs }) => rounded(ttlMs)),
     rows.map(({ size }) => size),
-    starts,
-    Buffer.concat(rows.map(({ bytes }) => bytes)),
-    rows.map(({ bytes }) => bytes.byteLength),
+    rows.map(({ from }) => from + 1),
+    bytes,
+    rows.map(({ from, to }) => to - from),
   ];
 }

@@ -7,16 +7,17 @@ import type {
   Backend,
   ChangeListener,
   NewRow,
-  Outlook,
+  NewRows,
   Room,
   SeatRole,
   Settling,
   Stored,
+  Taken,
   TakenRow,
   Taking,
 } from '../../engine-queue/backend.ts';
 import { isNaruError } from '../../errors/index.ts';
-import { boxKey, type FoundBox, findAgain, newsChannel, removeBox } from './box-keys.ts';
+import { boxKey, type FoundBox, findAgain, newsChannel, removeBox, streamKey } from './box-keys.ts';
 import * as box from './box-scripts.ts';
 import { RedisConnection, type RedisTarget } from './client.ts';
 import type { Script } from './script.ts';
@@ -26,9 +27,14 @@ import * as seats from './seat-scripts.ts';
 const FOR_EVER_MS = 2 ** 30;
 const SEAT_MAX = 2 ** 47;
 const SCRIPTS = [
-  box.PUT, box.TAKE, box.ACK, box.RELEASE, box.REQUEUE, box.FORGET, box.EXTEND, box.TEND, box.OUTLOOK, box.SLEEP,
+  box.PUT, box.TAKE, box.SIFT, box.ACK, box.RELEASE, box.REQUEUE, box.FORGET, box.EXTEND, box.TEND, box.SLEEP,
   box.ROOM, box.STATS, box.PEEK, box.PURGE, seats.ENTER, seats.ENTER_AGAIN, seats.LEAVE, seats.REAP, seats.PEERS,
 ]; // biome-ignore format: a list
+
+const NOTHING: Taken = { rows: [], expired: 0, outlook: undefined };
+
+/** An id, and names and values of fields. */
+type StreamEntry = readonly [Buffer, readonly Buffer[]];
 
 type Argument = string | Uint8Array;
 
@@ -48,8 +54,10 @@ export class RedisBackend implements Backend {
   readonly #capacityBytes: string;
   /** Of what this handle's consumers have in hand. */
   readonly #sizes = new Map<number, number>();
+  /** Something may have gone back since this was looked at last. */
+  #mayBeBack = true;
+  readonly #stream: string;
   #link: Reconnecting<RedisConnection> | undefined;
-  #expired = 0;
   /** The connection broke once: seats may have been taken for dead, and what they had be somebody else's. */
   #mayHaveLost = false;
   #hold: NodeJS.Timeout | undefined;
@@ -57,7 +65,9 @@ export class RedisBackend implements Backend {
 
   private constructor(init: RedisBackendInit) {
     this.#init = init;
-    this.#key = boxKey(init.found.settings.name);
+    const { settings, generation } = init.found;
+    this.#key = boxKey(settings.name);
+    this.#stream = streamKey(settings.name, generation);
     this.#capacityBytes = String(init.found.settings.capacityBytes ?? -1);
   }
 
@@ -95,7 +105,7 @@ export class RedisBackend implements Backend {
     return Number(await this.#call(seats.REAP, this.#life));
   }
 
-  async put(rows: readonly NewRow[]): Promise<Stored> {
+  async put({ rows, bytes }: NewRows): Promise<Stored> {
     const { capacityMessages } = this.#init.found.settings;
     const [placed = 0, dropped = 0] = numbers(
       await this.#call(
@@ -104,7 +114,8 @@ export class RedisBackend implements Backend {
         this.#capacityBytes,
         this.#init.dropsOldest ? '1' : '',
         timesOf(rows),
-        ...rows.map(({ bytes }) => bytes),
+        `[${rows.map(({ from, to }) => to - from).join()}]`,
+        bytes,
       ),
     );
     return { placed, dropped };
@@ -119,14 +130,20 @@ export class RedisBackend implements Backend {
     };
   }
 
-  async take({ seat, max, leaseMs, settling, known }: Taking): Promise<readonly TakenRow[]> {
+  async take(taking: Taking): Promise<Taken> {
+    const { seat, settling, known } = taking;
     const before: Promise<unknown>[] = [this.settle(seat, settling)];
     if (known !== undefined) before.push(this.#forget(seat, known));
-    const rows: TakenRow[] = [];
-    let [isMore] = await Promise.all([this.#take(seat, max, leaseMs, rows), ...before] as const);
-    // So much was expired or delayed that it stopped.
-    while (isMore && rows.length === 0) isMore = await this.#take(seat, max, leaseMs, rows);
-    return rows;
+    const [taken] = await Promise.all([this.#read(taking), ...before] as const);
+    if (taken.rows.length > 0) return taken;
+    // There was nothing new, or it was expired or delayed: now all is looked at, and who has to sleep says so.
+    let { expired } = taken;
+    let next: Taken & { readonly isMore: boolean };
+    do {
+      next = await this.#take(taking);
+      expired += next.expired;
+    } while (next.isMore && next.rows.length === 0);
+    return { rows: next.rows, expired, outlook: next.outlook };
   }
 
   async settle(seat: number, { gone, released, requeued }: Settling): Promise<void> {
@@ -149,19 +166,12 @@ export class RedisBackend implements Backend {
   /** What has expired is found when it is taken. */
   async tend(): Promise<number> {
     await this.#call(box.TEND);
-    const expired = this.#expired;
-    this.#expired = 0;
-    return expired;
+    return 0;
   }
 
   async sleeps(seat: number): Promise<void> {
     const role = this.#init.listener.seats().find(({ id }) => id === seat)?.role;
     if (role !== undefined) await this.#call(box.SLEEP, role);
-  }
-
-  async outlook(seat: number): Promise<Outlook> {
-    const [due = -1, held = 0] = numbers(await this.#call(box.OUTLOOK, String(seat)));
-    return { dueMs: due < 0 ? undefined : due, othersHold: held > 0 };
   }
 
   /** Every script tells those who sleep by itself. */
@@ -230,6 +240,7 @@ export class RedisBackend implements Backend {
     if (isFirst) return;
     if (!(await findAgain(connection, found))) throw connection.failure(new Error('NARUGONE removed'), false);
     this.#mayHaveLost = true;
+    this.#mayBeBack = true;
     const { generation } = found;
     for (const { id, role } of listener.seats())
       await connection.script(
@@ -243,22 +254,82 @@ export class RedisBackend implements Backend {
       );
   }
 
-  /** @param payload  'c' and 'p' for those who sleep, 's' for seats, 'x' when the mailbox is gone */
+  /** @param payload  'c' and 'p' for those who sleep, 'b' when something went back, 's' for seats, 'x' when the mailbox is gone */
   #hear(payload: string): void {
     const { listener } = this.#init;
+    if (payload === 'b') this.#mayBeBack = true;
     if (payload === 's') listener.seatsChanged();
     else if (payload === 'x') void this.#call(seats.PEERS).catch(() => undefined);
     else listener.changed();
   }
 
-  async #take(seat: number, max: number, leaseMs: number, rows: TakenRow[]): Promise<boolean> {
-    const [me, most, lease] = [seat, max, Math.round(leaseMs)].map(String) as [string, string, string];
-    const answer = (await this.#call(box.TAKE, me, most, lease, this.#capacityBytes)) as readonly unknown[];
-    this.#expired += Number(answer[0]);
-    readRows(answer, 2, rows);
+  /** The quick way, as long as there is nothing but new messages. */
+  async #read(taking: Taking): Promise<Taken> {
+    if (this.#mayBeBack || taking.leaseMs > 0) return this.#take(taking);
+    const { seat, max } = taking;
+    const answer = await this.#run((connection) =>
+      connection.write(
+        'XREADGROUP',
+        'GROUP',
+        'g',
+        String(seat),
+        'COUNT',
+        String(max),
+        'STREAMS',
+        this.#stream,
+        '>',
+      ),
+    );
+    if (answer === null) return NOTHING;
+    const [entries] = Object.values(answer as Readonly<Record<string, readonly StreamEntry[]>>);
+    const rows: TakenRow[] = [];
+    const timed: StreamEntry[] = [];
+    for (const entry of entries ?? []) {
+      if (entry[1].length > 2) timed.push(entry);
+      const message = entry[1][1] as Buffer;
+      rows.push({ id: numberOf(entry[0]), deliveries: 1, message });
+    }
+    this.#remember(rows);
+    return timed.length === 0 ? { rows, expired: 0, outlook: undefined } : this.#sift(seat, rows, timed);
+  }
+
+  /** What has expired, or is not due, is not given out. */
+  async #sift(seat: number, rows: readonly TakenRow[], timed: readonly StreamEntry[]): Promise<Taken> {
+    const args = timed.flatMap(([id, [, message, , expires, , due]]) => [
+      id,
+      expires ?? '0',
+      due ?? '0',
+      String(this.#sizes.get(numberOf(id)) ?? message?.byteLength ?? 0),
+    ]);
+    const [expired = 0, ...kept] = numbers(
+      await this.#call(box.SIFT, String(seat), this.#capacityBytes, ...args),
+    );
+    const lost = new Set(timed.map(([id]) => numberOf(id)));
+    for (const id of kept) lost.delete(id);
+    for (const id of lost) this.#sizes.delete(id);
+    return { rows: rows.filter(({ id }) => !lost.has(id)), expired, outlook: undefined };
+  }
+
+  async #take({ seat, max, leaseMs, sleeps }: Taking): Promise<Taken & { readonly isMore: boolean }> {
+    const args = [seat, max, Math.round(leaseMs)].map(String);
+    this.#mayBeBack = false;
+    const answer = await this.#call(box.TAKE, ...args, this.#capacityBytes, sleeps ? '1' : '');
+    const [expired, isMore, due, held] = answer as readonly number[];
+    const rows: TakenRow[] = [];
+    readRows(answer as readonly unknown[], 4, rows);
+    this.#remember(rows);
+    if (rows.length >= max) this.#mayBeBack = true;
+    return {
+      rows,
+      expired: expired as number,
+      isMore: isMore === 1,
+      outlook: due === -2 ? undefined : { dueMs: due === -1 ? undefined : due, othersHold: held === 1 },
+    };
+  }
+
+  #remember(rows: readonly TakenRow[]): void {
     const limit = this.#init.found.settings.capacityBytes ?? Number.POSITIVE_INFINITY;
     for (const { id, message } of rows) this.#sizes.set(id, Math.min(limit, message.byteLength));
-    return answer[1] === 1;
   }
 
   #ack(seat: string, ids: readonly number[]): Promise<unknown> {
@@ -319,6 +390,11 @@ function readRows(answer: readonly unknown[], from: number, rows: TakenRow[]): v
 
 function numbers(answer: unknown): number[] {
   return (answer as readonly unknown[]).map(Number);
+}
+
+/** `0-<number>` */
+function numberOf(id: Buffer): number {
+  return Number(id.toString('latin1', 2));
 }
 
 /** A message's number as the stream has it. */

@@ -21,8 +21,7 @@ const CREATE = `
 call('HSET', box, 'format', '${FORMAT}', 'generation', ARGV[1], 'settings', ARGV[2], 'bytes', '0', 'p', '0', 'c', '0')
 local time = call('TIME')
 call('HSET', box, 'last', time[1] .. string.sub('00000' .. time[2], -6))
-call('DEL', box .. ':s', box .. ':d', box .. ':l', box .. ':seats', box .. ':wc', box .. ':wp')
-call('XGROUP', 'CREATE', box .. ':s', 'g', '0', 'MKSTREAM')
+call('XGROUP', 'CREATE', box .. ':' .. ARGV[1] .. ':s', 'g', '0', 'MKSTREAM')
 `;
 
 /** ARGV: a new generation, its settings as JSON or '' not to make it. @returns format, generation, settings of what is there now */
@@ -45,7 +44,8 @@ const UNLINK: Script = script(`
 local call, box = redis.call, KEYS[1]
 if call('HGET', box, 'generation') ~= ARGV[1] then return 0 end
 call('SET', box .. ':gone:' .. ARGV[1], '1', 'PX', '${REMOVED_MARK_MS}')
-call('UNLINK', box, box .. ':s', box .. ':d', box .. ':l', box .. ':seats', box .. ':wc', box .. ':wp')
+local base = box .. ':' .. ARGV[1]
+call('UNLINK', box, base .. ':s', base .. ':d', base .. ':l', base .. ':seats', base .. ':wc', base .. ':wp')
 call('PUBLISH', box .. ':n', 'x')
 return 1`);
 
@@ -57,6 +57,11 @@ export interface FoundBox {
 
 export function boxKey(name: string): string {
   return `naru:box:{${name}}`;
+}
+
+/** The stream of a mailbox, of this generation only. */
+export function streamKey(name: string, generation: string): string {
+  return `${boxKey(name)}:${generation}:s`;
 }
 
 /** Where those who are attached to a mailbox hear of changes. */

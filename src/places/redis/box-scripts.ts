@@ -14,19 +14,28 @@ const LATE = '@';
 export const HEAD: string = `
 local call, box = redis.call, KEYS[1]
 if call('HGET', box, 'generation') ~= ARGV[1] then return redis.error_reply('NARUGONE the mailbox was removed') end
-local stream = box .. ':s'
+local base = box .. ':' .. ARGV[1]
+local stream = base .. ':s'
 `;
 
 /** Wakes those who said that they sleep. */
 export const WAKE: string = `
 local function wake(role)
-  if call('DEL', box .. ':w' .. role) == 1 then call('PUBLISH', box .. ':n', role) end
+  if call('DEL', base .. ':w' .. role) == 1 then call('PUBLISH', box .. ':n', role) end
 end
 `;
 
 const NOW = `
 local time = call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
+`;
+
+/** Tells everybody that something went back: it comes before what is new, and who reads only that must know. */
+export const BACK: string = `
+local function back()
+  call('DEL', base .. ':wc')
+  call('PUBLISH', box .. ':n', 'b')
+end
 `;
 
 /** Frees messages, whoever has them, without changing how often they count as delivered. */
@@ -43,6 +52,40 @@ local function holds(seat, id)
 end
 `;
 
+/** Frees what leases and delays have kept until now. */
+const TEND_KEPT = `
+local function tend()
+  local moved = 0
+  for _, kept in ipairs({ base .. ':l', base .. ':d' }) do
+    local due = call('ZRANGEBYSCORE', kept, '-inf', now, 'LIMIT', 0, ${CHUNK})
+    if #due > 0 then
+      free(due)
+      call('ZREM', kept, unpack(due))
+      moved = moved + #due
+    end
+  end
+  return moved
+end
+`;
+
+/** Milliseconds until a lease or a delay is over (-1: there is none), 1 where others than a seat have messages. */
+const OUTLOOK = `
+local function outlook(seat)
+  local due = -1
+  for _, kept in ipairs({ base .. ':l', base .. ':d' }) do
+    local first = call('ZRANGE', kept, 0, 0, 'WITHSCORES')[2]
+    if first then
+      local left = math.max(0, math.ceil(first - now))
+      if due < 0 or left < due then due = left end
+    end
+  end
+  for _, one in ipairs(call('XPENDING', stream, 'g')[4] or {}) do
+    if one[1] ~= seat and one[1] ~= '${FREE}' and one[1] ~= '${LATE}' then return due, 1 end
+  end
+  return due, 0
+end
+`;
+
 /** Removes messages that are there, whoever has them. */
 const REMOVE_ONE = `
 local function remove(id, size)
@@ -54,7 +97,7 @@ end
 
 /**
  * Stores messages. ARGV: capacity in messages and bytes (-1: none), 1 to throw out the oldest, times of single messages as JSON
- * ({"2":[ttl,delay]}, milliseconds, -1: none), the messages. @returns how many, how many older ones were thrown out
+ * ({"2":[ttl,delay]}, milliseconds, -1: none), their lengths as JSON, all their bytes. @returns how many, how many older ones were thrown out
  */
 export const PUT: Script = script(`${HEAD}${WAKE}${NOW}${REMOVE_ONE}
 local maxCount, maxBytes = tonumber(ARGV[2]), tonumber(ARGV[3])
@@ -83,8 +126,10 @@ local function fits(size)
 end
 local last = tonumber(call('HGET', box, 'last'))
 local placed, added = 0, 0
-for at = 6, #ARGV do
-  local message = ARGV[at]
+local at, all = 1, ARGV[7]
+for _, length in ipairs(cjson.decode(ARGV[6])) do
+  local message = string.sub(all, at, at + length - 1)
+  at = at + length
   local size = counted(message)
   while not fits(size) and ARGV[4] == '1' and dropOldest() do end
   if ARGV[4] ~= '1' and not fits(size) then break end
@@ -104,12 +149,14 @@ end
 return { placed, dropped }`);
 
 /**
- * Takes messages: first those that went back, then new ones. ARGV: seat, most, lease in milliseconds or 0, capacity in bytes or -1.
- * @returns how many had expired, 1 when it stopped before it had seen all, and for each its number, its deliveries, its bytes
+ * Takes messages: first those that went back, then new ones. ARGV: seat, most, lease in milliseconds or 0, capacity in bytes or -1, 1 to sleep
+ * when there is none.
+ * @returns how many had expired, 1 when it stopped before it had seen all; when it sleeps milliseconds until something changes by itself
+ *   (-1: nothing does; -2: it does not sleep) and 1 where others have messages; for each message its number, its deliveries, its bytes
  */
-export const TAKE: Script = script(`${HEAD}${WAKE}${NOW}${REMOVE_ONE}
+export const TAKE: Script = script(`${HEAD}${WAKE}${NOW}${MOVE}${TEND_KEPT}${OUTLOOK}${REMOVE_ONE}
 local seat, most, lease, maxBytes = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
-local out, taken, aside = { 0, 0 }, 0, 0
+local out, taken, aside = { 0, 0, -2, 0 }, 0, 0
 local function counted(message)
   if maxBytes >= 0 and #message > maxBytes then return maxBytes end
   return #message
@@ -120,17 +167,18 @@ local function give(id, deliveries, fields)
     out[1], aside = out[1] + 1, aside + 1
   elseif deliveries == 1 and fields[6] and tonumber(fields[6]) > now then
     call('XCLAIM', stream, 'g', '${LATE}', 0, id, 'RETRYCOUNT', 0, 'JUSTID')
-    call('ZADD', box .. ':d', fields[6], id)
+    call('ZADD', base .. ':d', fields[6], id)
     aside = aside + 1
   else
     taken = taken + 1
     local at = #out
     out[at + 1], out[at + 2], out[at + 3] = tonumber(string.sub(id, 3)), deliveries, fields[2]
-    if lease > 0 then call('ZADD', box .. ':l', now + lease, id) end
+    if lease > 0 then call('ZADD', base .. ':l', now + lease, id) end
   end
 end
-local back = call('XPENDING', stream, 'g', '-', '+', math.min(most, ${CHUNK}), '${FREE}')
-if #back > 0 then
+local function takeBack()
+  local back = call('XPENDING', stream, 'g', '-', '+', math.min(most, ${CHUNK}), '${FREE}')
+  if #back == 0 then return end
   local ids, deliveries = {}, {}
   for at, one in ipairs(back) do
     ids[at] = one[1]
@@ -140,6 +188,7 @@ if #back > 0 then
     if one then give(one[1], deliveries[one[1]], one[2]) end
   end
 end
+takeBack()
 while taken < most do
   local fresh = call('XREADGROUP', 'GROUP', 'g', seat, 'COUNT', most - taken, 'STREAMS', stream, '>')
   if not fresh then break end
@@ -149,7 +198,33 @@ while taken < most do
     break
   end
 end
+if taken == 0 and out[2] == 0 and ARGV[6] == '1' then
+  if tend() > 0 then takeBack() end
+  if taken == 0 then
+    call('SET', base .. ':wc', '1')
+    out[3], out[4] = outlook(seat)
+  end
+end
 if out[1] > 0 then wake('p') end
+return out`);
+
+/**
+ * Looks at new messages that have times and were read without this script. ARGV: seat, capacity in bytes or -1, for each its id, when it expires
+ * (0: never), when it is due (0: at once), its size. @returns how many had expired, and the numbers of those that may be given out
+ */
+export const SIFT: Script = script(`${HEAD}${NOW}${REMOVE_ONE}
+local out, expired = { 0 }, 0
+for at = 3, #ARGV, 4 do
+  local id, expires, due = ARGV[at], tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
+  if expires > 0 and expires <= now then
+    remove(id, ARGV[at + 3])
+    expired = expired + 1
+  elseif due > now then
+    call('XCLAIM', stream, 'g', '${LATE}', 0, id, 'RETRYCOUNT', 0, 'JUSTID')
+    call('ZADD', base .. ':d', due, id)
+  else out[#out + 1] = tonumber(string.sub(id, 3)) end
+end
+out[1] = expired
 return out`);
 
 /**
@@ -166,7 +241,7 @@ if ARGV[3] == '1' then
       local size = found and #found[2][2] or 0
       if maxBytes >= 0 and size > maxBytes then size = maxBytes end
       remove(id, size)
-      call('ZREM', box .. ':l', id)
+      call('ZREM', base .. ':l', id)
     end
   end
 else
@@ -174,41 +249,41 @@ else
   call('XACK', stream, 'g', unpack(ids))
   call('XDEL', stream, unpack(ids))
   call('HINCRBY', box, 'bytes', -tonumber(ARGV[6]))
-  if ARGV[5] == '1' then call('ZREM', box .. ':l', unpack(ids)) end
+  if ARGV[5] == '1' then call('ZREM', base .. ':l', unpack(ids)) end
 end
 wake('p')
 return 1`);
 
 /** Gives back as if never taken. ARGV: seat, ids. */
-export const RELEASE: Script = script(`${HEAD}${WAKE}${MOVE}
+export const RELEASE: Script = script(`${HEAD}${BACK}${MOVE}
 for at = 3, #ARGV do
   local mine = holds(ARGV[2], ARGV[at])
   if mine then
     call('XCLAIM', stream, 'g', '${FREE}', 0, ARGV[at], 'RETRYCOUNT', math.max(0, mine[4] - 1), 'JUSTID')
-    call('ZREM', box .. ':l', ARGV[at])
+    call('ZREM', base .. ':l', ARGV[at])
   end
 end
-wake('c')
+back()
 return 1`);
 
 /** Gives back, counted as delivered. ARGV: seat, delay in milliseconds, ids. */
-export const REQUEUE: Script = script(`${HEAD}${WAKE}${NOW}${MOVE}
+export const REQUEUE: Script = script(`${HEAD}${BACK}${NOW}${MOVE}
 local delay = tonumber(ARGV[3])
 for at = 4, #ARGV do
   local id = ARGV[at]
   if holds(ARGV[2], id) then
-    call('ZREM', box .. ':l', id)
+    call('ZREM', base .. ':l', id)
     if delay > 0 then
       call('XCLAIM', stream, 'g', '${LATE}', 0, id, 'JUSTID')
-      call('ZADD', box .. ':d', now + delay, id)
+      call('ZADD', base .. ':d', now + delay, id)
     else free({ id }) end
   end
 end
-wake('c')
+back()
 return 1`);
 
 /** Gives back what a seat has and does not know of. ARGV: seat, the ids that it knows. */
-export const FORGET: Script = script(`${HEAD}${WAKE}${MOVE}
+export const FORGET: Script = script(`${HEAD}${BACK}${MOVE}
 local known, from = {}, '-'
 for at = 3, #ARGV do known[ARGV[at]] = true end
 while true do
@@ -220,46 +295,22 @@ while true do
   if #page < ${CHUNK} then break end
   from = '(' .. page[#page][1]
 end
-wake('c')
+back()
 return 1`);
 
 /** Prolongs a lease. ARGV: seat, id, milliseconds from now. */
 export const EXTEND: Script = script(`${HEAD}${NOW}${MOVE}
-if holds(ARGV[2], ARGV[3]) then call('ZADD', box .. ':l', 'XX', now + ARGV[4], ARGV[3]) end
+if holds(ARGV[2], ARGV[3]) then call('ZADD', base .. ':l', 'XX', now + ARGV[4], ARGV[3]) end
 return 1`);
 
-/** Frees what leases and delays have kept until now. @returns how many messages */
-export const TEND: Script = script(`${HEAD}${WAKE}${NOW}${MOVE}
-local moved = 0
-for _, kept in ipairs({ box .. ':l', box .. ':d' }) do
-  local due = call('ZRANGEBYSCORE', kept, '-inf', now, 'LIMIT', 0, ${CHUNK})
-  if #due > 0 then
-    free(due)
-    call('ZREM', kept, unpack(due))
-    moved = moved + #due
-  end
-end
-if moved > 0 then wake('c') end
-return moved`);
-
-/** ARGV: seat. @returns milliseconds until a lease or a delay is over (-1: there is none), 1 where others have messages */
-export const OUTLOOK: Script = script(`${HEAD}${NOW}
-local due = -1
-for _, kept in ipairs({ box .. ':l', box .. ':d' }) do
-  local first = call('ZRANGE', kept, 0, 0, 'WITHSCORES')[2]
-  if first then
-    local left = math.max(0, math.ceil(first - now))
-    if due < 0 or left < due then due = left end
-  end
-end
-for _, one in ipairs(call('XPENDING', stream, 'g')[4] or {}) do
-  if one[1] ~= ARGV[2] and one[1] ~= '${FREE}' and one[1] ~= '${LATE}' then return { due, 1 } end
-end
-return { due, 0 }`);
+/** Frees what leases and delays have kept until now. */
+export const TEND: Script = script(`${HEAD}${BACK}${NOW}${MOVE}${TEND_KEPT}
+if tend() > 0 then back() end
+return 1`);
 
 /** Says that somebody sleeps until there is something. ARGV: role. */
 export const SLEEP: Script = script(`${HEAD}
-call('SET', box .. ':w' .. ARGV[2], '1')
+call('SET', base .. ':w' .. ARGV[2], '1')
 return 1`);
 
 /** @returns messages, bytes of all */
@@ -300,7 +351,7 @@ local function drop(one)
   local size = #one[2][2]
   if maxBytes >= 0 and size > maxBytes then size = maxBytes end
   remove(one[1], size)
-  call('ZREM', box .. ':d', one[1])
+  call('ZREM', base .. ':d', one[1])
   removed = removed + 1
 end
 for _, who in ipairs({ '${FREE}', '${LATE}' }) do

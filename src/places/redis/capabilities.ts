@@ -1,5 +1,7 @@
 // What mailboxes of redis:// (and of Valkey) can do. Read by types, open(), conformance, `naru places` and the docs; say it only here.
 
+import type { Capabilities } from '../../mailbox/capabilities.ts';
+
 export const redis = {
   scheme: 'redis',
   mode: 'envelope',
@@ -62,3 +64,30 @@ export const redis = {
   shapes: ['process', 'worker', 'child'],
   needs: ['@redis/client'],
 } as const;
+
+/** With `?channel=`: publish and subscribe, of which the server keeps nothing. */
+export const redisChannel: Capabilities = {
+  ...redis,
+  summary: 'a channel of Redis or Valkey: whoever is subscribed in that moment gets it',
+  features: {
+    ...redis.features,
+    ack: 'none',
+    requeue: 'none',
+    deadLetter: 'none',
+    lease: 'none',
+    ttl: 'none',
+    delay: 'none',
+    reply: 'none',
+    deliverAll: 'native',
+    depth: 'none',
+    peek: 'none',
+    dropOldest: 'none',
+    dropNewest: 'none',
+  },
+  notes: {
+    deliverAll:
+      'at most once: who is not there, or too slow by 16,384 messages, misses it; the second hears of the gap',
+    wait: 'the server pushes',
+  },
+  relation: 'advisory',
+};

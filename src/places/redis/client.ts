@@ -18,6 +18,7 @@ interface Client {
     listener: (message: Buffer, channel: Buffer) => void,
     asBytes: true,
   ): Promise<unknown>;
+  unsubscribe(channel: string): Promise<unknown>;
   ref(): void;
   unref(): void;
   destroy(): void;
@@ -152,6 +153,11 @@ export class RedisConnection implements Connected {
     }
   }
 
+  /** Hears a channel no more. */
+  async unsubscribe(channel: string): Promise<void> {
+    await this.#client.unsubscribe(channel);
+  }
+
   /**
    * The server knows these scripts from now on by their hashes, so that calls of them keep their order.
    * @throws NARU_UNSUPPORTED  the server is older than Redis 6.2
@@ -229,6 +235,7 @@ const ANSWERS: Readonly<Record<string, readonly [NaruErrorCode, string]>> = {
   MISCONF: ['NARU_LIMIT', 'the server takes no writes because it cannot save to its disk'],
   WRONGTYPE: ['NARU_CORRUPT', 'the key holds something that Naru did not write'],
   NARUGONE: ['NARU_CLOSED', 'the mailbox was removed'],
+  NOGROUP: ['NARU_CLOSED', 'the mailbox was removed'],
   LOADING: ['NARU_DISCONNECTED', 'the server is still loading its data'],
   BUSY: ['NARU_DISCONNECTED', 'the server runs a script that does not end'],
 };

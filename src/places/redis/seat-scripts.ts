@@ -1,12 +1,12 @@
 // Who is attached to a mailbox in a Redis database: a field for each seat, which says by which channel its handle lives. A channel that nobody
 // subscribes to is that of a dead one: the server itself sees connections end.
 
-import { HEAD, MOVE, WAKE } from './box-scripts.ts';
+import { BACK, HEAD, MOVE } from './box-scripts.ts';
 import { type Script, script } from './script.ts';
 
 /** Of all who use a mailbox. */
 const SEATS = `
-local seats = box .. ':seats'
+local seats = base .. ':seats'
 local function told() call('PUBLISH', box .. ':n', 's') end
 `;
 
@@ -17,7 +17,7 @@ local function vacate(seat, role)
     local page, ids = call('XPENDING', stream, 'g', '-', '+', 1000, seat), {}
     for at, one in ipairs(page) do ids[at] = one[1] end
     free(ids)
-    if #ids > 0 then call('ZREM', box .. ':l', unpack(ids)) end
+    if #ids > 0 then call('ZREM', base .. ':l', unpack(ids)) end
     if #page < 1000 then break end
   end
   call('XGROUP', 'DELCONSUMER', stream, 'g', seat)
@@ -43,16 +43,16 @@ end
 return 1`);
 
 /** ARGV: seat. */
-export const LEAVE: Script = script(`${HEAD}${WAKE}${MOVE}${SEATS}${VACATE}
+export const LEAVE: Script = script(`${HEAD}${BACK}${MOVE}${SEATS}${VACATE}
 local held = call('HGET', seats, ARGV[2])
 if not held then return 0 end
 vacate(ARGV[2], string.sub(held, 1, 1))
-wake('c')
+back()
 told()
 return 1`);
 
 /** Removes the seats of the dead. ARGV: one's own channel. @returns how many */
-export const REAP: Script = script(`${HEAD}${WAKE}${MOVE}${SEATS}${VACATE}
+export const REAP: Script = script(`${HEAD}${BACK}${MOVE}${SEATS}${VACATE}
 local all, dead, lives = call('HGETALL', seats), 0, {}
 for at = 1, #all, 2 do
   local role, channel = string.match(all[at + 1], '^(.) (%S+)')
@@ -65,7 +65,7 @@ for at = 1, #all, 2 do
   end
 end
 if dead > 0 then
-  wake('c')
+  back()
   told()
 end
 return dead`);

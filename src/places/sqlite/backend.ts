@@ -2,7 +2,7 @@
 
 import { NaruError } from '../../errors/index.ts';
 import type { Maybe } from '../../state/map-driver.ts';
-import type { NewRow } from '../../engine-queue/backend.ts';
+import type { NewRows } from '../../engine-queue/backend.ts';
 import type { Dialect, SqlBackend, SqlListener, SqlRow, Statement, Step } from '../../sql-queue/backend.ts';
 import type { Connection } from './connection.ts';
 import { type Change, type Database, type Query, SQLITE, sqliteCode, type SqlValue } from './database.ts';
@@ -64,7 +64,7 @@ export class SqliteBackend implements SqlBackend {
     });
   }
 
-  async put(rows: readonly NewRow[], isDurable: boolean): Promise<void> {
+  async put({ rows, bytes }: NewRows, isDurable: boolean): Promise<void> {
     const name = 'put';
     const { now } = SQLITE_DIALECT;
     const text = `INSERT INTO ${tableOf(this.#id)} (priority, due, expires, deliveries, size, message)
@@ -75,8 +75,8 @@ export class SqliteBackend implements SqlBackend {
       try {
         db.write(() => {
           const insert = this.#change(db, { name, text, returns: false });
-          for (const { priority, delayMs, ttlMs, size, bytes } of rows)
-            insert.run(priority, rounded(delayMs), rounded(ttlMs), size, bytes);
+          for (const { priority, delayMs, ttlMs, size, from, to } of rows)
+            insert.run(priority, rounded(delayMs), rounded(ttlMs), size, bytes.subarray(from, to));
         });
       } finally {
         if (mustSync) db.exec('PRAGMA synchronous = NORMAL');

@@ -1,0 +1,105 @@
+// The subscribing end of a channel. The server pushes: what nobody takes waits here, up to a bound; then the oldest goes, and the consumer hears of the
+// gap. Nothing is settled: what was handed out is gone.
+
+import type { Delivery, DriverHooks, Receiver } from '../../mailbox/driver.ts';
+import { NamedReader } from '../../wire/named-envelope.ts';
+
+/** Messages and bytes that wait for a slow consumer. */
+const KEPT_MAX = 16_384;
+const KEPT_BYTES_MAX = 33_554_432;
+
+export interface ChannelReceiverInit {
+  readonly hooks: DriverHooks;
+  readonly dropped: (reason: string, count: number) => void;
+  readonly hold: (isNeeded: boolean) => void;
+  readonly onClose: () => Promise<void>;
+}
+
+export class ChannelReceiver implements Receiver {
+  readonly ended = false;
+  readonly #init: ChannelReceiverInit;
+  readonly #reader = new NamedReader();
+  #kept: Delivery[] = [];
+  #bytes = 0;
+  #token = 0;
+  #wanted = 0;
+  #missed = 0;
+  #closed: Promise<void> | undefined;
+
+  constructor(init: ChannelReceiverInit) {
+    this.#init = init;
+  }
+
+  /** A message came. */
+  hear(bytes: Buffer): void {
+    if (this.#closed !== undefined) return;
+    try {
+      const envelope = this.#reader.decode(bytes, 0, bytes.length);
+      this.#token += 1;
+      this.#kept.push({ ...envelope, deliveries: 1, receipt: false, token: this.#token });
+      this.#bytes += envelope.body.byteLength;
+    } catch {
+      // Anybody may publish there who knows nothing of envelopes.
+      this.#init.dropped('undecodable', 1);
+      return;
+    }
+    while (this.#kept.length > KEPT_MAX || (this.#bytes > KEPT_BYTES_MAX && this.#kept.length > 1))
+      this.#miss();
+    if (this.#wanted > 0) this.#init.hooks.readable();
+  }
+
+  take(max: number, out: Delivery[]): number {
+    if (this.#missed > 0) {
+      this.#init.hooks.event('gap', { count: this.#missed });
+      this.#missed = 0;
+    }
+    const given = this.#kept.splice(0, max);
+    for (const delivery of given) {
+      this.#bytes -= delivery.body.byteLength;
+      out.push(delivery);
+    }
+    return given.length;
+  }
+
+  want(count: number): void {
+    this.#wanted = count;
+    this.#init.hold(count > 0 && this.#closed === undefined);
+  }
+
+  settle(): void {
+    // Nothing is owed.
+  }
+
+  ackAll(): void {
+    // Nothing is owed.
+  }
+
+  putBack(delivery: Delivery): void {
+    this.#kept.push(delivery);
+    this.#kept.sort((a, b) => a.token - b.token);
+    this.#bytes += delivery.body.byteLength;
+  }
+
+  received(): void {
+    // Nobody waits for it.
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  #miss(): void {
+    const oldest = this.#kept.shift();
+    this.#bytes -= oldest?.body.byteLength ?? 0;
+    this.#missed += 1;
+    this.#init.dropped('full', 1);
+  }
+
+  async #close(): Promise<void> {
+    this.#wanted = 0;
+    this.#init.hold(false);
+    this.#kept = [];
+    await this.#init.onClose();
+  }
+}
