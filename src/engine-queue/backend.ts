@@ -142,6 +142,13 @@ export interface Backend {
   purge(): Promise<number>;
   /** Destroys the mailbox. */
   remove(): Promise<void>;
+  /**
+   * Opens the way back for answers to requests of this handle. Absent where there is none.
+   * @returns its address, by which others find it
+   */
+  openReplies?(heard: (message: Uint8Array) => void): Promise<string>;
+  /** Hands an answer to a requester. @returns false: there is nobody at that address */
+  answer?(address: string, message: Buffer): Promise<boolean>;
   /** Keeps the process alive while `isNeeded`. */
   hold(isNeeded: boolean): void;
   close(): void;

@@ -9,11 +9,13 @@ import type {
   DriverHooks,
   PlaceStats,
   Receiver,
+  ReplyPort,
   Sender,
 } from '../mailbox/driver.ts';
 import { decodeNamed } from '../wire/named-envelope.ts';
 import type { Backend, BoxSettings, ChangeListener, SeatRole } from './backend.ts';
 import { EngineReceiver } from './receiver.ts';
+import { EngineReplies } from './replies.ts';
 import { EngineSender } from './sender.ts';
 
 /** Whoever asks who is there gets what was known so long ago at most, in milliseconds; the next question is answered better. */
@@ -136,6 +138,14 @@ export class EngineDriver implements Driver, ChangeListener {
     woken = receiver;
     this.#ends.add(receiver);
     return receiver;
+  }
+
+  openReplies(): Promise<ReplyPort> {
+    const backend = this.#backend;
+    const { openReplies, answer } = backend;
+    if (openReplies === undefined || answer === undefined) return Promise.reject(noReplies(this.facts));
+    const replying = { openReplies: openReplies.bind(backend), answer: answer.bind(backend) };
+    return EngineReplies.open(replying, this.facts, this.#init.hooks);
   }
 
   async stats(): Promise<PlaceStats> {
@@ -328,4 +338,9 @@ export class EngineDriver implements Driver, ChangeListener {
       { place: capabilities.scheme, mailbox: address },
     );
   }
+}
+
+function noReplies({ address, capabilities }: DriverFacts): NaruError {
+  const what = `${address}: this place has no way back for replies`;
+  return new NaruError('NARU_UNSUPPORTED', what, { place: capabilities.scheme, mailbox: address });
 }

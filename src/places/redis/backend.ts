@@ -26,6 +26,7 @@ import * as seats from './seat-scripts.ts';
 /** No timer fires so late; it only keeps the process. */
 const FOR_EVER_MS = 2 ** 30;
 const SEAT_MAX = 2 ** 47;
+const LIFE = /^naru:life:[\w-]{12}$/;
 const SCRIPTS = [
   box.PUT, box.TAKE, box.SIFT, box.ACK, box.RELEASE, box.REQUEUE, box.FORGET, box.EXTEND, box.TEND, box.SLEEP,
   box.ROOM, box.STATS, box.PEEK, box.PURGE, seats.ENTER, seats.ENTER_AGAIN, seats.LEAVE, seats.REAP, seats.PEERS,
@@ -57,6 +58,7 @@ export class RedisBackend implements Backend {
   /** Something may have gone back since this was looked at last. */
   #mayBeBack = true;
   readonly #stream: string;
+  #answered: ((message: Uint8Array) => void) | undefined;
   #link: Reconnecting<RedisConnection> | undefined;
   /** The connection broke once: seats may have been taken for dead, and what they had be somebody else's. */
   #mayHaveLost = false;
@@ -198,6 +200,18 @@ export class RedisBackend implements Backend {
     }
   }
 
+  /** Answers come on the channel that this handle lives by. */
+  openReplies(heard: (message: Uint8Array) => void): Promise<string> {
+    this.#answered = heard;
+    return Promise.resolve(this.#life);
+  }
+
+  /** Nobody publishes elsewhere because a request says so. */
+  async answer(address: string, message: Buffer): Promise<boolean> {
+    if (!LIFE.test(address)) return false;
+    return Number(await this.#run((connection) => connection.write('PUBLISH', address, message))) > 0;
+  }
+
   remove(): Promise<void> {
     return this.#run((connection) => removeBox(connection, this.#init.found));
   }
@@ -236,6 +250,7 @@ export class RedisBackend implements Backend {
     const news = newsChannel(found.settings.name);
     await connection.subscribe([news, this.#life], (message, channel) => {
       if (channel === news) this.#hear(message.toString());
+      else this.#answered?.(message);
     });
     if (isFirst) return;
     if (!(await findAgain(connection, found))) throw connection.failure(new Error('NARUGONE removed'), false);

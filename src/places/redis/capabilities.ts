@@ -16,7 +16,7 @@ export const redis = {
     delay: 'native',
     headers: 'native',
     type: 'native',
-    reply: 'none',
+    reply: 'native',
     deliverAll: 'none',
     groups: 'none',
     orderingKey: 'none',
