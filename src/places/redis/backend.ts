@@ -305,20 +305,18 @@ export class RedisBackend implements Backend {
       rows.push({ id: numberOf(entry[0]), deliveries: 1, message });
     }
     this.#remember(rows);
-    return timed.length === 0 ? { rows, expired: 0, outlook: undefined } : this.#sift(seat, rows, timed);
+    return timed.length === 0 ? { rows, expired: 0, outlook: undefined } : this.#sift(rows, timed);
   }
 
   /** What has expired, or is not due, is not given out. */
-  async #sift(seat: number, rows: readonly TakenRow[], timed: readonly StreamEntry[]): Promise<Taken> {
+  async #sift(rows: readonly TakenRow[], timed: readonly StreamEntry[]): Promise<Taken> {
     const args = timed.flatMap(([id, [, message, , expires, , due]]) => [
       id,
       expires ?? '0',
       due ?? '0',
       String(this.#sizes.get(numberOf(id)) ?? message?.byteLength ?? 0),
     ]);
-    const [expired = 0, ...kept] = numbers(
-      await this.#call(box.SIFT, String(seat), this.#capacityBytes, ...args),
-    );
+    const [expired = 0, ...kept] = numbers(await this.#call(box.SIFT, ...args));
     const lost = new Set(timed.map(([id]) => numberOf(id)));
     for (const id of kept) lost.delete(id);
     for (const id of lost) this.#sizes.delete(id);

@@ -209,12 +209,12 @@ if out[1] > 0 then wake('p') end
 return out`);
 
 /**
- * Looks at new messages that have times and were read without this script. ARGV: seat, capacity in bytes or -1, for each its id, when it expires
- * (0: never), when it is due (0: at once), its size. @returns how many had expired, and the numbers of those that may be given out
+ * Looks at new messages that have times and were read without this script. ARGV: for each its id, when it expires (0: never), when it is due
+ * (0: at once), its size. @returns how many had expired, and the numbers of those that may be given out
  */
 export const SIFT: Script = script(`${HEAD}${NOW}${REMOVE_ONE}
 local out, expired = { 0 }, 0
-for at = 3, #ARGV, 4 do
+for at = 2, #ARGV, 4 do
   local id, expires, due = ARGV[at], tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
   if expires > 0 and expires <= now then
     remove(id, ARGV[at + 3])
