@@ -106,6 +106,14 @@ export interface ChangeListener {
   gone(error: Error): void;
 }
 
+/** How answers to requests travel. */
+export interface Replies {
+  /** @returns this handle's address, by which others find it */
+  open(heard: (message: Uint8Array) => void): Promise<string>;
+  /** Hands an answer to a requester. @returns false: there is nobody at that address */
+  answer(address: string, message: Buffer): Promise<boolean>;
+}
+
 /** Every call rejects with NARU_CLOSED when the mailbox was removed, and with what the engine's connection says otherwise. */
 export interface Backend {
   /**
@@ -142,13 +150,8 @@ export interface Backend {
   purge(): Promise<number>;
   /** Destroys the mailbox. */
   remove(): Promise<void>;
-  /**
-   * Opens the way back for answers to requests of this handle. Absent where there is none.
-   * @returns its address, by which others find it
-   */
-  openReplies?(heard: (message: Uint8Array) => void): Promise<string>;
-  /** Hands an answer to a requester. @returns false: there is nobody at that address */
-  answer?(address: string, message: Buffer): Promise<boolean>;
+  /** The way back for answers to requests. Absent where there is none. */
+  readonly replies?: Replies;
   /** Keeps the process alive while `isNeeded`. */
   hold(isNeeded: boolean): void;
   close(): void;

@@ -141,11 +141,9 @@ export class EngineDriver implements Driver, ChangeListener {
   }
 
   openReplies(): Promise<ReplyPort> {
-    const backend = this.#backend;
-    const { openReplies, answer } = backend;
-    if (openReplies === undefined || answer === undefined) return Promise.reject(noReplies(this.facts));
-    const replying = { openReplies: openReplies.bind(backend), answer: answer.bind(backend) };
-    return EngineReplies.open(replying, this.facts, this.#init.hooks);
+    const { replies } = this.#backend;
+    if (replies === undefined) return Promise.reject(noReplies(this.facts));
+    return EngineReplies.open(replies, this.facts, this.#init.hooks);
   }
 
   async stats(): Promise<PlaceStats> {

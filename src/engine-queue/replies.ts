@@ -4,37 +4,35 @@
 import { NaruError } from '../errors/index.ts';
 import type { DriverFacts, DriverHooks, Outgoing, ReplyPort } from '../mailbox/driver.ts';
 import { decodeNamed, encodeNamed, namedSize, viewOf } from '../wire/named-envelope.ts';
-import type { Backend } from './backend.ts';
-
-type Replying = Required<Pick<Backend, 'openReplies' | 'answer'>>;
+import type { Replies } from './backend.ts';
 
 export class EngineReplies implements ReplyPort {
   readonly address: string;
   readonly #facts: DriverFacts;
-  readonly #backend: Replying;
+  readonly #replies: Replies;
 
-  private constructor(address: string, facts: DriverFacts, backend: Replying) {
+  private constructor(address: string, facts: DriverFacts, replies: Replies) {
     this.address = address;
     this.#facts = facts;
-    this.#backend = backend;
+    this.#replies = replies;
   }
 
-  static async open(backend: Replying, facts: DriverFacts, hooks: DriverHooks): Promise<EngineReplies> {
-    const address = await backend.openReplies((bytes) => {
+  static async open(replies: Replies, facts: DriverFacts, hooks: DriverHooks): Promise<EngineReplies> {
+    const address = await replies.open((bytes) => {
       try {
         hooks.reply({ ...decodeNamed(bytes), deliveries: 1, receipt: false, token: 0 });
       } catch {
         // It is no answer: whoever sent it knows nothing of envelopes.
       }
     });
-    return new EngineReplies(address, facts, backend);
+    return new EngineReplies(address, facts, replies);
   }
 
   async send(replyTo: string, message: Outgoing): Promise<void> {
     const { identity, capabilities, address } = this.#facts;
     const bytes = Buffer.allocUnsafe(namedSize(message, identity));
     encodeNamed(message, identity, bytes, viewOf(bytes), 0);
-    if (await this.#backend.answer(replyTo, bytes)) {
+    if (await this.#replies.answer(replyTo, bytes)) {
       message.done?.();
       return;
     }

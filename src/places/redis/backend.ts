@@ -8,6 +8,7 @@ import type {
   ChangeListener,
   NewRow,
   NewRows,
+  Replies,
   Room,
   SeatRole,
   Settling,
@@ -48,6 +49,17 @@ export interface RedisBackendInit {
 }
 
 export class RedisBackend implements Backend {
+  /** Answers come on the channel that this handle lives by; nobody publishes elsewhere because a request says so. */
+  readonly replies: Replies = {
+    open: (heard) => {
+      this.#answered = heard;
+      return Promise.resolve(this.#life);
+    },
+    answer: async (address, message) => {
+      if (!LIFE.test(address)) return false;
+      return Number(await this.#run((connection) => connection.write('PUBLISH', address, message))) > 0;
+    },
+  };
   readonly #init: RedisBackendInit;
   /** The channel that this handle lives by. */
   readonly #life = `naru:life:${randomBytes(9).toString('base64url')}`;
@@ -198,18 +210,6 @@ export class RedisBackend implements Backend {
       sum += count;
       if (count === 0) return sum;
     }
-  }
-
-  /** Answers come on the channel that this handle lives by. */
-  openReplies(heard: (message: Uint8Array) => void): Promise<string> {
-    this.#answered = heard;
-    return Promise.resolve(this.#life);
-  }
-
-  /** Nobody publishes elsewhere because a request says so. */
-  async answer(address: string, message: Buffer): Promise<boolean> {
-    if (!LIFE.test(address)) return false;
-    return Number(await this.#run((connection) => connection.write('PUBLISH', address, message))) > 0;
   }
 
   remove(): Promise<void> {
