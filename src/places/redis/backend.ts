@@ -65,6 +65,8 @@ export class RedisBackend implements Backend {
   readonly #life = `naru:life:${randomBytes(9).toString('base64url')}`;
   readonly #key: string;
   readonly #capacityBytes: string;
+  /** There are limits or leases: what is settled is counted. */
+  readonly #isCounted: boolean;
   /** Of what this handle's consumers have in hand. */
   readonly #sizes = new Map<number, number>();
   /** Something may have gone back since this was looked at last. */
@@ -82,6 +84,8 @@ export class RedisBackend implements Backend {
     const { settings, generation } = init.found;
     this.#key = boxKey(settings.name);
     this.#stream = streamKey(settings.name, generation);
+    const { capacityBytes, capacityMessages, leaseMs } = settings;
+    this.#isCounted = capacityBytes !== undefined || capacityMessages !== undefined || leaseMs > 0;
     this.#capacityBytes = String(init.found.settings.capacityBytes ?? -1);
   }
 
@@ -195,7 +199,7 @@ export class RedisBackend implements Backend {
 
   async stats(): Promise<{ depth: number; depthBytes: number; unsettled: number }> {
     const [depth = 0, depthBytes = 0, unsettled = 0] = numbers(await this.#call(box.STATS));
-    return { depth, depthBytes, unsettled };
+    return { depth, depthBytes: this.#isCounted ? depthBytes : -1, unsettled };
   }
 
   async peek(max: number): Promise<readonly TakenRow[]> {
@@ -345,7 +349,9 @@ export class RedisBackend implements Backend {
     for (const { id, message } of rows) this.#sizes.set(id, Math.min(limit, message.byteLength));
   }
 
+  /** Where nothing is counted and nothing can be somebody else's, a transaction of plain commands costs the server half. */
   #ack(seat: string, ids: readonly number[]): Promise<unknown> {
+    if (!this.#isCounted && !this.#mayHaveLost) return this.#ackPlainly(names(ids));
     let sum = 0;
     for (const id of ids) sum += this.#sizes.get(id) ?? 0;
     const hasLeases = this.#init.found.settings.leaseMs > 0;
@@ -358,6 +364,17 @@ export class RedisBackend implements Backend {
       hasLeases ? '1' : '',
       String(sum),
       ...names(ids),
+    );
+  }
+
+  #ackPlainly(ids: readonly string[]): Promise<unknown> {
+    return this.#run((connection) =>
+      Promise.all([
+        connection.write('MULTI'),
+        connection.write('XACK', this.#stream, 'g', ...ids),
+        connection.write('XDEL', this.#stream, ...ids),
+        connection.write('EXEC'),
+      ]),
     );
   }
 
