@@ -2,6 +2,7 @@
 
 import type { Duel } from '../harness/duel.ts';
 import { broker } from './broker.ts';
+import { engines } from './engines.ts';
 import { fan } from './fan.ts';
 import { kernel } from './kernel.ts';
 import { large } from './large.ts';
@@ -24,6 +25,7 @@ export const SCENARIOS: readonly Scenario[] = [
   log,
   state,
   broker,
+  engines,
 ];
 
 /** @throws when there is none with this id */

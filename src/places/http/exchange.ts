@@ -118,40 +118,53 @@ export class Exchange {
 
   /**
    * The whole body.
-   * @throws NARU_TOO_LARGE  before anything is read, where the length is announced; NARU_OVERLOADED; NARU_DISCONNECTED
+   * @throws NARU_TOO_LARGE  before anything is read, where the length is announced; NARU_OVERLOADED
    */
   async body(bytesMax: number): Promise<Buffer> {
+    const budget = this.#budget;
+    const announced = Number(this.request.headers['content-length'] ?? 0);
+    if (budget.bytes > 0 && announced <= bytesMax) checkBudget(budget.bytes + announced);
+    const parts: Buffer[] = [];
+    let bytes = 0;
+    // Room for what is announced is set aside; what is not is counted as it comes.
+    let counted = Math.min(announced, bytesMax);
+    budget.bytes += counted;
+    try {
+      for await (const part of this.parts(bytesMax)) {
+        bytes += part.length;
+        if (bytes > counted) {
+          budget.bytes += bytes - counted;
+          counted = bytes;
+          // One alone may have its way.
+          if (budget.bytes > counted) checkBudget(budget.bytes);
+        }
+        parts.push(part);
+      }
+    } finally {
+      budget.bytes -= counted;
+    }
+    return parts.length === 1 ? (parts[0] as Buffer) : Buffer.concat(parts, bytes);
+  }
+
+  /**
+   * The body as it comes. Bytes are not kept here.
+   * @throws NARU_TOO_LARGE  as body()
+   */
+  async *parts(bytesMax: number): AsyncGenerator<Buffer, void> {
     const { request } = this;
     const announced = Number(request.headers['content-length'] ?? 0);
     if (announced > bytesMax) throw tooLarge(announced, bytesMax);
     const parsed = (request as ParsedRequest).body;
-    if (parsed !== undefined && request.complete) return bodyOf(parsed, bytesMax);
-    const budget = this.#budget;
-    if (budget.bytes > 0 && budget.bytes + announced > HTTP.readingBytesMax) {
-      throw new NaruError(
-        'NARU_OVERLOADED',
-        'too many bytes are being received at the moment; send again later',
-      );
+    if (parsed !== undefined && request.complete) {
+      yield bodyOf(parsed, bytesMax);
+      return;
     }
     if (expecting.delete(request)) this.response.writeContinue();
-    // Room for what is announced is set aside; what is not is counted as it comes.
-    let counted = announced;
-    budget.bytes += counted;
-    try {
-      const parts: Buffer[] = [];
-      let bytes = 0;
-      for await (const part of request as AsyncIterable<Buffer>) {
-        bytes += part.length;
-        if (bytes > bytesMax) throw tooLarge(bytes, bytesMax);
-        if (bytes > counted) {
-          budget.bytes += bytes - counted;
-          counted = bytes;
-        }
-        parts.push(part);
-      }
-      return parts.length === 1 ? (parts[0] as Buffer) : Buffer.concat(parts, bytes);
-    } finally {
-      budget.bytes -= counted;
+    let bytes = 0;
+    for await (const part of request as AsyncIterable<Buffer>) {
+      bytes += part.length;
+      if (bytes > bytesMax) throw tooLarge(bytes, bytesMax);
+      yield part;
     }
   }
 
@@ -203,6 +216,17 @@ export class Exchange {
 
 export function invalid(what: string): NaruError {
   return new NaruError('NARU_INVALID_ARGUMENT', what, { place: 'http' });
+}
+
+function checkBudget(bytes: number): void {
+  if (bytes <= HTTP.readingBytesMax) return;
+  throw new NaruError(
+    'NARU_OVERLOADED',
+    'too many bytes are being received at the moment; send again later',
+    {
+      place: 'http',
+    },
+  );
 }
 
 function tooLarge(bytes: number, max: number): NaruError {

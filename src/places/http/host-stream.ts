@@ -23,17 +23,17 @@ export class HttpHostStream extends Duplex {
   }
 
   /**
-   * A piece of what the handle says. Resolves when it is taken: the answer to its request is the handle's leave to go on.
+   * A part of what the handle says. Resolves when more may come.
    * @param offset  bytes of the stream before it
-   * @throws NARU_CORRUPT  a piece before it is missing
+   * @throws NARU_CORRUPT  what comes before it is missing
    */
   async feed(offset: number, bytes: Buffer): Promise<void> {
-    if (offset > this.#received || offset + bytes.length < this.#received) {
+    if (offset > this.#received) {
       const text = `a piece of the link begins at byte ${offset}, expected is ${this.#received}`;
       throw new NaruError('NARU_CORRUPT', text, { place: 'http' });
     }
-    // Sent again because its answer was lost.
-    const news = bytes.subarray(this.#received - offset);
+    // What came before is sent again because its answer was lost.
+    const news = bytes.subarray(Math.min(this.#received - offset, bytes.length));
     this.#received += news.length;
     if (news.length === 0 || this.destroyed) return;
     this.#isFull = !this.push(news);

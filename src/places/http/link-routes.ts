@@ -47,8 +47,12 @@ function openLink(exchange: Exchange, door: Door): Promise<void> {
 
 async function feed(exchange: Exchange, door: Door): Promise<void> {
   const stream = door.links.find(exchange.id);
-  const offset = exchange.number(OFFSET);
+  let offset = exchange.number(OFFSET);
   if (offset === undefined) throw invalid(`the header ${LINK_OFFSET} is missing`);
-  await stream.feed(offset, await exchange.body(PIECE_BYTES_MAX));
+  // As it comes: a piece takes no memory but that of the link.
+  for await (const part of exchange.parts(PIECE_BYTES_MAX)) {
+    await stream.feed(offset, part);
+    offset += part.length;
+  }
   await exchange.send(204, undefined);
 }
