@@ -2,6 +2,7 @@
 // conformance suite; who may not, and too much, is in strangers.test.ts; the handles of Naru are in link.test.ts.
 
 import { Validator } from '@seriousme/openapi-schema-validator';
+import { Ajv2020 } from 'ajv/dist/2020.js';
 import { afterEach, describe, expect, test } from 'vitest';
 import { until } from '../../link/processes.fixture.ts';
 import {
@@ -19,6 +20,17 @@ import {
 import { ROUTES } from './routes.ts';
 
 afterEach(closeAll);
+
+/** The part of the document that is compared with what is answered. */
+interface OpenApi {
+  readonly paths: Record<
+    string,
+    Record<
+      string,
+      { readonly responses: Record<number, { readonly content?: Record<string, { schema: object }> }> }
+    >
+  >;
+}
 
 describe('with curl alone', () => {
   test('send, receive, ack; the same with the message as the body of a file', async () => {
@@ -336,16 +348,58 @@ describe('the document', () => {
       Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
     );
     expect(described.sort()).toEqual(ROUTES.map(({ method, path }) => `${method} /jobs${path}`).sort());
-    for (const { method, path } of ROUTES) {
-      const answer = await fetch(host.address + path.replace('{id}', 'x'), {
-        method,
-        ...(path === '/receive' || path === '/request' ? {} : {}),
-        signal: AbortSignal.timeout(200),
-      }).catch(() => undefined);
-      expect([404, 405], `${method} ${path} is served`).not.toContain(
-        answer?.status === 404 && path.startsWith('/link/') ? 200 : (answer?.status ?? 200),
-      );
-      await answer?.body?.cancel();
-    }
+  });
+
+  test('says what is answered: every status and every body is as it describes', async () => {
+    const host = await use();
+    const document = await json<OpenApi>(fetch(`${host.address}/openapi.json`));
+    const ajv = new Ajv2020({ strict: false, formats: { 'date-time': true } }).addSchema(document, 'api');
+    const seen = new Set<string>();
+    /** Asks, and compares the answer with the document. */
+    const ask = async (
+      route: string,
+      { path, ...init }: RequestInit & { path?: string } = {},
+    ): Promise<unknown> => {
+      const [method = '', template = ''] = route.split(' ');
+      const answer = await fetch(host.address + (path ?? template), { method, ...init });
+      const described = document.paths[`/jobs${template}`]?.[method.toLowerCase()]?.responses[answer.status];
+      expect(described, `${route}: ${answer.status} is described`).toBeDefined();
+      seen.add(route);
+      const type = answer.headers.get('content-type')?.split(';')[0] ?? '';
+      const content = described?.content ?? {};
+      if (answer.status === 204) return undefined;
+      const schema = (content[type] ?? content['*/*'])?.schema;
+      expect(schema, `${route}: ${type} is described`).toBeDefined();
+      if (!type.endsWith('json')) {
+        await answer.body?.cancel();
+        return undefined;
+      }
+      const body: unknown = await answer.json();
+      const whole = JSON.parse(JSON.stringify(schema).replaceAll('"#/', '"api#/')) as object;
+      expect(ajv.validate(whole, body), `${route}: ${ajv.errorsText()}`).toBe(true);
+      return body;
+    };
+    const lines = { 'content-type': 'application/x-ndjson' };
+    await ask('POST ', { body: '{"n":1}', headers: { 'naru-key': 'k', 'naru-header-a': 'b' } });
+    await ask('POST ', { body: '{"n":2}\n{"n":3}', headers: lines });
+    await ask('POST ', { body: '{', headers: lines });
+    const first = (await ask('POST /receive')) as Taken;
+    await ask('POST /extend', { body: JSON.stringify({ ids: [first.messages[0]?.ack] }) });
+    await ask('POST /ack', { body: JSON.stringify({ ids: [first.messages[0]?.ack] }) });
+    await ask('POST /ack', { body: JSON.stringify({ ids: [first.messages[0]?.ack] }) });
+    const rest = (await ask('POST /receive', { path: '/receive?max=10' })) as Taken;
+    await ask('POST /nack', { body: JSON.stringify({ ids: [rest.messages[0]?.ack], reject: true }) });
+    await ask('POST /reply/{id}', { path: `/reply/${rest.messages[1]?.ack}`, body: '1' });
+    await ask('POST /receive', { path: '/receive?waitMs=0' });
+    await ask('POST /request', { path: '/request?timeoutMs=20', body: '1' });
+    const serving = host.serve(() => 'answer');
+    await ask('POST /request', { body: '1' });
+    await serving.stop();
+    await ask('GET ');
+    await ask('GET /events');
+    await ask('GET /openapi.json');
+    await ask('POST /link');
+    await ask('POST /link/{id}', { path: '/link/x', headers: { 'naru-offset': '0' } });
+    expect([...seen].sort()).toEqual(ROUTES.map(({ method, path }) => `${method} ${path}`).sort());
   });
 });
