@@ -10,7 +10,7 @@ export class Access {
   readonly #digest: Buffer | undefined;
   readonly #hostName: string | undefined;
 
-  /** @param hostName  where it listens; undefined: behind a server of the program, which has names of its own */
+  /** @param hostName  where it listens; undefined: any name will do, as behind a server of the program, which has its own */
   constructor(token: string | undefined, hostName: string | undefined) {
     this.#digest = token === undefined ? undefined : digest(token);
     this.#hostName = hostName;

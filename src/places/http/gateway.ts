@@ -53,7 +53,7 @@ export class Gateway implements Door {
     this.guests = new Guests(host, address);
     this.groups = new PollGroups(this.guests);
     this.#pollsMax = options.pollsMax;
-    this.#access = new Access(options.token, options.mount ? undefined : options.host);
+    this.#access = new Access(options.token, options.mount || options.anonymous ? undefined : options.host);
     this.#onError = onError;
   }
 

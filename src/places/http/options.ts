@@ -23,6 +23,8 @@ export interface HttpOptions extends TcpTarget {
   readonly listen: boolean;
   /** The mailbox has no port of its own: its handler is mounted in a server of the program. */
   readonly mount: boolean;
+  /** It listens for whoever comes, under any name. */
+  readonly anonymous: boolean;
   /** Default 5,000; 0 = none. */
   readonly heartbeatMs: number;
   /** Connections to the port, and handles of Naru on the mailbox. Default 1,000. */
@@ -43,6 +45,7 @@ export function readHttpOptions(url: PlaceUrl, options: PlaceOptions): HttpOptio
   const listen = flag(url, 'listen');
   if (mount && listen) throw invalid(url, 'a mailbox is mounted (?mount) or has a port (?listen), not both');
   const scheme = url.scheme === 'https' ? 'https' : 'http';
+  const anonymous = flag(url, 'anonymous');
   const token = readToken(url, options);
   const port = readPort(url, { mount, listen, scheme });
   if (!PATH.test(url.path)) {
@@ -51,7 +54,7 @@ export function readHttpOptions(url: PlaceUrl, options: PlaceOptions): HttpOptio
   if (scheme === 'http' && options.tls !== undefined) {
     throw invalid(url, 'options.tls is for https:// URLs');
   }
-  if (listen && token === undefined && !isLoopback(url.host) && !flag(url, 'anonymous')) {
+  if (listen && token === undefined && !isLoopback(url.host) && !anonymous) {
     throw invalid(
       url,
       `whoever reaches ${url.host} could use the mailbox: give a token (http://:TOKEN@host…, or options.key), or say ?anonymous`,
@@ -64,6 +67,7 @@ export function readHttpOptions(url: PlaceUrl, options: PlaceOptions): HttpOptio
     path: url.path,
     listen,
     mount,
+    anonymous,
     heartbeatMs: number(url, 'heartbeatMs', 5_000, 0, 3_600_000),
     connectionsMax: number(url, 'maxConnections', 1_000, 1, 65_536),
     pollsMax: number(url, 'maxPolls', 1_000, 1, 65_536),

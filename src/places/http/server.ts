@@ -29,6 +29,8 @@ export async function serverFor(options: HttpOptions, mailbox: string): Promise<
   const known = options.port === 0 ? undefined : shared.get(key);
   if (known !== undefined) {
     const server = await known;
+    // It may have lost its last mailbox meanwhile.
+    if (shared.get(key) !== known) return await serverFor(options, mailbox);
     server.checkSame(options, mailbox);
     return server;
   }

@@ -55,7 +55,9 @@ describe('tokens and strangers', () => {
     expect(JSON.parse(rebound)).toMatchObject({ status: 403, code: 'NARU_DENIED' });
     expect((await fetch(host.address.replace('127.0.0.1', 'localhost'))).status).toBe(200);
     expect(await codeOf(open('http://0.0.0.0:0/jobs?listen'))).toBe('NARU_INVALID_ARGUMENT');
-    await use('http://0.0.0.0:0/jobs?listen&anonymous');
+    const anybody = await use('http://0.0.0.0:0/jobs?listen&anonymous');
+    const named = ['-H', 'Host: queue.example', `http://127.0.0.1:${portOf(anybody)}/jobs`];
+    expect(JSON.parse(await curl(...named))).toMatchObject({ name: 'jobs' });
     await use('http://:token@0.0.0.0:0/jobs?listen');
   });
 
