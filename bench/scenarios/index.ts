@@ -2,6 +2,7 @@
 
 import type { Duel } from '../harness/duel.ts';
 import { broker } from './broker.ts';
+import { engines } from './engines.ts';
 import { fan } from './fan.ts';
 import { http } from './http.ts';
 import { kernel } from './kernel.ts';
@@ -26,6 +27,7 @@ export const SCENARIOS: readonly Scenario[] = [
   log,
   state,
   broker,
+  engines,
 ];
 
 /** @throws when there is none with this id */

@@ -1,0 +1,13 @@
+// The scenario `engines`: each place against its engine's own client. One file of parts for each engine, and a line below.
+
+import { wsGoals, wsParts } from './engines-ws.ts';
+import { scenarioOf } from './plan.ts';
+import type { Scenario } from './scenario.ts';
+
+export const engines: Scenario = scenarioOf({
+  name: 'engines',
+  summary: "places on engines and protocols, each against the engine's own client",
+  title: 'Places against their clients',
+  parts: [...wsParts],
+  goals: (figures) => [...wsGoals(figures)],
+});
