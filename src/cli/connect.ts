@@ -37,7 +37,7 @@ export interface Connection {
 }
 
 /** Places whose mailbox lives in the process that listens. */
-const LISTENING = new Set(['unix', 'tcp', 'http', 'https']);
+const LISTENING = new Set(['unix', 'tcp', 'ws', 'wss', 'http', 'https']);
 /** Places where `owner` decides, and where a command that ends at once must not take its messages along. */
 const OWNED = new Set(['memory', 'shm']);
 

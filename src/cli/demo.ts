@@ -20,6 +20,8 @@ const ARGS = {
 
 /** What the broker is called among the places. */
 const BROKER = 'broker';
+/** What a place may need and still be of this machine alone: the addon, and packages that are no server's client. */
+const HERE: ReadonlySet<string> = new Set(['addon', 'ws']);
 /** Bytes of each message. */
 const BODY_BYTES = 64;
 /** Messages a second while latency is measured: enough to see, few enough not to wait for each other. */
@@ -95,7 +97,7 @@ async function run({ args, ending }: Invocation<typeof ARGS>): Promise<number> {
 async function chooseCandidates(wanted: string | undefined): Promise<Candidate[]> {
   const modes = await allCapabilities();
   // Those that need a server are not of this machine alone.
-  const all = modes.filter(({ mode, needs }) => mode === 'envelope' && needs.every((one) => one === 'addon'));
+  const all = modes.filter(({ mode, needs }) => mode === 'envelope' && needs.every((one) => HERE.has(one)));
   const schemes = [...all.map(({ scheme }) => scheme), BROKER];
   const names = wanted?.split(',').map((name) => name.trim());
   const unknown = names?.find((name) => !schemes.includes(name));
@@ -104,15 +106,30 @@ async function chooseCandidates(wanted: string | undefined): Promise<Candidate[]
   }
   const places = all.map(({ scheme, features, needs }) => {
     const problem = needs.includes('addon') ? nativeProblem() : undefined;
+    const noAddon = problem === undefined ? undefined : `the native addon is not loaded (${problem})`;
     return {
       place: scheme,
       oneProcess: features.crossProcess === 'none',
       isRaw: modes.find((one) => one.scheme === scheme)?.mode === 'raw',
-      missing: problem === undefined ? undefined : `the native addon is not loaded (${problem})`,
+      missing: noAddon ?? missingPackage(needs),
     };
   });
   const broker = { place: BROKER, oneProcess: false, isRaw: false, missing: undefined };
   return [...places, broker].filter(({ place }) => names === undefined || names.includes(place));
+}
+
+/** Why a package that a place needs cannot be loaded. */
+function missingPackage(needs: readonly string[]): string | undefined {
+  const missing = needs.find((one) => {
+    try {
+      return one !== 'addon' && import.meta.resolve(one) === '';
+    } catch {
+      return true;
+    }
+  });
+  return missing === undefined
+    ? undefined
+    : `the package ${missing} is not installed: npm install ${missing}`;
 }
 
 async function runPlace(
@@ -172,6 +189,7 @@ async function runPlace(
 function urlOf({ place, isRaw }: Candidate, folder: string): string {
   if (place === 'unix') return `unix://${join(folder, 'demo.sock')}`;
   if (place === 'tcp') return 'tcp://127.0.0.1:0?listen';
+  if (place === 'ws') return 'ws://127.0.0.1:0/demo?listen';
   if (place === 'http') return 'http://127.0.0.1:0/demo?listen';
   if (place === 'mmap') return `mmap://${join(folder, 'demo')}`;
   if (place === 'file') return `file://${join(folder, 'demo-log')}`;

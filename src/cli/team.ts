@@ -337,9 +337,9 @@ class Worker {
   }
 }
 
-/** tcp:// and http:// have no first opener: somebody must be told to listen. */
+/** tcp://, ws:// and http:// have no first opener: somebody must be told to listen. */
 function withListener(url: string): string {
-  if (!/^(tcp|https?):\/\//.test(url) || /[?&]listen(?:[=&]|$)/.test(url)) return url;
+  if (!/^(tcp|wss?|https?):\/\//.test(url) || /[?&]listen(?:[=&]|$)/.test(url)) return url;
   return `${url}${url.includes('?') ? '&' : '?'}listen`;
 }
 

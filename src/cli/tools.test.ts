@@ -29,6 +29,8 @@ test('naru places --json is what the places declare, and the table names every f
       'file',
       'sqlite',
       'postgres',
+      'ws',
+      'kafka',
     ]),
   );
   const shown = (await sandbox.run(['places'])).stdout.toString();
@@ -214,12 +216,13 @@ describe('the demo', () => {
     expect(places.map(({ place }) => place)).toEqual([
       'memory',
       ...SHARED_PLACES,
-      'http',
       ...QUEUE_PLACES,
       ...FILE_PLACES,
       ...PIPE_PLACES,
       'file',
       ...DATABASE_PLACES,
+      'ws',
+      'http',
       'broker',
     ]);
     for (const place of places) {
