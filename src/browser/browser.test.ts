@@ -266,8 +266,8 @@ describe('a page as a consumer', () => {
 
 describe('a slow page', () => {
   test('with full drop-oldest the newest wins, and what was passed over is counted exactly', async () => {
-    const host = await listen({ deliver: 'all', full: 'drop-oldest', capacityMessages: 2 });
-    const page = await visit(host.address, { role: 'consumer', prefetch: 1 });
+    const host = await listen({ deliver: 'all', full: 'drop-oldest', capacityMessages: 1 });
+    const page = await visit(host.address, { role: 'consumer' });
     let gaps = 0;
     page.on('gap', ({ count }) => {
       gaps += count;

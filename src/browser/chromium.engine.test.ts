@@ -111,8 +111,8 @@ onlyWith(chromium, 'naru/browser in Chromium', (browser) => {
   test('a slow page has the newest value, knows what it missed, and its memory stays where it was', {
     timeout: 60_000,
   }, async () => {
-    const host = await listen({ deliver: 'all', full: 'drop-oldest', capacityMessages: 4 });
-    const page = await visit(host.address, { role: 'consumer', prefetch: 1 });
+    const host = await listen({ deliver: 'all', full: 'drop-oldest', capacityMessages: 1 });
+    const page = await visit(host.address, { role: 'consumer' });
     await page.run(`(() => {
       globalThis.got = []; globalThis.gaps = 0; globalThis.go = () => undefined;
       box.on('gap', ({ count }) => { gaps += count; });
@@ -137,7 +137,7 @@ onlyWith(chromium, 'naru/browser in Chromium', (browser) => {
       if (got.at(-1) === 5_000) break;
     }
     const { got, gaps } = await page.run<{ got: number[]; gaps: number }>('({ got, gaps })');
-    expect(got.length).toBeLessThanOrEqual(8);
+    expect(got.length).toBeLessThanOrEqual(3);
     expect(gaps).toBe(5_000 - got.length);
   });
 

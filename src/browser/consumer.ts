@@ -40,6 +40,14 @@ export interface ConsumerInit {
   gap(count: number, sender: string): void;
 }
 
+/**
+ * A topic that drops the oldest for who is slow. Nothing old is fetched ahead of it, and what is handed out is settled at once: what
+ * a page has in its hands cannot be dropped, and a page that thinks long would hold up the producers.
+ */
+export function isLossy({ settings }: Connection): boolean {
+  return settings.dropOldest && settings.deliver === 'all';
+}
+
 export class Consumer {
   readonly #init: ConsumerInit;
   #connection: Connection | undefined;
@@ -224,7 +232,7 @@ export class Consumer {
     const connection = this.#connection;
     if (connection === undefined || connection.isOver) return;
     const { prefetch } = this.#init;
-    const ahead = this.#loops > 0 && prefetch > 1 ? prefetch : 0;
+    const ahead = this.#loops > 0 && prefetch > 1 && !isLossy(connection) ? prefetch : 0;
     const wanted = this.#isClosed ? 0 : Math.max(this.#waiting.size, ahead);
     const open = (this.#told - this.#arrived) | 0;
     if (wanted === 0) {

@@ -11,7 +11,7 @@ import type { Envelope, MessageFields } from '../wire/envelope-types.ts';
 import { FrameType } from '../wire/frame-types.ts';
 import { type Codec, resolveCodec } from './codec.ts';
 import { Connection } from './connection.ts';
-import { Consumer, type Delivery, type Outcome } from './consumer.ts';
+import { Consumer, type Delivery, isLossy, type Outcome } from './consumer.ts';
 import type { Frame } from './frame-reader.ts';
 import { BROWSER } from './limits.ts';
 import { BrowserMessage, type Keeper } from './message.ts';
@@ -144,7 +144,7 @@ export class BrowserMailbox<T = unknown> implements Keeper {
 
   /**
    * Messages as they come, until the mailbox ends or is closed. With `settle: 'auto'` a message is settled when the next is asked for,
-   * and released when the loop ends early. A message that cannot be decoded is rejected and told as an `error` event.
+   * and released when the loop ends early; in a topic with `full: 'drop-oldest'` it is settled at once, and nothing is fetched ahead. A message that cannot be decoded is rejected and told as an `error` event.
    */
   async *messages(limits: Limits = {}): AsyncGenerator<BrowserMessage<T>, void, undefined> {
     this.#checkOpen();
@@ -158,6 +158,7 @@ export class BrowserMailbox<T = unknown> implements Keeper {
         const message = this.#handOutOrTell(delivery);
         if (message === undefined) continue;
         current = [message, delivery];
+        if (isLossy(delivery.connection)) this.#autoAck(message, delivery);
         yield message;
         this.#autoAck(message, delivery);
         current = undefined;

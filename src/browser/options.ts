@@ -18,9 +18,9 @@ export interface BrowserOptions extends Limits {
   readonly group?: string;
   /** Where a subscriber of a topic starts: with new messages, or with those that the topic retains (default). */
   readonly from?: 'now' | 'start';
-  /** Messages that a loop fetches ahead; 1 = one, when it asks, so that nothing old lies here. Default 32. */
+  /** Messages that a loop fetches ahead; 1 = one, when it asks. Default 32; of a topic that drops the oldest always 1. */
   readonly prefetch?: number;
-  /** auto: loops settle when they ask for the next, `receive()` at once. manual: `ack()`, `nack()`, `reject()`. Default auto. */
+  /** auto: loops settle when they ask for the next (of a topic that drops the oldest: at once), `receive()` at once. manual: `ack()`, `nack()`, `reject()`. Default auto. */
   readonly settle?: 'auto' | 'manual';
   /** How often is asked whether the host lives, in milliseconds; it is dead after 2.5 times that. 0 = never. Default 5,000. */
   readonly heartbeatMs?: number;
