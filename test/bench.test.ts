@@ -145,12 +145,14 @@ describe.skipIf(tryNative() === undefined || !hasCompiler)(
   },
 );
 
-test('the broker passes messages between two raw clients, each once and in order', async () => {
-  const { throughput, goals } = await bench('broker', ['naru-broker']);
+test('the broker passes messages between raw clients, each once and in order, through one queue and through ten', async () => {
+  const { throughput, latency, goals } = await bench('broker', ['naru-broker']);
   expect(throughput.map(({ id }) => id)).toEqual([
     'naru-broker-transient-128',
     'naru-broker-transient-1024',
+    'naru-broker-crowd-128',
     'naru-broker-durable-128',
   ]);
-  expect(goals).toHaveLength(5);
-});
+  expect(latency.map(({ id }) => id)).toEqual(['naru-broker-latency-128']);
+  expect(goals).toHaveLength(8);
+}, 60_000);
