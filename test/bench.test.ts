@@ -30,15 +30,16 @@ interface Document {
   readonly missing: readonly { readonly id: string; readonly reason: string }[];
 }
 
-const leftovers = (): string[] => readdirSync(tmpdir()).filter((name) => name.startsWith('naru-bench-'));
 const hasCompiler = ['cc', 'gcc', 'clang'].some((name) => spawnSync(name, ['--version']).status === 0);
 
 /** A short run of some contestants. */
 async function bench(scenario: string, ids: readonly string[], ...more: string[]): Promise<Document> {
-  const before = leftovers();
+  // Its own, as other runs of this machine have theirs.
+  const temporary = mkdtempSync(join(tmpdir(), 'naru-test-'));
+  const env = { ...process.env, TMPDIR: temporary };
   const chosen = ids.flatMap((id) => ['--only', id]);
   const options = ['--seconds', '0.02', '--quick', '--json', ...chosen, ...more];
-  const { stdout } = await run(process.execPath, [program, scenario, ...options]);
+  const { stdout } = await run(process.execPath, [program, scenario, ...options], { env });
   const document = JSON.parse(stdout) as Document;
   for (const row of [...document.throughput, ...document.latency]) {
     const { median, rounds } = 'p50Us' in row ? row.p50Us : row.messagesPerSecond;
@@ -46,7 +47,8 @@ async function bench(scenario: string, ids: readonly string[], ...more: string[]
     expect(median, row.id).toBeGreaterThan(0);
     expect(document.parts.map(({ id }) => id)).toContain(row.part);
   }
-  expect(leftovers()).toEqual(before);
+  expect(readdirSync(temporary).filter((name) => name.startsWith('naru-bench-'))).toEqual([]);
+  rmSync(temporary, { recursive: true });
   return document;
 }
 
