@@ -41,13 +41,16 @@ test('what came back comes first, in its order, and not before its time', () => 
   const entries = [0, 1, 2].map((offset) => add(backlog, window, offset));
   const taken = [backlog.take(0), backlog.take(0)];
   expect(taken).toEqual(entries.slice(0, 2));
-  backlog.putBack(entries[1] as Entry, 0);
-  backlog.putBack(entries[0] as Entry, 50);
+  backlog.putBack(window.renew(entries[1] as Entry), 0);
+  backlog.putBack(window.renew(entries[0] as Entry), 50);
   expect(takeAll(backlog)).toEqual([1, 2]);
   expect(backlog.nextDue()).toBe(50);
   expect(backlog.hasSome(49)).toBe(false);
-  expect(takeAll(backlog, 50)).toEqual([0]);
-  expect([entries[0]?.deliveries, entries[2]?.deliveries]).toEqual([2, 1]);
+  const again = backlog.take(50);
+  expect([again?.offset, again?.deliveries]).toEqual([0, 2]);
+  expect([entries[0]?.deliveries, entries[2]?.deliveries]).toEqual([1, 1]);
+  expect(window.finish(again as Entry)).toBe(true);
+  expect(window.position).toBe(1);
   expect([backlog.count, backlog.bytes]).toEqual([0, 0]);
 });
 
@@ -56,11 +59,12 @@ test('of one key one message is out at a time, also while it waits to be tried a
   const backlog = new Backlog();
   const [a1] = ['a', 'a', 'b', 'a'].map((key, offset) => add(backlog, window, offset, key)) as [Entry];
   expect(takeAll(backlog)).toEqual([0, 2]);
-  backlog.putBack(a1, 50);
+  const again = window.renew(a1);
+  backlog.putBack(again, 50);
   add(backlog, window, 4, 'a');
   expect(takeAll(backlog)).toEqual([]);
   expect(takeAll(backlog, 50)).toEqual([0]);
-  backlog.done(a1);
+  backlog.done(again);
   expect(takeAll(backlog)).toEqual([1]);
   expect(backlog.count).toBe(2);
 });

@@ -43,7 +43,7 @@ export class Backlog {
       this.#head += 1;
       if (this.#head === this.#fresh.length) this.#clearFresh();
       if (entry.window.isLost) continue;
-      const { key } = entry.envelope.fields ?? {};
+      const { key } = entry.fields ?? {};
       if (key === undefined || !this.#busy.has(key)) return this.#hand(entry);
       const parked = this.#parked.get(key);
       if (parked === undefined) this.#parked.set(key, [entry]);
@@ -56,6 +56,8 @@ export class Backlog {
   putBack(entry: Entry, readyAt: number): void {
     entry.readyAt = readyAt;
     entry.state = 'waiting';
+    const { key } = entry.fields ?? {};
+    if (key !== undefined) this.#busy.set(key, entry);
     let at = this.#again.length;
     while (at > 0 && (this.#again[at - 1] as Entry).offset > entry.offset) at -= 1;
     this.#again.splice(at, 0, entry);
@@ -64,14 +66,13 @@ export class Backlog {
 
   /** A message is done: the next of its key may go. */
   done(entry: Entry): void {
-    const { key } = entry.envelope.fields ?? {};
+    const { key } = entry.fields ?? {};
     if (key === undefined || this.#busy.get(key) !== entry) return;
     this.#busy.delete(key);
     const parked = this.#parked.get(key);
     const next = parked?.shift();
     if (parked?.length === 0) this.#parked.delete(key);
     if (next === undefined) return;
-    this.#busy.set(key, next);
     this.#grow(next, -1);
     this.putBack(next, 0);
   }
@@ -109,7 +110,7 @@ export class Backlog {
 
   #hand(entry: Entry): Entry {
     this.#grow(entry, -1);
-    const { key } = entry.envelope.fields ?? {};
+    const { key } = entry.fields ?? {};
     if (key !== undefined) this.#busy.set(key, entry);
     entry.state = 'handed';
     entry.deliveries += 1;
@@ -118,7 +119,7 @@ export class Backlog {
 
   #grow(entry: Entry, by: 1 | -1): void {
     this.#count += by;
-    this.#bytes += by * entry.envelope.body.length;
+    this.#bytes += by * entry.body.length;
   }
 
   #clearFresh(): void {

@@ -8,9 +8,15 @@ export interface OutRecord {
   readonly partition: number;
   readonly key: Buffer | null;
   readonly value: Buffer;
-  readonly headers: Readonly<Record<string, Buffer>>;
+  /** What only Naru knows of it, for the header of that name. */
+  readonly envelope: Buffer;
+  /** The user's. */
+  readonly headers: Readonly<Record<string, Buffer>> | undefined;
   readonly timestamp: number;
 }
+
+/** The header with the envelope: named-envelope.ts, without a body. */
+export const HEADER = 'naru';
 
 /** A message as it lies in a topic; anybody may have written it. */
 export interface InRecord {

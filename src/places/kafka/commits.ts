@@ -16,7 +16,7 @@ interface Waiting {
 /** How long after a failure it is tried again, in milliseconds. */
 const AGAIN_MS = 500;
 /** How long an ack waits for brokers that are away, in milliseconds. */
-const PATIENCE_MS = 5_000;
+const PATIENCE_MS = 10_000;
 
 export interface CommitsInit {
   readonly text: string;
@@ -48,6 +48,11 @@ export class Commits {
     this.#moved.add(window);
     if (done !== undefined) this.#waiting.push({ done, until: performance.now() + PATIENCE_MS });
     this.#soon ??= setImmediate(() => this.flush());
+  }
+
+  /** Whether somebody waits to be told. */
+  get isAwaited(): boolean {
+    return this.#waiting.length > 0 || this.#running !== undefined;
   }
 
   /** The partition is another consumer's now. */

@@ -7,6 +7,7 @@ import { importPackage } from '../../client/optional-package.ts';
 import { Backoff } from '../../link/backoff.ts';
 import {
   type ConsumerEvents,
+  HEADER,
   type InRecord,
   type KafkaClient,
   type KafkaConsumer,
@@ -367,7 +368,13 @@ class KafkaJsProducer implements KafkaProducer {
   }
 
   async send(records: readonly OutRecord[]): Promise<void> {
-    const messages = records.map((record) => ({ ...record, timestamp: String(record.timestamp) }));
+    const messages = records.map(({ partition, key, value, envelope, headers, timestamp }) => ({
+      partition,
+      key,
+      value,
+      headers: headers === undefined ? { [HEADER]: envelope } : { ...headers, [HEADER]: envelope },
+      timestamp: String(timestamp),
+    }));
     const batch = { topic: this.#topic, acks: -1, timeout: REQUEST.answerMs, messages };
     await this.#producer.use((producer) => producer.send(batch));
   }

@@ -34,7 +34,7 @@ export const HELD = {
   sendingMax: 4_096,
   sendingBytesMax: 8_388_608,
   /** Messages and bytes read ahead of those that were asked for; one fetch more may come. */
-  readAheadMax: 4_096,
+  readAheadMax: 16_384,
   readAheadBytesMax: 4_194_304,
   /** Messages behind one that is not settled: then nothing more is read of the partition. */
   windowMax: 65_536,

@@ -82,7 +82,7 @@ onlyWith(kafka, 'mailboxes on kafka://', (url) => {
     await send();
     await expect.poll(() => got.kafkajs.size, { timeout: 20_000 }).toBeGreaterThanOrEqual(before + 20);
     await handles[1]?.close();
-  }, 90_000);
+  }, 180_000);
 });
 
 function each(client: ClientName, url: string): void {
@@ -108,7 +108,7 @@ function each(client: ClientName, url: string): void {
     );
     expect(code).toBe('NARU_DENIED');
     expect(message).not.toContain('c4n4ry');
-  }, 60_000);
+  }, 180_000);
 
   test(`${client}: without a broker open() says so in time`, async () => {
     const started = performance.now();
@@ -121,7 +121,7 @@ function each(client: ClientName, url: string): void {
     const brokers = `127.0.0.1:1,${new URL(url).host}`;
     await using handle = await open(`kafka://?brokers=${brokers}&topic=${topic}&client=${client}`);
     await handle.send(1);
-  }, 30_000);
+  }, 120_000);
 
   test(`${client}: every consumer of a topic gets all from when it came; of each group one gets a message`, async () => {
     const topic = await newTopic(url);
@@ -150,7 +150,7 @@ function each(client: ClientName, url: string): void {
     const shared = (): number[] => [...(got[3] ?? []), ...(got[4] ?? [])].sort((a, b) => a - b);
     await expect.poll(shared, { timeout: 20_000 }).toEqual(range(100));
     await Promise.all(readers.map((reader) => reader.close()));
-  }, 60_000);
+  }, 180_000);
 
   test(`${client}: acks out of order move the group over what is done without a gap, and no further`, async () => {
     const topic = await newTopic(url);
@@ -182,7 +182,7 @@ function each(client: ClientName, url: string): void {
     // What was acked behind an unsettled message is not known to others; what was before it is.
     await using next = await open(address);
     expect((await next.receive(WAIT)).data).toBe(4);
-  }, 60_000);
+  }, 180_000);
 
   test(`${client}: a key's messages keep their partition and are handed out one at a time`, async () => {
     const topic = await newTopic(url, 3);
@@ -200,7 +200,7 @@ function each(client: ClientName, url: string): void {
       expect(next.data).toBe(`${message.key}2`);
       await next.ack();
     }
-  }, 30_000);
+  }, 120_000);
 
   test(`${client}: a topic is read again from its start, from an offset, from a time`, async () => {
     const topic = await newTopic(url);
@@ -224,7 +224,7 @@ function each(client: ClientName, url: string): void {
     expect(await first('&group=g&offset=0')).toBe(1);
     expect(await first('&group=g')).toBe(2);
     expect((await refused(open(`${address}&offset=1&from=start`))).code).toBe('NARU_INVALID_ARGUMENT');
-  }, 60_000);
+  }, 180_000);
 
   test(`${client}: programs that know nothing of Naru read what it sends, and it reads what they send`, async () => {
     const topic = await newTopic(url);
@@ -262,7 +262,7 @@ function each(client: ClientName, url: string): void {
         ['ж', '{"from":"naru"}', 'w'],
       ]);
     await consumer.disconnect();
-  }, 60_000);
+  }, 180_000);
 
   test(`${client}: the topic's own limit holds, and a message whose headers exceed it is refused by the broker`, async () => {
     const topic = await newTopic(url, 1, [{ name: 'max.message.bytes', value: '20000' }]);
@@ -281,7 +281,7 @@ function each(client: ClientName, url: string): void {
     expect((await refused(open(`${url}?topic=${topic}&client=${client}&size=20000`))).code).toBe(
       'NARU_EXISTS',
     );
-  }, 30_000);
+  }, 120_000);
 
   test(`${client}: a consumer that is slow reads ahead within bounds`, async () => {
     const topic = await newTopic(url);
@@ -317,5 +317,5 @@ function each(client: ClientName, url: string): void {
       held.push(message);
     }
     expect((await consumer.stats()).place.unsettled).toBe(1);
-  }, 60_000);
+  }, 180_000);
 }

@@ -5,6 +5,7 @@ import { importPackage } from '../../client/optional-package.ts';
 import { Backoff } from '../../link/backoff.ts';
 import {
   type ConsumerEvents,
+  HEADER,
   type InRecord,
   type KafkaClient,
   type KafkaConsumer,
@@ -259,12 +260,12 @@ class PlatformaticProducer implements KafkaProducer {
   }
 
   async send(records: readonly OutRecord[]): Promise<void> {
-    const messages = records.map(({ partition, key, value, headers, timestamp }) => ({
+    const messages = records.map(({ partition, key, value, envelope, headers, timestamp }) => ({
       topic: this.#topic,
       partition,
-      ...(key === null ? {} : { key }),
+      ...(key === null ? undefined : { key }),
       value,
-      headers: new Map(Object.entries(headers).map(([name, bytes]) => [Buffer.from(name), bytes])),
+      headers: headersOf(envelope, headers),
       timestamp: BigInt(timestamp),
     }));
     await this.#producer.send({ messages });
@@ -273,6 +274,15 @@ class PlatformaticProducer implements KafkaProducer {
   close(): Promise<void> {
     return this.#producer.close();
   }
+}
+
+const OWN_HEADER = Buffer.from(HEADER);
+
+function headersOf(envelope: Buffer, headers: OutRecord['headers']): Map<Buffer, Buffer> {
+  const all = new Map([[OWN_HEADER, envelope]]);
+  if (headers !== undefined)
+    for (const [name, value] of Object.entries(headers)) all.set(Buffer.from(name), value);
+  return all;
 }
 
 /** One consumer for the group, whose calls must not stand behind a fetch that waits, and one that fetches. */
@@ -564,5 +574,11 @@ const EMPTY = new Uint8Array(0);
 const TEXT = new TextDecoder();
 
 function textOf(bytes: Uint8Array | null): string {
-  return bytes === null ? '' : TEXT.decode(bytes);
+  if (bytes === null) return '';
+  return isOwn(bytes) ? HEADER : TEXT.decode(bytes);
+}
+
+/** The name that nearly every header has. */
+function isOwn(name: Uint8Array): boolean {
+  return name.length === OWN_HEADER.length && OWN_HEADER.equals(name);
 }

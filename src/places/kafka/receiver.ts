@@ -9,7 +9,7 @@ import { Commits } from './commits.ts';
 import { goneElsewhere } from './failures.ts';
 import { GROUP, HELD } from './limits.ts';
 import { RecordReader } from './record.ts';
-import { type Entry, Window } from './window.ts';
+import { Entry, Window } from './window.ts';
 
 /** How long a look for what is there may take, in milliseconds. */
 const POLL_MS = 3_000;
@@ -46,9 +46,8 @@ export class KafkaReceiver implements Receiver, ConsumerEvents {
   readonly #reader = new RecordReader();
   readonly #backlog = new Backlog();
   readonly #windows = new Map<number, Window>();
-  readonly #handed = new Map<number, Entry>();
   readonly #commits: Commits;
-  #tokens = 0;
+  #unsettled = 0;
   #wanted = 0;
   #consumer: KafkaConsumer | undefined;
   #joining: Promise<void> | undefined;
@@ -76,7 +75,7 @@ export class KafkaReceiver implements Receiver, ConsumerEvents {
 
   /** Messages handed out and not settled. */
   get unsettled(): number {
-    return this.#handed.size;
+    return this.#unsettled;
   }
 
   /** Where it stands in each partition that it reads. */
@@ -97,11 +96,14 @@ export class KafkaReceiver implements Receiver, ConsumerEvents {
     for (; count < max; count += 1) {
       const entry = this.#backlog.take(now);
       if (entry === undefined) break;
-      this.#tokens += 1;
-      this.#handed.set(this.#tokens, entry);
-      out.push({ ...entry.envelope, deliveries: entry.deliveries, receipt: false, token: this.#tokens });
+      out.push(entry);
     }
-    if (count > 0) this.#makeRoom();
+    this.#unsettled += count;
+    if (count > 0) {
+      clearTimeout(this.#idle);
+      this.#idle = undefined;
+      this.#makeRoom();
+    }
     if (count < max) this.#watchDue(now);
     return count;
   }
@@ -142,8 +144,7 @@ export class KafkaReceiver implements Receiver, ConsumerEvents {
   }
 
   settle(delivery: Delivery, outcome: Outcome, delayMs: number, done?: (error?: Error) => void): void {
-    const entry = this.#handed.get(delivery.token);
-    this.#handed.delete(delivery.token);
+    const entry = this.#settled(delivery);
     if (entry === undefined || entry.window.isLost) done?.(goneElsewhere(this.#init.text));
     else if (outcome === 'ack' || outcome === 'reject') this.#commits.add(this.#finish(entry), done);
     else this.#giveBack(entry, outcome === 'release', delayMs, done);
@@ -151,9 +152,8 @@ export class KafkaReceiver implements Receiver, ConsumerEvents {
   }
 
   ackAll(deliveries: readonly Delivery[]): void {
-    for (const { token } of deliveries) {
-      const entry = this.#handed.get(token);
-      this.#handed.delete(token);
+    for (const delivery of deliveries) {
+      const entry = this.#settled(delivery);
       if (entry !== undefined && !entry.window.isLost) this.#commits.add(this.#finish(entry), undefined);
     }
     this.#restLater();
@@ -207,6 +207,13 @@ export class KafkaReceiver implements Receiver, ConsumerEvents {
     this.#init.trouble(error);
   }
 
+  /** What take() gave and nobody has settled yet. */
+  #settled(delivery: Delivery): Entry | undefined {
+    if (!(delivery instanceof Entry) || delivery.state !== 'handed') return undefined;
+    this.#unsettled -= 1;
+    return delivery;
+  }
+
   #add(window: Window, record: InRecord): void {
     try {
       this.#backlog.add(window.add(record.offset, this.#reader.read(record, window.partition)));
@@ -246,8 +253,9 @@ export class KafkaReceiver implements Receiver, ConsumerEvents {
   }
 
   #giveBack(entry: Entry, isRelease: boolean, delayMs: number, done?: (error?: Error) => void): void {
-    if (isRelease) entry.deliveries -= 1;
-    this.#backlog.putBack(entry, delayMs > 0 ? performance.now() + delayMs : 0);
+    const again = entry.window.renew(entry);
+    if (isRelease) again.deliveries -= 1;
+    this.#backlog.putBack(again, delayMs > 0 ? performance.now() + delayMs : 0);
     done?.();
     if (this.#wanted === 0) return;
     if (delayMs > 0) this.#watchDue(performance.now());
@@ -293,13 +301,20 @@ export class KafkaReceiver implements Receiver, ConsumerEvents {
     this.#commits.flush();
   }
 
-  /** When nobody wants anything and nothing is in hand, others may have its partitions: after a while. */
+  /** Nobody asks for anything, nothing is in hand, and nobody waits to hear that the group has moved. */
+  get #isIdle(): boolean {
+    return (
+      this.#wanted === 0 && this.#unsettled === 0 && !this.#commits.isAwaited && this.#closed === undefined
+    );
+  }
+
+  /** While it is idle others may have its partitions: after a while. */
   #restLater(): void {
-    if (this.#wanted > 0 || this.#handed.size > 0 || this.#closed !== undefined || this.#idle !== undefined)
-      return;
-    this.#idle = setTimeout(() => {
+    if (this.#wanted > 0 || this.#unsettled > 0 || this.#closed !== undefined) return;
+    this.#idle ??= setTimeout(() => {
       this.#idle = undefined;
-      if (this.#wanted === 0 && this.#handed.size === 0 && this.#closed === undefined) void this.#leave();
+      if (this.#isIdle) void this.#leave();
+      else this.#restLater();
     }, GROUP.idleMs).unref();
   }
 

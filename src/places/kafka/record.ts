@@ -4,11 +4,8 @@
 import type { Outgoing } from '../../mailbox/driver.ts';
 import type { Envelope, MessageFields } from '../../wire/envelope-types.ts';
 import { encodeNamed, NamedReader, namedSize, viewOf } from '../../wire/named-envelope.ts';
-import type { InRecord, OutRecord } from './client.ts';
+import { HEADER, type InRecord, type OutRecord } from './client.ts';
 import { partitionOf } from './murmur.ts';
-
-/** The header with the envelope: named-envelope.ts, without a body. */
-export const HEADER = 'naru';
 
 /** What a record takes in a batch beside key, value and headers, at most. */
 const RECORD_BYTES = 64;
@@ -20,36 +17,49 @@ export interface Encoded {
   readonly size: number;
 }
 
-/**
- * @param partitions  how many the topic has
- * @throws NARU_TOO_LARGE, NARU_INVALID_MESSAGE  the fields cannot be carried
- */
-export function encodeRecord(message: Outgoing, identity: string, partitions: number): Encoded {
-  const { key, headers } = message.fields ?? {};
-  const areNative = headers !== undefined && Object.keys(headers).every((name) => isPlain(name));
-  const fields = reduced(message.fields, areNative);
-  const rest = { body: NOTHING, sequence: message.sequence, time: message.time, fields };
-  const envelope = Buffer.allocUnsafe(namedSize(rest, identity));
-  encodeNamed(rest, identity, envelope, viewOf(envelope), 0);
-  const native: Record<string, Buffer> = { [HEADER]: envelope };
-  let size = RECORD_BYTES + envelope.length + message.body.length;
-  if (areNative)
-    for (const [name, value] of Object.entries(headers)) {
-      const bytes = Buffer.from(value);
-      native[name] = bytes;
-      size += 3 * name.length + bytes.length + 10;
-    }
-  const keyBytes = key === undefined ? null : Buffer.from(key);
-  const { buffer, byteOffset, byteLength } = message.body;
-  const record = {
-    // Whoever has no key keeps to one partition: its messages stay in order.
-    partition: partitionOf(keyBytes ?? Buffer.from(identity), partitions),
-    key: keyBytes,
-    value: Buffer.from(buffer, byteOffset, byteLength),
-    headers: native,
-    timestamp: Math.max(0, Math.round(message.time)),
-  };
-  return { record, size: size + (keyBytes?.length ?? 0) };
+export class RecordWriter {
+  readonly #identity: string;
+  readonly #partitions: number;
+  /** Whoever has no key keeps to one partition: its messages stay in order. */
+  readonly #ownPartition: number;
+
+  /** @param partitions  how many the topic has */
+  constructor(identity: string, partitions: number) {
+    this.#identity = identity;
+    this.#partitions = partitions;
+    this.#ownPartition = partitionOf(Buffer.from(identity), partitions);
+  }
+
+  /** @throws NARU_TOO_LARGE, NARU_INVALID_MESSAGE  the fields cannot be carried */
+  encode(message: Outgoing): Encoded {
+    const { body, sequence, time, fields } = message;
+    const headers = nativeHeaders(fields?.headers);
+    const key = fields?.key === undefined ? null : Buffer.from(fields.key);
+    const rest = { body: NOTHING, sequence, time, fields: reduced(fields, headers !== undefined) };
+    const envelope = Buffer.allocUnsafe(namedSize(rest, this.#identity));
+    encodeNamed(rest, this.#identity, envelope, viewOf(envelope), 0);
+    const record = {
+      partition: key === null ? this.#ownPartition : partitionOf(key, this.#partitions),
+      key,
+      value: Buffer.from(body.buffer, body.byteOffset, body.byteLength),
+      envelope,
+      headers,
+      timestamp: Math.max(0, Math.round(time)),
+    };
+    const size = RECORD_BYTES + envelope.length + body.length + (key?.length ?? 0) + sizeOf(headers);
+    return { record, size };
+  }
+}
+
+/** User headers as Kafka carries them; undefined where there are none, or where it would change them. */
+function nativeHeaders(headers: MessageFields['headers']): Record<string, Buffer> | undefined {
+  if (headers === undefined || !Object.keys(headers).every((name) => isPlain(name))) return undefined;
+  return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, Buffer.from(value)]));
+}
+
+function sizeOf(headers: Readonly<Record<string, Buffer>> | undefined): number {
+  if (headers === undefined) return 0;
+  return Object.entries(headers).reduce((sum, [name, value]) => sum + name.length + value.length + 10, 0);
 }
 
 /** Without what Kafka carries itself; undefined when nothing is left. */

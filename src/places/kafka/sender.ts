@@ -5,7 +5,7 @@ import type { NaruError } from '../../errors/index.ts';
 import type { DriverHooks, Outgoing, Sender } from '../../mailbox/driver.ts';
 import type { KafkaProducer } from './client.ts';
 import { HELD } from './limits.ts';
-import { type Encoded, encodeRecord } from './record.ts';
+import { type Encoded, RecordWriter } from './record.ts';
 
 export interface SenderInit {
   readonly hooks: DriverHooks;
@@ -30,6 +30,7 @@ interface Pending extends Encoded {
 
 export class KafkaSender implements Sender {
   readonly #init: SenderInit;
+  readonly #writer: RecordWriter;
   #pending: Pending[] = [];
   #pendingBytes = 0;
   #flushing: Promise<void> | undefined;
@@ -41,6 +42,7 @@ export class KafkaSender implements Sender {
 
   constructor(init: SenderInit) {
     this.#init = init;
+    this.#writer = new RecordWriter(init.identity, init.partitions);
   }
 
   offer(batch: readonly Outgoing[], from: number): number {
@@ -64,7 +66,7 @@ export class KafkaSender implements Sender {
   }
 
   #take(message: Outgoing): void {
-    const { record, size } = encodeRecord(message, this.#init.identity, this.#init.partitions);
+    const { record, size } = this.#writer.encode(message);
     this.#pending.push({ record, size, done: message.done });
     this.#pendingBytes += size;
     this.#schedule();

@@ -2,16 +2,33 @@
 // offset before which the group has had everything: it moves over what is done without a gap.
 
 import type { Delivery } from '../../mailbox/driver.ts';
+import type { Envelope, MessageFields } from '../../wire/envelope-types.ts';
 
-/** One message of the partition. */
-export interface Entry {
+/** One message of the partition; it is what a consumer is given. */
+export class Entry implements Delivery {
+  readonly receipt = false;
+  readonly token = 0;
   readonly window: Window;
   readonly offset: number;
-  readonly envelope: Omit<Delivery, 'deliveries' | 'receipt' | 'token'>;
-  deliveries: number;
-  state: 'waiting' | 'handed' | 'done';
+  readonly body: Uint8Array;
+  readonly sender: string;
+  readonly sequence: number;
+  readonly time: number;
+  readonly fields: MessageFields | undefined;
+  deliveries = 0;
+  state: 'waiting' | 'handed' | 'done' = 'waiting';
   /** Not before this time of performance.now(). */
-  readyAt: number;
+  readyAt = 0;
+
+  constructor(window: Window, offset: number, { body, sender, sequence, time, fields }: Envelope) {
+    this.window = window;
+    this.offset = offset;
+    this.body = body;
+    this.sender = sender;
+    this.sequence = sequence;
+    this.time = time;
+    this.fields = fields;
+  }
 }
 
 export class Window {
@@ -40,11 +57,27 @@ export class Window {
   }
 
   /** Adds the next message. */
-  add(offset: number, envelope: Entry['envelope']): Entry {
-    const entry: Entry = { window: this, offset, envelope, deliveries: 0, state: 'waiting', readyAt: 0 };
+  add(offset: number, envelope: Envelope): Entry {
+    const entry = new Entry(this, offset, envelope);
     this.#entries.push(entry);
     this.next = offset + 1;
     return entry;
+  }
+
+  /** A message came back: another object stands for it from now on, because whoever had the old one may look at it still. */
+  renew(entry: Entry): Entry {
+    const again = new Entry(this, entry.offset, entry);
+    again.deliveries = entry.deliveries;
+    entry.state = 'done';
+    let low = this.#first;
+    let high = this.#entries.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if ((this.#entries[middle] as Entry).offset < entry.offset) low = middle + 1;
+      else high = middle;
+    }
+    this.#entries[low] = again;
+    return again;
   }
 
   /** A message is done. @returns whether the position moved */
