@@ -112,9 +112,12 @@ export class Journal implements Contents, Stages, GroupHome {
 
   room(): Room {
     const { capacityMessages, capacityBytes } = this.#init.settings;
-    if (this.#log.isFull) return { messages: 0, bytes: 0 };
     const pending = PENDING_BYTES_MAX - this.#log.pendingBytes;
-    if (pending <= 0) return { messages: 0, bytes: 0 };
+    if (this.#log.isFull || pending <= 0) {
+      // Whoever is told so offers nothing, and must hear of it when there is room.
+      this.#isRefused = true;
+      return { messages: 0, bytes: 0 };
+    }
     // A message larger than what may wait goes alone.
     const waits = this.#log.pendingBytes === 0 ? capacityBytes : pending;
     return {

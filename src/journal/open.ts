@@ -166,7 +166,8 @@ export async function removeRest(folder: string): Promise<void> {
 }
 
 async function removeFiles(folder: string, which: RegExp): Promise<void> {
-  for (const name of await readdir(folder)) {
+  // Somebody may have removed the whole folder meanwhile.
+  for (const name of await readdir(folder).catch(() => [])) {
     const isOurs = /\.(seg|idx|snap|tmp)$|^lock\.|^host\.sock$/.test(name);
     if (isOurs && which.test(name)) await unlink(join(folder, name)).catch(() => undefined);
   }
