@@ -4,7 +4,6 @@ import type { Duel } from '../harness/duel.ts';
 import { broker } from './broker.ts';
 import { engines } from './engines.ts';
 import { fan } from './fan.ts';
-import { http } from './http.ts';
 import { kernel } from './kernel.ts';
 import { large } from './large.ts';
 import { log } from './log.ts';
@@ -21,7 +20,6 @@ export const SCENARIOS: readonly Scenario[] = [
   wake,
   large,
   fan,
-  http,
   kernel,
   pipe,
   log,
