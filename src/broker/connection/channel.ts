@@ -21,6 +21,13 @@ export interface Transaction {
   settles: (() => void)[];
   /** Tags settled in this transaction: they cannot be settled again. */
   readonly tags: Set<number>;
+  /** The same for all up to this one. */
+  settledUntil: number;
+}
+
+/** Whether a transaction settles a tag when it is committed. */
+export function isSettledBy({ tags, settledUntil }: Transaction, tag: number): boolean {
+  return tag <= settledUntil || tags.has(tag);
 }
 
 /** A frame that is taken later. */
@@ -206,14 +213,24 @@ export class Channel implements SubscriptionHost, Watched {
     if (this.connection.isOpen && !this.isClosing) this.confirms?.flush(this.connection.output, this.number);
   }
 
-  /** Gives back everything unsettled, each queue's messages at once. */
+  /** Gives back everything unsettled, each queue's messages at once; what a transaction settles stays with it. */
   requeueAll(): void {
     const byQueue = new Map<Queue, Entry[]>();
-    this.unacked.take(Infinity, true, (queue, entry) => {
+    const { transaction } = this;
+    const giveBack = (queue: Queue, entry: Entry): void => {
       const list = byQueue.get(queue);
       if (list === undefined) byQueue.set(queue, [entry]);
       else list.push(entry);
-    });
+    };
+    if (transaction === undefined || transaction.settles.length === 0)
+      this.unacked.take(Infinity, true, giveBack);
+    else {
+      const tags: number[] = [];
+      this.unacked.each((tag) => {
+        if (!isSettledBy(transaction, tag)) tags.push(tag);
+      });
+      for (const tag of tags) this.unacked.take(tag, false, giveBack);
+    }
     for (const [queue, entries] of byQueue) queue.requeue(entries);
     this.wake();
   }

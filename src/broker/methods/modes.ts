@@ -70,7 +70,7 @@ function current(channel: Channel): Transaction {
 }
 
 function newTransaction(): Transaction {
-  return { publications: [], settles: [], tags: new Set() };
+  return { publications: [], settles: [], tags: new Set(), settledUntil: 0 };
 }
 
 export const modeMethods: Handlers = [

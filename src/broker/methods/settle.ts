@@ -1,7 +1,7 @@
 // Settling: basic.ack, nack, reject and recover. In a transaction they are checked at once and done at its commit.
 
 import { METHOD, readBasicRecover, writeBasicRecoverOk, type Reader } from '../../wire/amqp091/index.ts';
-import type { Channel } from '../connection/channel.ts';
+import { isSettledBy, type Channel } from '../connection/channel.ts';
 import type { Queue } from '../queue/queue.ts';
 import type { Entry } from '../queue/ring.ts';
 import { notImplemented, preconditionFailed } from '../refusal.ts';
@@ -12,7 +12,11 @@ function ack(channel: Channel, reader: Reader): void {
   const tag = reader.longlong();
   const multiple = (reader.octet() & 1) !== 0;
   if (channel.transaction !== undefined) {
-    settleInTransaction(channel, tag, multiple, () => ackNow(channel, tag, multiple));
+    settleInTransaction(channel, tag, multiple, (until) => {
+      if (multiple) channel.unacked.ackUntil(until);
+      else channel.unacked.ack(until);
+      channel.wake();
+    });
     return;
   }
   ackNow(channel, tag, multiple);
@@ -42,16 +46,16 @@ function reject(channel: Channel, reader: Reader): void {
 
 function refuse(channel: Channel, tag: number, multiple: boolean, requeue: boolean): void {
   if (channel.transaction !== undefined) {
-    settleInTransaction(channel, tag, multiple, () => refuseNow(channel, tag, multiple, requeue));
+    settleInTransaction(channel, tag, multiple, (until) => refuseNow(channel, until, multiple, requeue));
     return;
   }
-  refuseNow(channel, tag, multiple, requeue);
+  if (!(multiple && tag === 0)) checkTag(channel, tag);
+  refuseNow(channel, tag === 0 ? Infinity : tag, multiple, requeue);
 }
 
-function refuseNow(channel: Channel, tag: number, multiple: boolean, requeue: boolean): void {
-  if (!(multiple && tag === 0)) checkTag(channel, tag);
+function refuseNow(channel: Channel, until: number, multiple: boolean, requeue: boolean): void {
   const back = new Map<Queue, Entry[]>();
-  channel.unacked.take(tag === 0 ? Infinity : tag, multiple, (queue, entry) => {
+  channel.unacked.take(until, multiple, (queue, entry) => {
     if (!requeue) return queue.reject(entry.slot);
     const list = back.get(queue);
     if (list === undefined) back.set(queue, [entry]);
@@ -62,16 +66,27 @@ function refuseNow(channel: Channel, tag: number, multiple: boolean, requeue: bo
   channel.wake();
 }
 
-/** Notes what is to be settled at commit. A tag settled twice is refused now, as without a transaction. */
-function settleInTransaction(channel: Channel, tag: number, multiple: boolean, settle: () => void): void {
-  const transaction = channel.transaction;
+/**
+ * Notes what is to be settled at commit: of several those that are there now, not those that come before it. A tag settled twice is
+ * refused now, as without a transaction.
+ */
+function settleInTransaction(
+  channel: Channel,
+  tag: number,
+  multiple: boolean,
+  settle: (until: number) => void,
+): void {
+  const { transaction } = channel;
   if (transaction === undefined) return;
-  if (!(multiple && tag === 0)) {
+  const isAll = multiple && tag === 0;
+  if (!isAll) {
     checkTag(channel, tag);
-    if (transaction.tags.has(tag)) throw unknownTag(tag);
+    if (isSettledBy(transaction, tag)) throw unknownTag(tag);
     transaction.tags.add(tag);
   }
-  transaction.settles.push(settle);
+  const until = isAll ? channel.lastTag : tag;
+  if (multiple) transaction.settledUntil = Math.max(transaction.settledUntil, until);
+  transaction.settles.push(() => settle(until));
 }
 
 function checkTag(channel: Channel, tag: number): void {
