@@ -275,6 +275,19 @@ describe('limits of a queue', () => {
     expect(drain(b, 'q')).toEqual(['1234', '']);
   });
 
+  test('what comes back to a full queue is dropped only where the oldest go', () => {
+    const b = bench();
+    for (const overflow of ['drop-head', 'reject-publish']) {
+      b.peer.queue(overflow, { 'x-max-length': 1, 'x-overflow': overflow });
+      const other = b.lab.connect();
+      b.put(overflow, '1');
+      other.call('basic.get', { queue: overflow });
+      b.put(overflow, '2');
+      other.call('basic.reject', { deliveryTag: 1, requeue: true });
+    }
+    expect([drain(b, 'drop-head'), drain(b, 'reject-publish')]).toEqual([['2'], ['1', '2']]);
+  });
+
   test('a message a consumer can have is not dropped, however short the queue', () => {
     const b = bench();
     b.peer.queue('q', { 'x-max-length': 0 });

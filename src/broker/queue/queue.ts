@@ -341,9 +341,9 @@ export class Queue {
         this.#readyBytes += this.#host.messages.bodyBytes(slot);
       }
     }
-    // What came back may be too old: it is not given out again.
+    // What came back may be too much or too old: it is not given out again.
+    if (this.policy.overflow === 'drop-head') this.#dropToFit();
     this.#expireHeads();
-    if (this.#over()) this.#shorten();
     this.#touch();
   }
 
@@ -502,6 +502,10 @@ export class Queue {
   /** Drops from the head, lowest priority first, until the queue fits; who can be served is served first. */
   #shorten(): void {
     if (this.consumers.size > 0) this.dispatch();
+    this.#dropToFit();
+  }
+
+  #dropToFit(): void {
     while (this.#over()) {
       const ring = this.#rings.find((candidate) => candidate !== undefined && candidate.size > 0);
       if (ring === undefined) return;
