@@ -29,7 +29,7 @@ export interface Backlog {
 export async function backlogOf(messages: number): Promise<Backlog> {
   const folder = mkdtempSync(join(tmpdir(), 'naru-figures-'));
   try {
-    let running = await start(folder);
+    let running = await start(folder, true);
     await settle();
     const [held, resident] = [await heldBytes(running), rssBytes(running)];
     const filledPerSecond = await fill(running, messages);

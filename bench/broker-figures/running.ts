@@ -29,14 +29,17 @@ export interface Running {
   readonly cpuMs: number;
 }
 
-/** @param dataDir  where it stores; in memory without one */
-export async function start(dataDir?: string): Promise<Running> {
+/**
+ * @param dataDir  where it stores; in memory without one
+ * @param tellsHeld  heldBytes() can be asked; loading that makes the start longer
+ */
+export async function start(dataDir?: string, tellsHeld = false): Promise<Running> {
   const since = performance.now();
   const place = dataDir === undefined ? ['--memory'] : ['--data', dataDir];
   const ports = ['--port', '0', '--http-port', '0', '--max-connections', '15000'];
   const child = spawn(
     process.execPath,
-    ['--import', HELD_MEMORY, COMMAND, 'broker', '--json', ...place, ...ports],
+    [...(tellsHeld ? ['--import', HELD_MEMORY] : []), COMMAND, 'broker', '--json', ...place, ...ports],
     { stdio: ['ignore', 'pipe', 'inherit', 'ipc'] },
   );
   living.add(child);
