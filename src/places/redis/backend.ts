@@ -331,11 +331,11 @@ export class RedisBackend implements Backend {
     const args = [seat, max, Math.round(leaseMs)].map(String);
     this.#mayBeBack = false;
     const answer = await this.#call(box.TAKE, ...args, this.#capacityBytes, sleeps ? '1' : '');
-    const [expired, isMore, due, held] = answer as readonly number[];
+    const [expired, isMore, due, held, isMoreBack] = answer as readonly number[];
     const rows: TakenRow[] = [];
-    readRows(answer as readonly unknown[], 4, rows);
+    readRows(answer as readonly unknown[], 5, rows);
     this.#remember(rows);
-    if (rows.length >= max) this.#mayBeBack = true;
+    if (isMoreBack === 1) this.#mayBeBack = true;
     return {
       rows,
       expired: expired as number,

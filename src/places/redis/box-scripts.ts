@@ -152,11 +152,12 @@ return { placed, dropped }`);
  * Takes messages: first those that went back, then new ones. ARGV: seat, most, lease in milliseconds or 0, capacity in bytes or -1, 1 to sleep
  * when there is none.
  * @returns how many had expired, 1 when it stopped before it had seen all; when it sleeps milliseconds until something changes by itself
- *   (-1: nothing does; -2: it does not sleep) and 1 where others have messages; for each message its number, its deliveries, its bytes
+ *   (-1: nothing does; -2: it does not sleep) and 1 where others have messages; 1 when more may have gone back than it took; for each message
+ *   its number, its deliveries, its bytes
  */
 export const TAKE: Script = script(`${HEAD}${WAKE}${NOW}${MOVE}${TEND_KEPT}${OUTLOOK}${REMOVE_ONE}
 local seat, most, lease, maxBytes = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
-local out, taken, aside = { 0, 0, -2, 0 }, 0, 0
+local out, taken, aside = { 0, 0, -2, 0, 0 }, 0, 0
 local function counted(message)
   if maxBytes >= 0 and #message > maxBytes then return maxBytes end
   return #message
@@ -179,6 +180,7 @@ end
 local function takeBack()
   local back = call('XPENDING', stream, 'g', '-', '+', math.min(most, ${CHUNK}), '${FREE}')
   if #back == 0 then return end
+  if #back >= math.min(most, ${CHUNK}) then out[5] = 1 end
   local ids, deliveries = {}, {}
   for at, one in ipairs(back) do
     ids[at] = one[1]
