@@ -65,6 +65,7 @@ export class RedisBackend implements Backend {
   readonly #life = `naru:life:${randomBytes(9).toString('base64url')}`;
   readonly #key: string;
   readonly #capacityBytes: string;
+  readonly #hasLimits: boolean;
   /** There are limits or leases: what is settled is counted. */
   readonly #isCounted: boolean;
   /** Of what this handle's consumers have in hand. */
@@ -85,7 +86,8 @@ export class RedisBackend implements Backend {
     this.#key = boxKey(settings.name);
     this.#stream = streamKey(settings.name, generation);
     const { capacityBytes, capacityMessages, leaseMs } = settings;
-    this.#isCounted = capacityBytes !== undefined || capacityMessages !== undefined || leaseMs > 0;
+    this.#hasLimits = capacityBytes !== undefined || capacityMessages !== undefined;
+    this.#isCounted = this.#hasLimits || leaseMs > 0;
     this.#capacityBytes = String(init.found.settings.capacityBytes ?? -1);
   }
 
@@ -199,7 +201,7 @@ export class RedisBackend implements Backend {
 
   async stats(): Promise<{ depth: number; depthBytes: number; unsettled: number }> {
     const [depth = 0, depthBytes = 0, unsettled = 0] = numbers(await this.#call(box.STATS));
-    return { depth, depthBytes: this.#isCounted ? depthBytes : -1, unsettled };
+    return { depth, depthBytes: this.#hasLimits ? depthBytes : -1, unsettled };
   }
 
   async peek(max: number): Promise<readonly TakenRow[]> {

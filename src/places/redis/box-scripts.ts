@@ -124,22 +124,29 @@ end
 local function fits(size)
   return (maxCount < 0 or count < maxCount) and (maxBytes < 0 or bytes + size <= maxBytes)
 end
-local last = tonumber(call('HGET', box, 'last'))
-local placed, added = 0, 0
-local at, all = 1, ARGV[7]
-for _, length in ipairs(cjson.decode(ARGV[6])) do
-  local message = string.sub(all, at, at + length - 1)
-  at = at + length
-  local size = counted(message)
-  while not fits(size) and ARGV[4] == '1' and dropOldest() do end
-  if ARGV[4] ~= '1' and not fits(size) then break end
-  placed, added, count, bytes = placed + 1, added + size, count + 1, bytes + size
-  local id = string.format('0-%.0f', last + placed)
-  local mine = times and times[tostring(placed)]
+local function store(message, id, mine)
   if not mine then call('XADD', stream, id, 'm', message)
   elseif mine[2] >= 0 then
     call('XADD', stream, id, 'm', message, 'x', mine[1] < 0 and 0 or now + mine[1], 'd', now + mine[2])
   else call('XADD', stream, id, 'm', message, 'x', now + mine[1]) end
+end
+local last = tonumber(call('HGET', box, 'last'))
+local placed, added = 0, 0
+local at, all, sub, format = 1, ARGV[7], string.sub, string.format
+local isPlain = maxCount < 0 and maxBytes < 0 and not times
+for _, length in ipairs(cjson.decode(ARGV[6])) do
+  local message = sub(all, at, at + length - 1)
+  at = at + length
+  if isPlain then
+    placed = placed + 1
+    call('XADD', stream, format('0-%.0f', last + placed), 'm', message)
+  else
+    local size = counted(message)
+    while not fits(size) and ARGV[4] == '1' and dropOldest() do end
+    if ARGV[4] ~= '1' and not fits(size) then break end
+    placed, added, count, bytes = placed + 1, added + size, count + 1, bytes + size
+    store(message, format('0-%.0f', last + placed), times and times[tostring(placed)])
+  end
 end
 if placed > 0 then
   call('HSET', box, 'last', string.format('%.0f', last + placed))

@@ -1,0 +1,34 @@
+// The part of the scenario `engines` that is about servers: each place against its server's own client, and against a queue that others made on
+// it. A further server is a file in rivals/engines/ and a word in the list below.
+
+import { BODY_BYTES } from '../harness/bodies.ts';
+import { type EngineFlow, flowDuelId, flowDuels, GROUP } from '../rivals/engines/flow.ts';
+import { postgres } from '../rivals/engines/postgres.ts';
+import { redis } from '../rivals/engines/redis.ts';
+import { atLeast, type Figures } from './goals.ts';
+import type { PlannedPart } from './plan.ts';
+import type { Goal } from './scenario.ts';
+
+const FLOWS: readonly EngineFlow[] = [redis, postgres];
+
+export const serverParts: readonly PlannedPart[] = FLOWS.map((flow) => ({
+  id: `flow-${flow.place}`,
+  title: `Messages a second through ${flow.engine.name}`,
+  note: `${BODY_BYTES} bytes, sent and consumed by one process, confirms awaited for ${GROUP} at a time, a server of its own for each contestant
+on the same machine. ${flow.note}`,
+  unit: 'msg/s',
+  duels: flowDuels(flow),
+}));
+
+export function serverGoals(figures: Figures): Goal[] {
+  return FLOWS.flatMap((flow) => {
+    const against = (who: 'client' | 'rival'): number | undefined =>
+      figures.ratio(flowDuelId(flow, 'naru'), flowDuelId(flow, who));
+    const text = `${flow.place}://, sent and consumed, against`;
+    const rival = flow.contestants.find(({ who }) => who === 'rival');
+    return [
+      atLeast(`${text} the client of its server`, 0.9, against('client'), '×'),
+      ...(rival === undefined ? [] : [atLeast(`${text} ${rival.label}`, 1.5, against('rival'), '×')]),
+    ];
+  });
+}
