@@ -20,7 +20,6 @@ test('naru places --json is what the places declare, and the table names every f
       'shm',
       'unix',
       'tcp',
-      'http',
       'sysv',
       'posixmq',
       'mmap',
@@ -30,7 +29,11 @@ test('naru places --json is what the places declare, and the table names every f
       'sqlite',
       'postgres',
       'ws',
+      'http',
       'kafka',
+      'zmq',
+      'zmq+ipc',
+      'redis',
     ]),
   );
   const shown = (await sandbox.run(['places'])).stdout.toString();
