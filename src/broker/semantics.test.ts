@@ -268,6 +268,17 @@ describe('limits of a queue', () => {
     ]);
   });
 
+  test('what goes back to a full queue that refuses is not dropped', () => {
+    const b = bench();
+    b.peer.queue('reject', { 'x-max-length': 2, 'x-overflow': 'reject-publish' });
+    b.put('reject', 'aaa', 'bbb');
+    const other = b.lab.connect();
+    other.call('basic.get', { queue: 'reject', noAck: false });
+    b.put('reject', 'ccc');
+    other.send('basic.nack', { deliveryTag: 1, requeue: true });
+    expect(drain(b, 'reject')).toEqual(['aaa', 'bbb', 'ccc']);
+  });
+
   test('a message that alone is larger than the queue may be is refused', () => {
     const b = bench();
     b.peer.queue('q', { 'x-max-length-bytes': 4, 'x-overflow': 'reject-publish' });
