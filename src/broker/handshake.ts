@@ -64,7 +64,7 @@ export class Handshake {
     writeConnectionStart(connection.output, 0, {
       versionMajor: 0,
       versionMinor: 9,
-      serverProperties: serverProperties(connection.core.product),
+      serverProperties: serverProperties(connection.core.product, connection.core.store?.level ?? 'memory'),
       mechanisms: MECHANISMS,
       locales: LOCALES,
     });

@@ -15,7 +15,11 @@ const CAPABILITIES = [
   'direct_reply_to',
 ] as const;
 
-export function serverProperties(product: { readonly name: string; readonly version: string }): FieldTable {
+/** @param sync  what a confirm of a durable message means: `disk` (after fdatasync), `os`, or `memory` (nothing is kept) */
+export function serverProperties(
+  product: { readonly name: string; readonly version: string },
+  sync: 'disk' | 'os' | 'memory',
+): FieldTable {
   const capabilities = emptyTable();
   for (const name of CAPABILITIES) capabilities[name] = { type: 't', value: true };
   const properties = emptyTable();
@@ -28,5 +32,6 @@ export function serverProperties(product: { readonly name: string; readonly vers
   properties['product'] = text(product.name);
   properties['version'] = text(product.version);
   properties['naru'] = { type: 't', value: true };
+  properties['naru_sync'] = text(sync);
   return properties;
 }
