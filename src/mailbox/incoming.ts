@@ -20,6 +20,8 @@ export interface IncomingSettings {
   readonly schema: Schema | undefined;
   /** The place settles at all. */
   readonly canAck: boolean;
+  /** nack() takes a delay. */
+  readonly canDelay: boolean;
   readonly deadLetter: DeadLetter | undefined;
   readonly reply: (message: Message<unknown>, data: unknown) => Promise<void>;
 }
@@ -143,7 +145,7 @@ export class Incoming<T> implements MessageKeeper {
         unsupported(capabilities, 'requeue', outcome === 'reject' ? 'reject()' : 'nack()', mailbox),
       );
     }
-    if (delayMs > 0 && capabilities.features.delay !== 'native') {
+    if (delayMs > 0 && !this.#settings.canDelay) {
       return Promise.reject(unsupported(capabilities, 'delay', 'nack({ delayMs })', mailbox));
     }
     const receiver = this.#intake.attached;

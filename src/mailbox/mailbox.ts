@@ -343,7 +343,7 @@ export class Mailbox<In = unknown, Out = In, Has extends Feature = Feature> impl
         deadLetter: this.#deadLetter,
         retry: retry ?? {},
         canRequeue: features.requeue === 'native',
-        canDelay: features.delay === 'native',
+        canDelay: this.#encoder.can('delay'),
         leaseMs,
         onStop: () => this.#consumptions.delete(consumption),
       },

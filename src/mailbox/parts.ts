@@ -78,6 +78,7 @@ export function assemble<T>(setup: MailboxSetup, life: Life): Parts<T> {
     codec,
     schema: schemas.onReceive,
     canAck: capabilities.features.ack === 'native',
+    canDelay: encoder.can('delay'),
     deadLetter,
     reply: (message, data) => requests.reply(message, data),
   });
