@@ -3,6 +3,7 @@
 
 import type { Capabilities } from '../mailbox/capabilities.ts';
 import type { Place, PlaceUrl } from '../mailbox/place.ts';
+import type { amqp } from './amqp/capabilities.ts';
 import type { fifo, fifoRaw } from './fifo/capabilities.ts';
 import type { fileLog, fileRaw } from './file/capabilities.ts';
 import type { http } from './http/capabilities.ts';
@@ -41,10 +42,16 @@ export const PLACES: Readonly<Record<string, () => Promise<{ readonly place: Pla
   zmq: () => import('./zmq/index.ts'),
   'zmq+ipc': async () => ({ place: (await import('./zmq/index.ts')).ipcPlace }),
   redis: () => import('./redis/index.ts'),
+  amqp: () => import('./amqp/index.ts'),
 };
 
 /** Other names of schemes: the same place over TLS, as people know it. */
-export const ALIASES: Readonly<Record<string, string>> = { wss: 'ws', https: 'http', rediss: 'redis' };
+export const ALIASES: Readonly<Record<string, string>> = {
+  wss: 'ws',
+  https: 'http',
+  rediss: 'redis',
+  amqps: 'amqp',
+};
 
 /** Mailboxes that live in a Manager: the same schemes, with the name of an object. */
 export const MANAGED: Readonly<Record<string, () => Promise<{ readonly place: Place }>>> = {
@@ -86,4 +93,6 @@ export interface PlaceTypes {
   'zmq+ipc': { default: 'raw'; envelope: typeof zmqIpc; raw: typeof zmqIpcRaw };
   redis: { envelope: typeof redis; raw: typeof redis };
   rediss: { envelope: typeof redis; raw: typeof redis };
+  amqp: { envelope: typeof amqp; raw: typeof amqp };
+  amqps: { envelope: typeof amqp; raw: typeof amqp };
 }
