@@ -34,6 +34,7 @@ test('naru places --json is what the places declare, and the table names every f
       'zmq',
       'zmq+ipc',
       'redis',
+      'amqp',
     ]),
   );
   const shown = (await sandbox.run(['places'])).stdout.toString();
