@@ -55,16 +55,17 @@ export class AmqpConnection implements Connected {
   }
 
   /**
+   * @param isFirst  it was never reached before: what it refuses it refuses for good
    * @param lost  called once when the connection breaks
    * @throws NARU_PACKAGE_MISSING, NARU_DISCONNECTED, NARU_DENIED, NARU_NOT_FOUND (the virtual host), NARU_UNSUPPORTED (too old)
    */
-  static async connect(target: AmqpTarget, lost: () => void): Promise<AmqpConnection> {
+  static async connect(target: AmqpTarget, isFirst: boolean, lost: () => void): Promise<AmqpConnection> {
     const { default: client } = (await importPackage('amqplib', INSTALL, 'amqp')) as AmqpPackage;
     let model: AmqpModel;
     try {
       model = await client.connect(target.server, { ...target.socket, timeout: CONNECT_TIMEOUT_MS });
     } catch (error) {
-      throw connectError(error, target.text);
+      throw connectError(error, target.text, isFirst);
     }
     let connection: AmqpConnection;
     try {
@@ -114,7 +115,7 @@ export class AmqpConnection implements Connected {
     try {
       return await use(channel);
     } finally {
-      if (isOpen) await channel.close().catch(() => undefined);
+      if (isOpen) await closeChannel(channel);
     }
   }
 
@@ -137,13 +138,21 @@ export class AmqpConnection implements Connected {
       .finally(() => clearTimeout(timer));
   }
 
-  /** Closes the connection and comes when the server knows it. */
+  /** Closes the connection and comes when the server knows it, or cannot be told. */
   async leave(): Promise<void> {
     this.#isOver = true;
     const { stream } = this.#model.connection;
-    const timer = setTimeout(() => stream.destroy(), GOODBYE_MS);
-    await this.#guard(() => this.#model.close()).catch(() => stream.destroy());
-    clearTimeout(timer);
+    // A goodbye without an answer never ends by itself.
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, GOODBYE_MS);
+      this.#guard(() => this.#model.close())
+        .catch(() => undefined)
+        .finally(() => {
+          clearTimeout(timer);
+          resolve();
+        });
+    });
+    stream.destroy();
   }
 
   /** amqplib throws at once, or rejects, when the connection is over. */
@@ -156,10 +165,33 @@ export class AmqpConnection implements Connected {
   }
 }
 
+/** Closes a channel, and comes also when its connection breaks meanwhile: then amqplib's own call never ends. */
+export async function closeChannel(channel: AmqpChannel | undefined): Promise<void> {
+  if (channel === undefined) return;
+  await new Promise<void>((resolve) => {
+    channel.on('close', () => resolve());
+    Promise.resolve()
+      .then(() => channel.close())
+      .then(
+        () => resolve(),
+        () => resolve(),
+      );
+  });
+}
+
 /** A server that is starting or stopping refuses in many ways: only what waiting does not help against is for ever. */
-function connectError(error: unknown, text: string): NaruError {
+function connectError(error: unknown, text: string, isFirst: boolean): NaruError {
   const translated = amqpError(error, text);
   const { code, message } = translated;
+  // amqplib does not tell why the server closed the connection when the virtual host was named.
+  if (isFirst && /ConnectionOpenOk; got <ConnectionClose/.test(message)) {
+    const what = 'the server refuses this virtual host: it is not there, or this user may not use it';
+    return new NaruError('NARU_NOT_FOUND', `${text}: ${what}`, {
+      place: 'amqp',
+      mailbox: text,
+      cause: error,
+    });
+  }
   if (code === 'NARU_DENIED' || code === 'NARU_NOT_FOUND') return translated;
   return new NaruError('NARU_DISCONNECTED', message, { place: 'amqp', mailbox: text, cause: error });
 }

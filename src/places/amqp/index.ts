@@ -26,7 +26,7 @@ export const place: Place = {
     let isOpen = false;
     const reconnecting = await Reconnecting.open<AmqpConnection>(
       (lost) =>
-        AmqpConnection.connect(target, () => {
+        AmqpConnection.connect(target, !isOpen, () => {
           lost();
           if (isOpen) hooks.event('disconnect', { reason: 'the connection to the server broke' });
         }),

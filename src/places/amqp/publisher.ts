@@ -2,7 +2,7 @@
 // once more on the next one, in its order and with its id; whoever waits for it waits so long and no longer.
 
 import { NaruError } from '../../errors/index.ts';
-import type { AmqpConnection } from './client.ts';
+import { type AmqpConnection, closeChannel } from './client.ts';
 import { amqpError, REPLY, replyCode, replyText } from './failures.ts';
 import type { AmqpChannel, AmqpMessage, PublishOptions } from './protocol.ts';
 
@@ -120,11 +120,7 @@ export class Publisher {
     this.end(error);
     const channel = this.#channel;
     this.#channel = undefined;
-    try {
-      await channel?.close();
-    } catch {
-      // It went with its connection.
-    }
+    await closeChannel(channel);
   }
 
   async #open(): Promise<void> {

@@ -4,7 +4,7 @@
 import { NaruError } from '../../errors/index.ts';
 import type { Delivery, DriverHooks, Outcome, Receiver } from '../../mailbox/driver.ts';
 import { Acks } from './acks.ts';
-import type { AmqpConnection } from './client.ts';
+import { type AmqpConnection, closeChannel } from './client.ts';
 import { Deliveries } from './deliveries.ts';
 import { toEnvelope } from './properties.ts';
 import type { AmqpChannel, AmqpMessage } from './protocol.ts';
@@ -32,7 +32,7 @@ export interface ReceiverInit {
   /** The queue may be gone. */
   readonly suspect: () => void;
   readonly hold: (isNeeded: boolean) => void;
-  readonly onClose: (connection: AmqpConnection | undefined) => Promise<void>;
+  readonly onClose: () => Promise<void>;
 }
 
 interface Consumer {
@@ -46,7 +46,6 @@ export class AmqpReceiver implements Receiver {
   readonly #deliveries = new Deliveries();
   #acks: Acks | undefined;
   #channel: AmqpChannel | undefined;
-  #connection: AmqpConnection | undefined;
   #queue = '';
   #epoch = 0;
   #fetched: Delivery[] = [];
@@ -86,7 +85,6 @@ export class AmqpReceiver implements Receiver {
     });
     this.#queue = await this.#init.queue(channel);
     this.#channel = channel;
-    this.#connection = connection;
     this.#acks = new Acks(channel, async () => {
       try {
         await channel.checkQueue(this.#queue);
@@ -409,10 +407,10 @@ export class AmqpReceiver implements Receiver {
       this.#acks?.giveBack();
       this.#fetched = [];
       this.#channel = undefined;
-      await channel?.close();
     } catch {
       // It went with its connection, and the server gives back what it had.
     }
-    await this.#init.onClose(this.#connection);
+    await closeChannel(channel);
+    await this.#init.onClose();
   }
 }

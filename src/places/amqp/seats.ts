@@ -2,7 +2,7 @@
 // sees at once when one dies, gives the queue to one alone where the relation says so, and tells all when the mailbox is removed.
 
 import { isNaruError, NaruError } from '../../errors/index.ts';
-import type { AmqpConnection } from './client.ts';
+import { type AmqpConnection, closeChannel } from './client.ts';
 import { amqpError, REPLY, replyCode } from './failures.ts';
 import { NAMES } from './names.ts';
 import type { AmqpChannel, AmqpMessage } from './protocol.ts';
@@ -52,8 +52,7 @@ export class Seats {
         this.#taken.delete(seat);
         const { channel } = seat;
         seat.channel = undefined;
-        // Of a channel that went with its connection nothing is left.
-        await Promise.resolve(channel?.close()).catch(() => undefined);
+        await closeChannel(channel);
       },
     };
   }
@@ -113,7 +112,7 @@ export class Seats {
   async #removed(connection: AmqpConnection, seat: Taken): Promise<void> {
     const { channel } = seat;
     seat.channel = undefined;
-    await Promise.resolve(channel?.close()).catch(() => undefined);
+    await closeChannel(channel);
     if (await this.#init.suspect()) await this.#sitAgain(connection, seat);
   }
 
