@@ -17,6 +17,7 @@ test('naru places --json is what the places declare, and the table names every f
   expect(new Set(places.map(({ scheme }) => scheme))).toEqual(
     new Set([
       'memory',
+      'amqp',
       'shm',
       'unix',
       'tcp',
@@ -34,7 +35,6 @@ test('naru places --json is what the places declare, and the table names every f
       'zmq',
       'zmq+ipc',
       'redis',
-      'amqp',
     ]),
   );
   const shown = (await sandbox.run(['places'])).stdout.toString();
