@@ -42,7 +42,14 @@ export class BrokerProcess {
 
   async restart(): Promise<void> {
     await this.kill();
-    await this.start();
+    // While nobody listens there, a connection of a client may have the port for itself for a moment.
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await this.start();
+      } catch (error) {
+        if (attempt === 20) throw error;
+      }
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -25,6 +25,8 @@ export async function watchKills(
   const outcomes = new Map<number, string>();
   const got = new Map<number, string[]>();
   const over = new AbortController();
+  // Whatever fails, nobody sends for ever.
+  using _ = { [Symbol.dispose]: () => over.abort() };
   const consuming = consumer.consume(({ data, id }) => {
     const n = data as number;
     got.set(n, [...(got.get(n) ?? []), id]);
