@@ -5,29 +5,30 @@ import { randomBytes } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
-import { allCapabilities } from 'naru';
+import type { Engine } from '#naru/engines/engine.fixture';
+import { kafka } from '#naru/engines/kafka.fixture';
+import { onlyWith } from '#naru/engines/only-with.fixture';
+import { postgres } from '#naru/engines/postgres.fixture';
+import { rabbitmq } from '#naru/engines/rabbitmq.fixture';
+import { redis } from '#naru/engines/redis.fixture';
 
 const PROGRAM = fileURLToPath(new URL('../examples/25-any-place.js', import.meta.url));
 const name = `ferry-${process.pid}-${randomBytes(4).toString('hex')}`;
 
 /** How a mailbox of each engine is named, and how far its messages get. */
-const ENGINES: readonly (readonly [string, string, string])[] = [
-  ['NARU_TEST_POSTGRES', `?mailbox=${name}`, 'durable'],
-  ['NARU_TEST_REDIS', `?mailbox=${name}`, 'placed'],
-  ['NARU_TEST_KAFKA', `?topic=${name}&create=if-missing`, 'placed'],
-  ['NARU_TEST_RABBITMQ', `?queue=${name}`, 'placed'],
-  ['NARU_TEST_ACTIVEMQ', `?queue=${name}`, 'placed'],
+const PLACES: readonly (readonly [Engine, string, string])[] = [
+  [postgres, `?mailbox=${name}`, 'durable'],
+  [redis, `?mailbox=${name}`, 'placed'],
+  [kafka, `?topic=${name}&create=if-missing`, 'placed'],
+  [rabbitmq, `?queue=${name}`, 'placed'],
 ];
 
-test.each(ENGINES)(
-  'one program crosses %s by its URL alone',
-  { timeout: 60_000 },
-  async (variable, query, reached) => {
-    const url = process.env[variable];
-    const schemes = (await allCapabilities()).map(({ scheme }) => scheme);
-    const scheme = url?.slice(0, url.indexOf(':')) ?? '';
-    if (url === undefined || !schemes.includes(scheme)) return;
-    const { stdout } = await promisify(execFile)(process.execPath, [PROGRAM, `${url}${query}`]);
-    expect(stdout).toBe(`${scheme}: Ara, Bora, Chan (${reached})\n`);
-  },
-);
+for (const [engine, query, reached] of PLACES) {
+  onlyWith(engine, `one program crosses ${engine.name}`, (url) => {
+    test('by its URL alone', { timeout: 60_000 }, async () => {
+      const { stdout } = await promisify(execFile)(process.execPath, [PROGRAM, `${url}${query}`]);
+      const scheme = url.slice(0, url.indexOf(':'));
+      expect(stdout).toBe(`${scheme}: Ara, Bora, Chan (${reached})\n`);
+    });
+  });
+}

@@ -3,9 +3,12 @@
 
 import { createHash, randomBytes } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
+import type { Engine } from '../engines/engine.fixture.ts';
+import { kafka } from '../engines/kafka.fixture.ts';
+import { postgres } from '../engines/postgres.fixture.ts';
+import { rabbitmq } from '../engines/rabbitmq.fixture.ts';
 import { nativeProblem } from '../native/index.ts';
 import { open } from '../open.ts';
-import { PLACES } from '../places/registry.ts';
 import { Sandbox } from './command.fixture.ts';
 
 /** NARU_CHAIN_COUNT makes it shorter where one only wants to see it work. */
@@ -17,18 +20,17 @@ const FIRST_BRIDGES = 4;
 const name = `chain-${process.pid}-${randomBytes(4).toString('hex')}`;
 
 /** The engines in between, in the order of the chain, where they run. */
-const ENGINES: readonly (readonly [string, (url: string) => string])[] = [
-  ['NARU_TEST_KAFKA', (url) => `${url}?topic=${name}&create=if-missing`],
-  ['NARU_TEST_RABBITMQ', (url) => `${url}?queue=${name}&survives=restart`],
-  ['NARU_TEST_POSTGRES', (url) => `${url}?mailbox=${name}`],
+const ENGINES: readonly (readonly [Engine, (url: string) => string])[] = [
+  [kafka, (url) => `${url}?topic=${name}&create=if-missing`],
+  [rabbitmq, (url) => `${url}?queue=${name}&survives=restart`],
+  [postgres, (url) => `${url}?mailbox=${name}`],
 ];
 
-/** URLs of the engines that run and whose place is there. */
+/** URLs of the engines that run. */
 function middle(): string[] {
-  return ENGINES.flatMap(([variable, urlOf]) => {
+  return ENGINES.flatMap(([{ variable }, urlOf]) => {
     const url = process.env[variable];
-    const isThere = url !== undefined && Object.hasOwn(PLACES, url.slice(0, url.indexOf(':')));
-    return isThere ? [urlOf(url)] : [];
+    return url === undefined ? [] : [urlOf(url)];
   });
 }
 
