@@ -76,7 +76,7 @@ describe.skipIf(stages.length < 2)(
       const moved = Promise.all(
         bridges.map(async ({ done }) => {
           const { code, stderr } = await done;
-          if (code !== 0) throw new Error(stderr);
+          if (code !== 0) throw new Error(`exit ${code}: ${stderr}`);
         }),
       );
       const sent = new Checksum();

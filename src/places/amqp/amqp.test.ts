@@ -1,6 +1,8 @@
 // What needs no RabbitMQ: against Naru's broker as a process, and the parts that are pure. What holds for every place is in the
 // conformance suite, what only RabbitMQ shows in amqp.engine.test.ts.
 
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { open } from '../../index.ts';
 import { BrokerProcess } from './broker.fixture.ts';
@@ -28,6 +30,24 @@ describe("with Naru's broker", () => {
     await using mailbox = await open(`${broker.url}/?queue=receipts`);
     expect((await mailbox.send('x')).reached).toBe('durable');
     await mailbox.unlink();
+  });
+
+  test('acks, unlink and close that are awaited keep their process alive until they are done', async () => {
+    const program = `
+      import { open } from 'naru';
+      const mailbox = await open('${broker.url}/?queue=alive', { settle: 'manual' });
+      await mailbox.sendMany([1, 2]);
+      for (const expected of [1, 2]) {
+        const message = await mailbox.receive({ timeoutMs: 20_000 });
+        if (message.data !== expected) throw new Error(String(message.data));
+        await message.ack();
+      }
+      await mailbox.unlink();
+      await mailbox.close();
+      console.log('done');`;
+    const args = ['--input-type=module', '--eval', program];
+    const { stdout } = await promisify(execFile)(process.execPath, args);
+    expect(stdout).toBe('done\n');
   });
 
   test('a slow consumer leaves at the server what it has not asked for', { timeout: 60_000 }, async () => {

@@ -236,7 +236,7 @@ export class AmqpDriver implements Driver {
   }
 
   close(flushMs: number = this.#init.flushMs): Promise<{ undelivered: number }> {
-    this.#closed ??= this.#close(flushMs);
+    this.#closed ??= this.#held(() => this.#close(flushMs));
     return this.#closed;
   }
 
@@ -244,7 +244,7 @@ export class AmqpDriver implements Driver {
     const { settings } = this.#init;
     // What this handle learns of it from the server is no news.
     this.#isRemoved = true;
-    await this.#run((connection) => removeBox(connection, settings));
+    await this.#held(() => this.#run((connection) => removeBox(connection, settings)));
   }
 
   /** Everything that went with the connection is made again, in the order in which one needs the other. */

@@ -63,6 +63,8 @@ export class AmqpReceiver implements Receiver {
   #goingBack: { readonly tag: number; readonly done: ((error?: Error) => void) | undefined }[] = [];
   #returning: Promise<void> | undefined;
   #polls = 0;
+  /** How many are told when what they settled is. */
+  #settling = 0;
   #keep: NodeJS.Timeout | undefined;
   readonly #delayed = new Map<number, NodeJS.Timeout>();
   #closed: Promise<void> | undefined;
@@ -109,7 +111,7 @@ export class AmqpReceiver implements Receiver {
     if (this.#closed !== undefined) return;
     const was = this.#wanted;
     this.#wanted = count;
-    this.#init.hold(count > 0);
+    this.#hold();
     if (count === 0) {
       if (was > 0) this.#rest();
       return;
@@ -138,6 +140,39 @@ export class AmqpReceiver implements Receiver {
   }
 
   settle(delivery: Delivery, outcome: Outcome, delayMs: number, done?: (error?: Error) => void): void {
+    this.#settle(delivery, outcome, delayMs, done === undefined ? undefined : this.#awaited(done));
+  }
+
+  ackAll(deliveries: readonly Delivery[]): void {
+    const first = this.#epoch * EPOCH;
+    for (const { token } of deliveries) if (token > first) this.#acks?.ack(token - first);
+  }
+
+  received(): void {
+    // Nobody waits for it: the place has no receipts.
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  /** Whoever waits for a message, or to hear that one is settled, keeps the process alive. */
+  #hold(): void {
+    this.#init.hold(this.#wanted > 0 || this.#settling > 0);
+  }
+
+  #awaited(done: (error?: Error) => void): (error?: Error) => void {
+    this.#settling += 1;
+    this.#hold();
+    return (error) => {
+      this.#settling -= 1;
+      this.#hold();
+      done(error);
+    };
+  }
+
+  #settle(delivery: Delivery, outcome: Outcome, delayMs: number, done?: (error?: Error) => void): void {
     const acks = this.#acks;
     const tag = delivery.token - this.#epoch * EPOCH;
     const message = tag > 0 ? acks?.get(tag) : undefined;
@@ -154,20 +189,6 @@ export class AmqpReceiver implements Receiver {
     this.#deliveries.wentBack(message, outcome === 'release' ? delivery.deliveries - 1 : delivery.deliveries);
     if (delayMs > 0) this.#requeueLater(acks, tag, delayMs, done);
     else this.#goBack(acks, tag, done);
-  }
-
-  ackAll(deliveries: readonly Delivery[]): void {
-    const first = this.#epoch * EPOCH;
-    for (const { token } of deliveries) if (token > first) this.#acks?.ack(token - first);
-  }
-
-  received(): void {
-    // Nobody waits for it: the place has no receipts.
-  }
-
-  close(): Promise<void> {
-    this.#closed ??= this.#close();
-    return this.#closed;
   }
 
   #restart(connection: AmqpConnection): void {
@@ -398,7 +419,7 @@ export class AmqpReceiver implements Receiver {
 
   async #close(): Promise<void> {
     this.#wanted = 0;
-    this.#init.hold(false);
+    this.#hold();
     clearTimeout(this.#keep);
     for (const timer of this.#delayed.values()) clearTimeout(timer);
     const channel = this.#channel;
