@@ -4,13 +4,14 @@
 import { BODY_BYTES } from '../harness/bodies.ts';
 import { amqp } from '../rivals/engines/amqp.ts';
 import { type EngineFlow, flowDuelId, flowDuels, GROUP } from '../rivals/engines/flow.ts';
+import { kafka } from '../rivals/engines/kafka.ts';
 import { postgres } from '../rivals/engines/postgres.ts';
 import { redis } from '../rivals/engines/redis.ts';
 import { atLeast, type Figures } from './goals.ts';
 import type { PlannedPart } from './plan.ts';
 import type { Goal } from './scenario.ts';
 
-const FLOWS: readonly EngineFlow[] = [amqp, redis, postgres];
+const FLOWS: readonly EngineFlow[] = [amqp, kafka, redis, postgres];
 
 export const serverParts: readonly PlannedPart[] = FLOWS.map((flow) => ({
   id: `flow-${flow.place}`,
