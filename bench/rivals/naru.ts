@@ -42,7 +42,7 @@ async function consume(mailbox: Bytes, taking: Taking, check: Check): Promise<vo
   }
 }
 
-async function openConsumer(url: string, taking: Taking): Promise<NearEnd> {
+export async function openConsumer(url: string, taking: Taking): Promise<NearEnd> {
   const mailbox = await openBytes(url, 'consumer');
   const check = new Check();
   const consumed = consume(mailbox, taking, check);
@@ -67,7 +67,7 @@ async function produce(mailbox: Bytes, way: Way, bodies: Bodies, count: number):
   }
 }
 
-async function openProducer(url: string, way: Way): Promise<FarEnd> {
+export async function openProducer(url: string, way: Way): Promise<FarEnd> {
   const mailbox = await openBytes(url, 'producer', way);
   const bodies = new Bodies();
   return {

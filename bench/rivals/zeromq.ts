@@ -5,7 +5,7 @@ import { Bodies, Check } from '../harness/bodies.ts';
 import type { Duel, FarEnd, NearContext, NearEnd } from '../harness/duel.ts';
 
 /** Messages each side may hold; its default of 1,000 makes it slower. */
-const HIGH_WATER_MARK = 10_000;
+export const HIGH_WATER_MARK = 10_000;
 
 async function openConsumer(context: NearContext): Promise<NearEnd> {
   const { Pull } = await import('zeromq');

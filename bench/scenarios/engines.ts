@@ -3,6 +3,7 @@
 import { httpGoals, httpParts } from './engines-http.ts';
 import { serverGoals, serverParts } from './engines-servers.ts';
 import { wsGoals, wsParts } from './engines-ws.ts';
+import { zmqGoals, zmqParts } from './engines-zmq.ts';
 import { scenarioOf } from './plan.ts';
 import type { Scenario } from './scenario.ts';
 
@@ -10,6 +11,11 @@ export const engines: Scenario = scenarioOf({
   name: 'engines',
   summary: "places on engines and protocols, each against the engine's own client",
   title: 'Places against their clients',
-  parts: [...httpParts, ...wsParts, ...serverParts],
-  goals: (figures) => [...httpGoals(figures), ...wsGoals(figures), ...serverGoals(figures)],
+  parts: [...httpParts, ...wsParts, ...zmqParts, ...serverParts],
+  goals: (figures) => [
+    ...httpGoals(figures),
+    ...wsGoals(figures),
+    ...zmqGoals(figures),
+    ...serverGoals(figures),
+  ],
 });
