@@ -28,7 +28,8 @@ export const CLIENTS: readonly ClientKit[] = [
     name: 'java',
     // A compiler of Java that is there already is good enough.
     packages: ['librabbitmq-client-java', ...(existsSync('/usr/bin/javac') ? [] : ['default-jdk-headless'])],
-    program: () => JAVA_CLASSES.find((file) => existsSync(file)),
+    // Other packages bring some of them.
+    program: () => (JAVA_CLASSES.every((file) => existsSync(file)) ? JAVA_CLASSES[0] : undefined),
   },
 ];
 

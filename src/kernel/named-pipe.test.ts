@@ -148,6 +148,34 @@ with open(sys.argv[1], 'w') as f:
     expect(await child.end()).toMatchObject({ code: 0 });
   });
 
+  test('a writer that comes while the reader looks is not missed: no reader ends without what was written', {
+    timeout: 60_000,
+  }, async () => {
+    const rounds = 300;
+    // The next reader opens only when the writer before it has gone.
+    await using fifo = new NamedPipe(path);
+    const program = 'for i in $(seq $2); do printf x > "$1"; read -r _; done';
+    const child = spawn('sh', ['-c', program, 'sh', path, String(rounds)], {
+      stdio: ['pipe', 'inherit', 'inherit'],
+    });
+    stage.cleanup(() => child.kill('SIGKILL'));
+    const ended = new Promise((resolve) => child.once('close', resolve));
+    const readAll = async (): Promise<string> => {
+      await using reader = fifo.reader();
+      let got = '';
+      for (let chunk = reader.tryRead(); chunk !== null; chunk = reader.tryRead()) {
+        if (chunk === undefined) await new Promise(setImmediate);
+        else got += chunk.toString();
+      }
+      return got;
+    };
+    for (let round = 1; round <= rounds; round += 1) {
+      expect([round, await readAll()]).toEqual([round, 'x']);
+      child.stdin.write('\n');
+    }
+    expect(await ended).toBe(0);
+  });
+
   test('pipe() talks to a child process in both directions, until it ends', async () => {
     await using both = pipe();
     const child = spawn('cat', [], { stdio: [both.stdio[0], both.stdio[1], 'inherit'] });

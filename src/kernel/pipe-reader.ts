@@ -46,10 +46,15 @@ export class PipeReader implements AsyncIterable<Buffer> {
     if (kept !== undefined) return kept;
     if (this.#isEnded) return null;
     const bytes = Buffer.allocUnsafe(maxBytes);
-    for (;;) {
+    // Zero bytes of a FIFO that nobody has opened for writing yet look like the end; poll(2) knows the difference. Whoever came between
+    // the two may have written: only nothing after poll's word is the end.
+    for (let hadWriter = false; ; ) {
       try {
         const length = readSync(this.#fd, bytes, 0, maxBytes, null);
-        return length === 0 ? this.#atEnd() : bytes.subarray(0, length);
+        if (length > 0) return bytes.subarray(0, length);
+        if (hadWriter) return null;
+        hadWriter = this.#hadWriter();
+        if (!hadWriter) return undefined;
       } catch (error) {
         const errno = errnoOf(error);
         if (errno === 'EAGAIN') return undefined;
@@ -147,10 +152,9 @@ export class PipeReader implements AsyncIterable<Buffer> {
     await this.close();
   }
 
-  /** Zero bytes of a FIFO that nobody has opened for writing yet look like the end; poll(2) knows the difference. */
-  #atEnd(): undefined | null {
-    const ready = kernelCall(this.name, () => native(this.name).waitReady(this.#fd, false, 0));
-    return ready === 'timeout' ? undefined : null;
+  /** Whether somebody wrote, or had it open for writing and has gone. */
+  #hadWriter(): boolean {
+    return kernelCall(this.name, () => native(this.name).waitReady(this.#fd, false, 0)) === 'woken';
   }
 
   #takeOrWatch(maxBytes: number): Buffer | undefined | null {

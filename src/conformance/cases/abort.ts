@@ -65,6 +65,8 @@ export const abort: readonly Rule[] = [
       const sending = far.sendNumbered('far', count);
       const got: number[] = [];
       let aborted = 0;
+      // On a busy machine few messages come while many receives are aborted.
+      const latest = performance.now() + 20_000;
       while (got.length < count || aborted < count) {
         const control = new AbortController();
         const receiving = near.receive({ signal: control.signal, timeoutMs: 10_000 });
@@ -78,7 +80,7 @@ export const abort: readonly Rule[] = [
           if (typeof error !== 'string') throw error;
           aborted += 1;
         }
-        if (aborted > count * 50) throw new Error(`only ${got.length} of ${count} messages arrived`);
+        if (performance.now() > latest) throw new Error(`only ${got.length} of ${count} messages arrived`);
       }
       await sending;
       t.equal(got, range(count), 'the messages');
