@@ -45,9 +45,11 @@ async function openProducer(address: string): Promise<FarEnd> {
   };
 }
 
+export const zeromqId = 'zeromq-ipc';
+
 export const zeromq: readonly Duel[] = [
   {
-    id: 'zeromq-ipc',
+    id: zeromqId,
     kind: 'throughput',
     label: 'ZeroMQ ipc://, PUSH to PULL',
     isNaru: false,

@@ -2,7 +2,7 @@
 
 import { BODY_BYTES } from '../harness/bodies.ts';
 import { naruZmq, naruZmqId } from '../rivals/naru-zmq.ts';
-import { zeromq } from '../rivals/zeromq.ts';
+import { zeromq, zeromqId } from '../rivals/zeromq.ts';
 import { atLeast, type Figures } from './goals.ts';
 import type { PlannedPart } from './plan.ts';
 import type { Goal } from './scenario.ts';
@@ -18,6 +18,5 @@ export const zmqParts: readonly PlannedPart[] = [
 ];
 
 export function zmqGoals(figures: Figures): Goal[] {
-  const [{ id = '' } = {}] = zeromq;
-  return [atLeast('zmq://, against zeromq by hand', 0.9, figures.ratio(naruZmqId, id), '×')];
+  return [atLeast('zmq://, against zeromq by hand', 0.9, figures.ratio(naruZmqId, zeromqId), '×')];
 }
