@@ -64,7 +64,9 @@ export class Requests<T> {
     // The answer may be rejected while the request is still being sent: that is no unhandled rejection.
     answer.catch(() => undefined);
     try {
-      await send(port.address, correlationId);
+      // An answer proves more than a receipt, and may overtake it; and when the time is over, it is over for the answer, however far the
+      // request has come.
+      await Promise.race([send(port.address, correlationId), answer]);
       const delivery = await answer;
       if (delivery.fields?.type === ERROR_TYPE) throw remoteError(delivery, this.#settings.mailbox);
       return await this.#settings.decode(delivery);
