@@ -1,6 +1,7 @@
 // Maps on engines against the engines' own clients: the same server, the same texts, the same number of calls under way. Every
 // contestant has a server of its own, started for it.
 
+import { load } from '../harness/optional-package.ts';
 import { type SharedMap, openMap } from '#naru/open-state';
 import { type Engine, type Running, startEngine } from '#naru/engines/engine.fixture';
 import { memcached } from '#naru/engines/memcached.fixture';
@@ -35,11 +36,6 @@ interface MemcachePackage {
     set(key: string, value: string): Promise<unknown>;
     quit(): Promise<unknown>;
   };
-}
-
-/** A package that need not be there: its name is no literal, so that this compiles without it. */
-async function load(name: string): Promise<unknown> {
-  return (await import(name)) as unknown;
 }
 
 async function naruClient({ url }: Running): Promise<Client> {

@@ -1,5 +1,6 @@
 // amqp:// against amqplib on RabbitMQ.
 
+import { load } from '../../harness/optional-package.ts';
 import type { Running } from '#naru/engines/engine.fixture';
 import { rabbitmq } from '#naru/engines/rabbitmq.fixture';
 import type { EngineFlow, Flow } from './flow.ts';
@@ -28,11 +29,6 @@ interface AmqpPackage {
       close(): Promise<unknown>;
     }>;
   };
-}
-
-/** A package that need not be there: its name is no literal, so that this compiles without it. */
-async function load(name: string): Promise<unknown> {
-  return (await import(name)) as unknown;
 }
 
 async function client({ url }: Running): Promise<Flow> {

@@ -1,5 +1,6 @@
 // kafka:// against @platformatic/kafka with the same settings.
 
+import { load } from '../../harness/optional-package.ts';
 import { kafka as server } from '#naru/engines/kafka.fixture';
 import type { Running } from '#naru/engines/engine.fixture';
 import type { EngineFlow, Flow } from './flow.ts';
@@ -33,11 +34,6 @@ interface KafkaPackage {
   readonly Admin: new (options: object) => Admin;
   readonly Producer: new (options: object) => Producer;
   readonly Consumer: new (options: object) => Consumer;
-}
-
-/** A package that need not be there: its name is no literal, so that this compiles without it. */
-async function load(name: string): Promise<unknown> {
-  return (await import(name)) as unknown;
 }
 
 async function client({ url }: Running): Promise<Flow> {

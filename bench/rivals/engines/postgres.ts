@@ -1,5 +1,6 @@
 // postgres:// against pg with a table of its own, and against pg-boss: npm install --no-save pg-boss
 
+import { load } from '../../harness/optional-package.ts';
 import type { Running } from '#naru/engines/engine.fixture';
 import { postgres as server } from '#naru/engines/postgres.fixture';
 import type { EngineFlow, Flow } from './flow.ts';
@@ -36,11 +37,6 @@ interface Boss {
 
 interface BossPackage {
   readonly default: new (url: string) => Boss;
-}
-
-/** A package that need not be there: its name is no literal, so that this compiles without it. */
-async function load(name: string): Promise<unknown> {
-  return (await import(name)) as unknown;
 }
 
 const CREATE = 'CREATE TABLE bench (id bigserial PRIMARY KEY, body bytea NOT NULL)';

@@ -1,5 +1,6 @@
 // redis:// against @redis/client with a stream and a group, and against BullMQ: npm install --no-save bullmq ioredis
 
+import { load } from '../../harness/optional-package.ts';
 import type { Running } from '#naru/engines/engine.fixture';
 import { redis as server } from '#naru/engines/redis.fixture';
 import type { EngineFlow, Flow } from './flow.ts';
@@ -35,11 +36,6 @@ interface BullPackage {
     waitUntilReady(): Promise<unknown>;
     close(): Promise<unknown>;
   };
-}
-
-/** A package that need not be there: its name is no literal, so that this compiles without it. */
-async function load(name: string): Promise<unknown> {
-  return (await import(name)) as unknown;
 }
 
 async function client({ url }: Running): Promise<Flow> {
