@@ -47,6 +47,10 @@ bool arg_boolean(napi_env env, napi_value value, const char *name, bool *out) {
   return napi_get_value_bool(env, value, out) == napi_ok || refuse_type(env, name, "a boolean");
 }
 
+bool arg_timeout(napi_env env, napi_value value, double *out) {
+  return (napi_get_value_double(env, value, out) == napi_ok && !isnan(*out)) || refuse_type(env, "timeoutMs", "a number");
+}
+
 bool arg_string(napi_env env, napi_value value, const char *name, char *out, size_t size) {
   size_t length;
   if (napi_get_value_string_utf8(env, value, NULL, 0, &length) != napi_ok) return refuse_type(env, name, "a string");

@@ -7,7 +7,6 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
-#include <time.h>
 
 static void do_nothing(int number) {
   (void)number;
@@ -33,18 +32,6 @@ int interrupt_signal(void) {
   return chosen;
 }
 
-bool arg_timeout(napi_env env, napi_value value, double *out) {
-  if (napi_get_value_double(env, value, out) == napi_ok && !isnan(*out)) return true;
-  napi_throw_type_error(env, "ERR_INVALID_ARG_TYPE", "timeoutMs must be a number");
-  return false;
-}
-
-static double now_ms(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
-}
-
 // Tries before a thread goes to sleep. Preparing a sleep that signals can end and waking from it cost as much as these, and where
 // messages stream the next one is there sooner; the other side then has nobody to wake either.
 enum { TRIES = 20 };
@@ -60,12 +47,11 @@ bool spin_briefly(blocking_slice attempt, void *context, ssize_t *out) {
 }
 
 wait_result block_in_slices(napi_env env, double timeout_ms, blocking_slice slice, void *context, ssize_t *out) {
-  const bool main_thread = environment_of(env)->main_thread;
-  const double deadline = timeout_ms < 0 ? INFINITY : now_ms() + timeout_ms;
+  const double deadline = timeout_ms < 0 ? INFINITY : clock_ms() + timeout_ms;
   wait_result result = WAIT_WOKEN;
-  blocking_begin(main_thread);
+  blocking_begin(env);
   for (;;) {
-    const double left = deadline - now_ms();
+    const double left = deadline - clock_ms();
     if (left <= 0) {
       result = WAIT_TIMEOUT;
       break;
@@ -76,9 +62,9 @@ wait_result block_in_slices(napi_env env, double timeout_ms, blocking_slice slic
       result = WAIT_FAILED;
       break;
     }
-    result = blocking_stopped(env, main_thread);
+    result = blocking_stopped(env);
     if (result != WAIT_WOKEN) break;
   }
-  blocking_end(main_thread);
+  blocking_end(env);
   return result;
 }

@@ -1,5 +1,5 @@
-// Sleeping on a 32-bit word that other processes see, and waking those who sleep: futex(2), not private. What a sleeping
-// thread must notice besides the word: the end of its worker, and signals. Waiting in a thread of its own is in waiter.c.
+// Sleeping on a 32-bit word that other processes see, and waking those who sleep: futex(2), not private. What else ends the
+// sleep is in interruption.c; waiting in a thread of its own in waiter.c.
 #include "naru.h"
 
 #include <errno.h>
@@ -7,8 +7,6 @@
 #include <linux/futex.h>
 #include <math.h>
 #include <sched.h>
-#include <signal.h>
-#include <string.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -50,17 +48,11 @@ const char *wait_result_name(wait_result result) {
   }
 }
 
-static double now_ms(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
-}
-
 wait_result wait_in_slices(const wait_request *request, wait_result (*stop)(void *), void *context) {
   const bool endless = request->timeout_ms < 0 || isinf(request->timeout_ms);
-  const double deadline = endless ? INFINITY : now_ms() + request->timeout_ms;
+  const double deadline = endless ? INFINITY : clock_ms() + request->timeout_ms;
   for (;;) {
-    double left = endless ? NARU_SLICE_MS : deadline - now_ms();
+    double left = endless ? NARU_SLICE_MS : deadline - clock_ms();
     if (left > NARU_SLICE_MS) left = NARU_SLICE_MS;
     if (left < 0) left = 0;
     const struct timespec slice = {.tv_sec = 0, .tv_nsec = (long)(left * 1e6)};
@@ -70,125 +62,17 @@ wait_result wait_in_slices(const wait_request *request, wait_result (*stop)(void
     if (errno != ETIMEDOUT && errno != EINTR) return WAIT_FAILED;
     const wait_result stopped = stop(context);
     if (stopped != WAIT_WOKEN) return stopped;
-    if (now_ms() >= deadline) return WAIT_TIMEOUT;
+    if (clock_ms() >= deadline) return WAIT_TIMEOUT;
   }
-}
-
-// --- Signals. libuv's handlers only note the signal for the event loop, which a sleeping thread never reaches; so while the
-// main thread sleeps, signals that have a handler get ours, which ends the sleep. Afterwards the old handler is put back and
-// the signal is delivered to it again, as it came. Not chained to from our handler: one that is reset by its first delivery
-// and raises the signal anew (Node's own, where JavaScript has none) would call us for ever.
-
-static struct {
-  const int number;
-  bool likely; // it had a handler at the last wait
-  bool taken;
-  struct sigaction old;
-  siginfo_t info;
-  volatile sig_atomic_t arrived;
-} signals[] = {{.number = SIGINT, .likely = true}, {.number = SIGTERM, .likely = true}, {.number = SIGHUP}};
-enum { SIGNALS = sizeof signals / sizeof signals[0] };
-
-// Async-signal-safe: signal-safety(7). The main thread may send itself any siginfo, rt_tgsigqueueinfo(2), so that whoever handles
-// the signal in the end sees who really sent it; from another thread it is refused, and the sender's name is lost.
-static void send_to_main(int number, siginfo_t *info) {
-  const pid_t pid = getpid();
-  if (syscall(SYS_rt_tgsigqueueinfo, pid, pid, number, info) != 0) syscall(SYS_tgkill, pid, pid, number);
-}
-
-static void note_signal(int number, siginfo_t *info, void *context) {
-  (void)context;
-  const int error = errno;
-  if (syscall(SYS_gettid) != getpid()) {
-    // The kernel may choose any thread. Noted here it could come too late for signal_give_back(), and would wake nobody.
-    send_to_main(number, info);
-  } else {
-    for (int i = 0; i < SIGNALS; i++) {
-      if (signals[i].number != number) continue;
-      signals[i].info = *info;
-      signals[i].arrived = 1;
-    }
-  }
-  errno = error;
-}
-
-static bool is_handler(const struct sigaction *action) {
-  return (action->sa_flags & SA_SIGINFO) != 0 || (action->sa_handler != SIG_DFL && action->sa_handler != SIG_IGN);
-}
-
-static void signal_give_back(int i) {
-  if (signals[i].taken) sigaction(signals[i].number, &signals[i].old, NULL);
-  if (signals[i].arrived != 0) send_to_main(signals[i].number, &signals[i].info);
-}
-
-// One system call for a signal that is as it was at the last wait, whichever way: this is on the path of every sleep.
-static void signal_take(int i) {
-  struct sigaction ours = {.sa_sigaction = note_signal, .sa_flags = SA_SIGINFO | SA_ONSTACK};
-  sigfillset(&ours.sa_mask);
-  signals[i].arrived = 0;
-  signals[i].taken = sigaction(signals[i].number, signals[i].likely ? &ours : NULL, &signals[i].old) == 0 &&
-                     signals[i].likely;
-  const bool was_likely = signals[i].likely;
-  signals[i].likely = is_handler(&signals[i].old);
-  if (was_likely && !signals[i].likely) {
-    signal_give_back(i);
-    signals[i].arrived = 0;
-    signals[i].taken = false;
-  } else if (!was_likely && signals[i].likely) {
-    signals[i].taken = sigaction(signals[i].number, &ours, &signals[i].old) == 0;
-  }
-}
-
-static wait_result signal_arrived(void) {
-  for (int i = 0; i < SIGNALS; i++)
-    if (signals[i].arrived != 0) return WAIT_INTERRUPTED;
-  return WAIT_WOKEN;
-}
-
-// --- Ends. A worker that is being terminated may run no JavaScript, and that is how we see it: a call that could is refused.
-
-static bool may_run(napi_env env) {
-  napi_handle_scope scope;
-  if (napi_open_handle_scope(env, &scope) != napi_ok) return false;
-  napi_value object;
-  bool has;
-  const bool ok = napi_create_object(env, &object) == napi_ok && napi_has_named_property(env, object, "x", &has) == napi_ok;
-  napi_close_handle_scope(env, scope);
-  return ok;
-}
-
-static wait_result stop_worker(void *env) {
-  return may_run(env) ? WAIT_WOKEN : WAIT_STOPPED;
-}
-
-static wait_result stop_main(void *env) {
-  const wait_result interrupted = signal_arrived();
-  return interrupted != WAIT_WOKEN ? interrupted : stop_worker(env);
-}
-
-// Only in the main thread does a signal handler of JavaScript's wait behind us.
-void blocking_begin(bool main_thread) {
-  for (int i = 0; main_thread && i < SIGNALS; i++) signal_take(i);
-}
-
-void blocking_end(bool main_thread) {
-  const int error = errno;
-  for (int i = 0; main_thread && i < SIGNALS; i++) signal_give_back(i);
-  errno = error;
-}
-
-wait_result blocking_stopped(napi_env env, bool main_thread) {
-  return main_thread ? stop_main(env) : stop_worker(env);
 }
 
 napi_value naru_futex_wait(napi_env env, napi_callback_info info) {
   napi_value values[4], name;
   wait_request request;
   if (!args_read(env, info, 4, values) || !wait_request_read(env, values, &request)) return NULL;
-  const bool main_thread = environment_of(env)->main_thread;
-  blocking_begin(main_thread);
-  const wait_result result = wait_in_slices(&request, main_thread ? stop_main : stop_worker, env);
-  blocking_end(main_thread);
+  blocking_begin(env);
+  const wait_result result = wait_in_slices(&request, blocking_stopped, env);
+  blocking_end(env);
   if (result == WAIT_FAILED) return throw_errno(env, errno, "futex");
   if (result == WAIT_STOPPED) return NULL;
   napi_create_string_utf8(env, wait_result_name(result), NAPI_AUTO_LENGTH, &name);

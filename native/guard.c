@@ -84,31 +84,15 @@ void guard_forget(void *data) {
   if (it != NULL) atomic_store(&it->start, 0);
 }
 
-napi_value naru_guard(napi_env env, napi_callback_info info) {
-  napi_value value, result = NULL;
-  void *data;
-  size_t length;
-  if (!args_read(env, info, 1, &value) || !arg_buffer(env, value, &data, &length)) return NULL;
-  mapping *held = mapping_hold(data);
-  if (held == NULL) {
-    napi_throw_type_error(env, "ERR_INVALID_ARG_VALUE", "buffer must be one that map() gave");
-    return NULL;
-  }
+bool guard_add(void *data, size_t size) {
   pthread_once(&once, install);
   pthread_mutex_lock(&lock);
-  const bool done = find((uintptr_t)data) != NULL || take_slot((uintptr_t)data, length);
+  const bool done = find((uintptr_t)data) != NULL || take_slot((uintptr_t)data, size);
   pthread_mutex_unlock(&lock);
-  mapping_release(held);
-  napi_get_boolean(env, done, &result);
-  return result;
+  return done;
 }
 
-napi_value naru_is_torn(napi_env env, napi_callback_info info) {
-  napi_value value, result = NULL;
-  void *data;
-  size_t length;
-  if (!args_read(env, info, 1, &value) || !arg_buffer(env, value, &data, &length)) return NULL;
+bool guard_torn(void *data) {
   const guard *it = find((uintptr_t)data);
-  napi_get_boolean(env, it != NULL && atomic_load(&it->torn), &result);
-  return result;
+  return it != NULL && atomic_load(&it->torn);
 }

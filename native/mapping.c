@@ -205,6 +205,31 @@ napi_value naru_unmap(napi_env env, napi_callback_info info) {
   return result;
 }
 
+napi_value naru_guard(napi_env env, napi_callback_info info) {
+  napi_value value, result = NULL;
+  void *data;
+  size_t length;
+  if (!args_read(env, info, 1, &value) || !arg_buffer(env, value, &data, &length)) return NULL;
+  mapping *held = mapping_hold(data);
+  if (held == NULL) {
+    napi_throw_type_error(env, "ERR_INVALID_ARG_VALUE", "buffer must be one that map() gave");
+    return NULL;
+  }
+  const bool done = guard_add(data, length);
+  mapping_release(held);
+  napi_get_boolean(env, done, &result);
+  return result;
+}
+
+napi_value naru_is_torn(napi_env env, napi_callback_info info) {
+  napi_value value, result = NULL;
+  void *data;
+  size_t length;
+  if (!args_read(env, info, 1, &value) || !arg_buffer(env, value, &data, &length)) return NULL;
+  napi_get_boolean(env, guard_torn(data), &result);
+  return result;
+}
+
 // Bytes that can still be had without taking them from anybody; a great number where the kernel does not say.
 static uint64_t memory_left(void) {
   uint64_t kilobytes = UINT64_MAX >> 10;

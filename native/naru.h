@@ -37,22 +37,32 @@ typedef struct {
   napi_ref records_buffer;     // keeps that memory
 } environment;
 
+// --- environment.c
+bool environment_create(napi_env env);
+environment *environment_of(napi_env env);
+
+// --- clock.c: milliseconds of CLOCK_MONOTONIC.
+double clock_ms(void);
+
 // --- args.c: arguments and errors. Each reader returns false with a JavaScript exception pending.
 bool args_read(napi_env env, napi_callback_info info, size_t count, napi_value *values);
 bool arg_integer(napi_env env, napi_value value, const char *name, int64_t min, int64_t max, int64_t *out);
 bool arg_fd(napi_env env, napi_value value, int *out);
 bool arg_boolean(napi_env env, napi_value value, const char *name, bool *out);
+// Any number but NaN; what is negative or infinite is for ever.
+bool arg_timeout(napi_env env, napi_value value, double *out);
 // Reads at most `size` bytes with the final NUL; refuses a string that holds a NUL or is longer.
 bool arg_string(napi_env env, napi_value value, const char *name, char *out, size_t size);
 // The bytes behind an ArrayBuffer or a SharedArrayBuffer.
 bool arg_buffer(napi_env env, napi_value value, void **data, size_t *length);
-environment *environment_of(napi_env env);
 // Throws an Error with `code`, `errno` (negative, as Node has it) and `syscall`. Returns NULL, for `return throw_errno(…)`.
 napi_value throw_errno(napi_env env, int error, const char *syscall);
 // Throws an Error that no system call gave, with a code from errno(3).
 napi_value throw_code(napi_env env, int error, const char *syscall, const char *message);
 
 // --- mapping.c
+napi_value naru_guard(napi_env env, napi_callback_info info);
+napi_value naru_is_torn(napi_env env, napi_callback_info info);
 napi_value naru_map(napi_env env, napi_callback_info info);
 napi_value naru_unmap(napi_env env, napi_callback_info info);
 napi_value naru_allocate(napi_env env, napi_callback_info info);
@@ -67,13 +77,22 @@ mapping *mapping_hold(void *data);
 void mapping_release(mapping *held);
 
 // --- guard.c: what a file that another process makes shorter does to its mappings.
-napi_value naru_guard(napi_env env, napi_callback_info info);
-napi_value naru_is_torn(napi_env env, napi_callback_info info);
+// False when all slots are taken.
+bool guard_add(void *data, size_t size);
+bool guard_torn(void *data);
 // Before the memory is unmapped.
 void guard_forget(void *data);
 
-// --- futex.c
+// How a sleep ended; between two slices WAIT_WOKEN says: go on.
 typedef enum { WAIT_WOKEN, WAIT_CHANGED, WAIT_TIMEOUT, WAIT_INTERRUPTED, WAIT_STOPPED, WAIT_FAILED } wait_result;
+
+// --- interruption.c: between begin and end, a signal that has a JavaScript handler interrupts the main thread.
+void blocking_begin(napi_env env);
+void blocking_end(napi_env env);
+// `env`: a napi_env; for wait_in_slices() and its like.
+wait_result blocking_stopped(void *env);
+
+// --- futex.c
 typedef struct {
   uint32_t *word;
   uint32_t expected;
@@ -113,12 +132,6 @@ typedef ssize_t (*blocking_slice)(void *context, double slice_ms);
 wait_result block_in_slices(napi_env env, double timeout_ms, blocking_slice slice, void *context, ssize_t *out);
 // Repeats a call that does not wait a few times. @returns true when it gave something; after false the call that waits tells why
 bool spin_briefly(blocking_slice attempt, void *context, ssize_t *out);
-bool arg_timeout(napi_env env, napi_value value, double *out);
-// What futex.c knows of signals and of ends: between the two, a signal that has a JavaScript handler interrupts the main thread.
-void blocking_begin(bool main_thread);
-void blocking_end(bool main_thread);
-// WAIT_WOKEN: go on.
-wait_result blocking_stopped(napi_env env, bool main_thread);
 
 // --- records.c: many messages in one call, through memory that JavaScript and the addon share.
 typedef struct {

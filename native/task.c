@@ -6,7 +6,6 @@
 #include <math.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include <time.h>
 
 struct task {
   uint32_t id;
@@ -26,25 +25,19 @@ struct task {
   task *previous, *next;
 };
 
-static double now_ms(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
-}
-
 // EINTR ends a slice, not the wait; whoever waits then looks whether it is to stop.
 static wait_result call_in_slices(blocking_call call, void *context, double timeout_ms, wait_result (*stop)(void *),
                                   void *stop_context) {
   const bool endless = timeout_ms < 0 || isinf(timeout_ms);
-  const double deadline = endless ? INFINITY : now_ms() + timeout_ms;
+  const double deadline = endless ? INFINITY : clock_ms() + timeout_ms;
   for (;;) {
-    double left = endless ? NARU_SLICE_MS : deadline - now_ms();
+    double left = endless ? NARU_SLICE_MS : deadline - clock_ms();
     if (left > NARU_SLICE_MS) left = NARU_SLICE_MS;
     const wait_result result = call(context, left < 0 ? 0 : left);
     if (result == WAIT_WOKEN || (result == WAIT_FAILED && errno != EINTR)) return result;
     const wait_result stopped = stop(stop_context);
     if (stopped != WAIT_WOKEN) return stopped;
-    if (now_ms() >= deadline) return WAIT_TIMEOUT;
+    if (clock_ms() >= deadline) return WAIT_TIMEOUT;
   }
 }
 
@@ -80,19 +73,10 @@ static napi_value task_result(napi_env env, wait_result result, int error, const
   return value;
 }
 
-static wait_result stop_main(void *env) {
-  return blocking_stopped(env, true);
-}
-
-static wait_result stop_worker(void *env) {
-  return blocking_stopped(env, false);
-}
-
 napi_value task_run(napi_env env, const char *syscall, blocking_call call, void *context, double timeout_ms) {
-  const bool main_thread = environment_of(env)->main_thread;
-  blocking_begin(main_thread);
-  const wait_result result = call_in_slices(call, context, timeout_ms, main_thread ? stop_main : stop_worker, env);
-  blocking_end(main_thread);
+  blocking_begin(env);
+  const wait_result result = call_in_slices(call, context, timeout_ms, blocking_stopped, env);
+  blocking_end(env);
   return result == WAIT_STOPPED ? NULL : task_result(env, result, errno, syscall);
 }
 
