@@ -15,8 +15,8 @@ import type {
   ReplyPort,
   Sender,
 } from '../mailbox/driver.ts';
+import { KeepAlive } from '../mailbox/keep-alive.ts';
 import { Backoff } from './backoff.ts';
-import { KeepAlive } from './keep-alive.ts';
 import { lateError } from './local-session.ts';
 import { Hold } from './session.ts';
 import type {
@@ -185,7 +185,7 @@ class LinkDriver implements Driver {
     this.#closing.abort();
     const session = this.#session;
     await Promise.all([this.#receiver?.close(), this.#sender?.close()]);
-    this.#alive.release();
+    this.#alive.end();
     this.#session = undefined;
     this.#wake();
     // Nothing of an attempt that is under way may be left.
@@ -308,7 +308,7 @@ class LinkDriver implements Driver {
 
   #fail(error: NaruError): void {
     this.#failed = error;
-    this.#alive.release();
+    this.#alive.end();
     this.#wake();
     if (!this.#isUnlinking) this.#init.hooks.failed(error);
   }

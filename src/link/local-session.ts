@@ -4,12 +4,12 @@
 import { NaruError } from '../errors/index.ts';
 import type { Confirm } from '../mailbox/capabilities.ts';
 import type { Delivery, Outcome, Outgoing, PlaceStats } from '../mailbox/driver.ts';
+import { KeepAlive } from '../mailbox/keep-alive.ts';
 import { bodyOffset, encodedSize } from '../wire/envelope.ts';
 import type { Entry, Subscription } from '../store/types.ts';
 import type { Account } from './credit.ts';
 import type { Host, Participant } from './host.ts';
 import { costOf, type LinkMessage, itemOf, keep, type Origin } from './item.ts';
-import { KeepAlive } from './keep-alive.ts';
 import { Hold } from './session.ts';
 import type {
   ConsumerOptions,
@@ -132,7 +132,7 @@ export class LocalSession implements Session, Participant {
     const host = this.#host;
     if (this.#closing) return { undelivered: 0 };
     this.#closing = true;
-    this.#alive.release();
+    this.#alive.end();
     if (this.#replyAddress !== undefined) host.closeReplies(this.#replyAddress);
     if (this.#init.isGuest === true) {
       host.leave(this);
@@ -168,7 +168,7 @@ export class LocalSession implements Session, Participant {
   }
 
   stopped(error: NaruError, final: boolean): void {
-    this.#alive.release();
+    this.#alive.end();
     this.#producer?.lost();
     void this.#init.shutDown();
     this.#init.events.lost(error, final);

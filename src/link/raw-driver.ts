@@ -14,13 +14,13 @@ import type {
   Receiver,
   Sender,
 } from '../mailbox/driver.ts';
+import { KeepAlive } from '../mailbox/keep-alive.ts';
 import type { PlaceOptions } from '../mailbox/place.ts';
 import { Store } from '../store/store.ts';
 import type { Entry, ItemMeta, Subscription } from '../store/types.ts';
 import { type RawFraming, rawSize } from '../wire/raw-framing.ts';
 import { Backoff } from './backoff.ts';
 import { systemClock } from './clock.ts';
-import { KeepAlive } from './keep-alive.ts';
 import { LINK } from './limits.ts';
 import { RawConnection } from './raw-connection.ts';
 import { Hold } from './session.ts';
@@ -201,7 +201,7 @@ class RawDriver implements Driver {
     const stopped = server === undefined ? undefined : new Promise((resolve) => server.close(resolve));
     await Promise.all(Array.from(this.#connections, (connection) => connection.close()));
     await stopped;
-    this.#alive.release();
+    this.#alive.end();
     this.#init.released();
     const undelivered = this.#lost + this.#store.stats().depth;
     this.#store.dispose();

@@ -2,7 +2,7 @@
 // theirs. One asking is under way at a time; each has a number, so that an answer to one that was taken back is none.
 
 import type { NaruError } from '../errors/index.ts';
-import { KeepAlive } from '../link/keep-alive.ts';
+import { KeepAlive } from '../mailbox/keep-alive.ts';
 import type {
   BlockEnd,
   EventDriver,
@@ -47,7 +47,7 @@ abstract class ManagerSync implements HandleEvents {
 
   want(count: number): void {
     this.#wanted = count;
-    this.#alive.hold(1, count > 0);
+    this.#alive.hold('want', count > 0);
     if (count > 0) this.ask();
     else if (this.#isAsking) {
       this.#isAsking = false;
@@ -68,7 +68,7 @@ abstract class ManagerSync implements HandleEvents {
   }
 
   async close(): Promise<void> {
-    this.#alive.release();
+    this.#alive.end();
     this.#wanted = 0;
     await this.handle.close();
   }
@@ -101,7 +101,7 @@ abstract class ManagerSync implements HandleEvents {
   }
 
   failed(error: NaruError): void {
-    this.#alive.release();
+    this.#alive.end();
     this.hooks.failed(error);
   }
 

@@ -1,6 +1,7 @@
 // watch(): what became of entries, for a loop. The driver only says that something changed; what changed is found by comparing
 // versions, so that a watcher that is slow, or was disconnected, misses states in between but never the last one.
 
+import { Hold } from '../mailbox/keep-alive.ts';
 import type { MapDriver, MapItem, MapVersion } from './map-driver.ts';
 
 /** What to watch. */
@@ -73,7 +74,8 @@ export class MapWatch<T> implements MapWatcher<T> {
 
   /** Waits for the next change; a waiting one keeps the process alive. */
   async next(): Promise<IteratorResult<T>> {
-    const alive = setInterval(() => undefined, TIMER_MS_MAX);
+    const alive = new Hold();
+    alive.set(true);
     try {
       await this.ready;
       for (;;) {
@@ -87,7 +89,7 @@ export class MapWatch<T> implements MapWatcher<T> {
       this.end(undefined);
       throw error;
     } finally {
-      clearInterval(alive);
+      alive.set(false);
     }
   }
 

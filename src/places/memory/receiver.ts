@@ -2,9 +2,9 @@
 
 import { NaruError } from '../../errors/index.ts';
 import type { Delivery, Outcome, Receiver } from '../../mailbox/driver.ts';
+import { Hold } from '../../mailbox/keep-alive.ts';
 import type { PlaceOptions } from '../../mailbox/place.ts';
 import type { Entry, Subscription } from '../../store/types.ts';
-import { Hold } from './alive.ts';
 import type { Box, BoxUser } from './box.ts';
 import { type MemoryDelivery, type Parcel, toDelivery } from './parcel.ts';
 

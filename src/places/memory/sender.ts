@@ -3,7 +3,7 @@
 
 import { NaruError } from '../../errors/index.ts';
 import type { ClaimRequest, DriverClaim, Outgoing, Sender } from '../../mailbox/driver.ts';
-import { Hold } from './alive.ts';
+import { Hold } from '../../mailbox/keep-alive.ts';
 import { copyBody } from './body.ts';
 import type { Box, BoxUser } from './box.ts';
 import { MemoryClaim } from './claim.ts';
