@@ -152,8 +152,6 @@ export interface Backend {
   remove(): Promise<void>;
   /** The way back for answers to requests. Absent where there is none. */
   readonly replies?: Replies;
-  /** Keeps the process alive while `isNeeded`. */
-  hold(isNeeded: boolean): void;
   close(): void;
 }
 

@@ -12,6 +12,7 @@ import type {
   ReplyPort,
   Sender,
 } from '../mailbox/driver.ts';
+import { KeepAlive } from '../mailbox/keep-alive.ts';
 import { decodeNamed } from '../wire/named-envelope.ts';
 import type { Backend, BoxSettings, ChangeListener, SeatRole } from './backend.ts';
 import { EngineReceiver } from './receiver.ts';
@@ -43,7 +44,7 @@ export class EngineDriver implements Driver, ChangeListener {
   #opened: Backend | undefined;
   readonly #seats = new Map<number, Seat>();
   readonly #ends = new Set<{ close(): Promise<void> }>();
-  readonly #holders = new Set<'sender' | 'receiver'>();
+  readonly #alive = new KeepAlive();
   readonly #dropped: Record<string, number> = {};
   #peers = { producers: 0, consumers: 0 };
   #peersTime = Number.NEGATIVE_INFINITY;
@@ -98,7 +99,7 @@ export class EngineDriver implements Driver, ChangeListener {
         this.#undelivered += count;
         this.#lose('failed', count, error);
       },
-      hold: (isNeeded) => this.#hold('sender', isNeeded),
+      hold: (isNeeded) => this.#alive.hold('sender', isNeeded),
       onClose: () => this.#leave(seat, sender),
     });
     woken = sender;
@@ -132,7 +133,7 @@ export class EngineDriver implements Driver, ChangeListener {
         }
       },
       lost: (reason, count, error) => this.#lose(reason, count, error),
-      hold: (isNeeded) => this.#hold('receiver', isNeeded),
+      hold: (isNeeded) => this.#alive.hold('receiver', isNeeded),
       onClose: () => this.#leave(seat, receiver),
     });
     woken = receiver;
@@ -303,12 +304,6 @@ export class EngineDriver implements Driver, ChangeListener {
     }
   }
 
-  #hold(who: 'sender' | 'receiver', isNeeded: boolean): void {
-    if (isNeeded) this.#holders.add(who);
-    else this.#holders.delete(who);
-    this.#backend.hold(this.#holders.size > 0);
-  }
-
   #lose(reason: string, count: number, error?: Error): void {
     this.#dropped[reason] = (this.#dropped[reason] ?? 0) + count;
     this.#init.hooks.event('drop', { reason, count });
@@ -323,6 +318,7 @@ export class EngineDriver implements Driver, ChangeListener {
 
   async #close(): Promise<{ undelivered: number }> {
     await Promise.all(Array.from(this.#ends, (end) => end.close()));
+    this.#alive.end();
     this.#backend.close();
     return { undelivered: this.#undelivered };
   }

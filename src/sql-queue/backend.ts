@@ -72,8 +72,6 @@ export interface SqlBackend {
   reap(): Promise<number>;
   /** Destroys the mailbox. */
   remove(): Promise<void>;
-  /** Keeps the process alive while `isNeeded`. */
-  hold(isNeeded: boolean): void;
   close(): void;
 }
 

@@ -164,10 +164,6 @@ export class Tables implements Backend, SqlListener {
     return this.#sql.remove();
   }
 
-  hold(isNeeded: boolean): void {
-    this.#sql.hold(isNeeded);
-  }
-
   close(): void {
     this.#sql.close();
   }

@@ -10,8 +10,6 @@ import { channelOf, removeBox, tableOf } from './mailbox-tables.ts';
 
 /** The class of the advisory locks that handles live by: "narl" as a number. */
 const LIFE = 1_851_880_044;
-/** No timer fires so late; it only keeps the process. */
-const FOR_EVER_MS = 2 ** 30;
 
 export const POSTGRES_DIALECT: Dialect = {
   boxes: 'naru.boxes',
@@ -91,7 +89,6 @@ export class PostgresBackend implements SqlBackend {
   readonly #reap: Statement;
   readonly #sleeps: Statement;
   #lock = 0;
-  #hold: NodeJS.Timeout | undefined;
   #isClosed = false;
 
   private constructor(link: PgLink, id: number, listener: SqlListener) {
@@ -186,18 +183,9 @@ export class PostgresBackend implements SqlBackend {
     await this.#run((connection) => connection.execute(removeBox(this.#id)));
   }
 
-  hold(isNeeded: boolean): void {
-    if (isNeeded && !this.#isClosed) this.#hold ??= setInterval(() => undefined, FOR_EVER_MS);
-    else {
-      clearInterval(this.#hold);
-      this.#hold = undefined;
-    }
-  }
-
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    this.hold(false);
     this.#link.reconnecting.close();
   }
 

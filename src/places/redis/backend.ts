@@ -24,8 +24,6 @@ import { RedisConnection, type RedisTarget } from './client.ts';
 import type { Script } from './script.ts';
 import * as seats from './seat-scripts.ts';
 
-/** No timer fires so late; it only keeps the process. */
-const FOR_EVER_MS = 2 ** 30;
 const SEAT_MAX = 2 ** 47;
 const LIFE = /^naru:life:[\w-]{12}$/;
 const SCRIPTS = [
@@ -77,7 +75,6 @@ export class RedisBackend implements Backend {
   #link: Reconnecting<RedisConnection> | undefined;
   /** The connection broke once: seats may have been taken for dead, and what they had be somebody else's. */
   #mayHaveLost = false;
-  #hold: NodeJS.Timeout | undefined;
   #isClosed = false;
 
   private constructor(init: RedisBackendInit) {
@@ -222,18 +219,9 @@ export class RedisBackend implements Backend {
     return this.#run((connection) => removeBox(connection, this.#init.found));
   }
 
-  hold(isNeeded: boolean): void {
-    if (isNeeded && !this.#isClosed) this.#hold ??= setInterval(() => undefined, FOR_EVER_MS);
-    else {
-      clearInterval(this.#hold);
-      this.#hold = undefined;
-    }
-  }
-
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    this.hold(false);
     this.#link?.close();
   }
 

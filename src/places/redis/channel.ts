@@ -3,13 +3,13 @@
 
 import { Reconnecting } from '../../client/reconnecting.ts';
 import type { Driver, DriverFacts, DriverHooks, PlaceStats, Receiver, Sender } from '../../mailbox/driver.ts';
+import { KeepAlive } from '../../mailbox/keep-alive.ts';
 import { ChannelReceiver } from './channel-receiver.ts';
 import { ChannelSender } from './channel-sender.ts';
 import { RedisConnection, type RedisTarget } from './client.ts';
 
 /** Whoever asks who is there gets what was known so long ago at most, in milliseconds. */
 const PEERS_MS = 50;
-const FOR_EVER_MS = 2 ** 30;
 
 export interface ChannelInit {
   readonly target: RedisTarget;
@@ -22,13 +22,12 @@ export class ChannelDriver implements Driver {
   readonly facts: DriverFacts;
   readonly #init: ChannelInit;
   readonly #dropped: Record<string, number> = {};
-  readonly #holders = new Set<'sender' | 'receiver'>();
+  readonly #alive = new KeepAlive();
   #link: Reconnecting<RedisConnection> | undefined;
   #sender: ChannelSender | undefined;
   #receiver: ChannelReceiver | undefined;
   #consumers = 0;
   #peersTime = Number.NEGATIVE_INFINITY;
-  #hold: NodeJS.Timeout | undefined;
   #undelivered = 0;
 
   private constructor(init: ChannelInit) {
@@ -66,7 +65,7 @@ export class ChannelDriver implements Driver {
       lost: (count) => {
         this.#undelivered += count;
       },
-      hold: (isNeeded) => this.#keep('sender', isNeeded),
+      hold: (isNeeded) => this.#alive.hold('sender', isNeeded),
       onClose: () => {
         this.#sender = undefined;
       },
@@ -79,7 +78,7 @@ export class ChannelDriver implements Driver {
     const receiver = new ChannelReceiver({
       hooks: this.#init.hooks,
       dropped: (reason, count) => this.#drop(reason, count),
-      hold: (isNeeded) => this.#keep('receiver', isNeeded),
+      hold: (isNeeded) => this.#alive.hold('receiver', isNeeded),
       onClose: async () => {
         this.#receiver = undefined;
         await this.#run((connection) => connection.unsubscribe(this.#init.channel)).catch(() => undefined);
@@ -110,7 +109,7 @@ export class ChannelDriver implements Driver {
   async close(): Promise<{ undelivered: number }> {
     await this.#sender?.close();
     await this.#receiver?.close();
-    clearInterval(this.#hold);
+    this.#alive.end();
     this.#link?.close();
     return { undelivered: this.#undelivered };
   }
@@ -150,17 +149,6 @@ export class ChannelDriver implements Driver {
       this.#init.hooks.peers();
     } catch {
       // What was known last is as good as any other answer.
-    }
-  }
-
-  #keep(who: 'sender' | 'receiver', isNeeded: boolean): void {
-    if (isNeeded) this.#holders.add(who);
-    else this.#holders.delete(who);
-    if (this.#holders.size > 0) {
-      this.#hold ??= setInterval(() => undefined, FOR_EVER_MS);
-    } else {
-      clearInterval(this.#hold);
-      this.#hold = undefined;
     }
   }
 

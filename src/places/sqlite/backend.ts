@@ -23,9 +23,6 @@ export const SQLITE_DIALECT: Dialect = {
   forUpdate: '',
 };
 
-/** No timer fires so late; it only keeps the process. */
-const FOR_EVER_MS = 2 ** 30;
-
 export class SqliteBackend implements SqlBackend {
   readonly #connection: Connection;
   readonly #id: number;
@@ -34,7 +31,6 @@ export class SqliteBackend implements SqlBackend {
   readonly #watch: FileWatch;
   readonly #queries = new Map<string, Query>();
   readonly #changes = new Map<string, Change>();
-  #hold: NodeJS.Timeout | undefined;
   #isClosed = false;
 
   constructor(connection: Connection, id: number, listener: SqlListener) {
@@ -116,18 +112,9 @@ export class SqliteBackend implements SqlBackend {
     await this.#run((db) => removeBox(db, this.#id));
   }
 
-  hold(isNeeded: boolean): void {
-    if (isNeeded && !this.#isClosed) this.#hold ??= setInterval(() => undefined, FOR_EVER_MS);
-    else {
-      clearInterval(this.#hold);
-      this.#hold = undefined;
-    }
-  }
-
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    this.hold(false);
     this.#watch.close();
     this.#connection.close();
     this.#life.close();
