@@ -11,11 +11,11 @@ import type {
   ReplyPort,
   Sender,
 } from '../../mailbox/driver.ts';
+import { KeepAlive } from '../../mailbox/keep-alive.ts';
 import type { NobodyPolicy } from '../../mailbox/options.ts';
 import type { AmqpConnection } from './client.ts';
 import { Delays, type Route } from './delays.ts';
 import { amqpError } from './failures.ts';
-import { Hold } from './hold.ts';
 import type { AmqpChannel } from './protocol.ts';
 import { Publisher } from './publisher.ts';
 import { AmqpReceiver } from './receiver.ts';
@@ -51,7 +51,7 @@ interface End {
 export class AmqpDriver implements Driver {
   readonly facts: DriverFacts;
   readonly #init: AmqpDriverInit;
-  readonly #hold = new Hold();
+  readonly #alive = new KeepAlive();
   readonly #publisher: Publisher;
   readonly #delays: Delays;
   readonly #route: Route;
@@ -82,7 +82,7 @@ export class AmqpDriver implements Driver {
         : { exchange: name, key: id === '' ? init.routingKey : '' };
     this.#publisher = new Publisher({
       text,
-      hold: (isNeeded) => this.#hold.set(this.#route, isNeeded),
+      hold: (isNeeded) => this.#alive.hold(this.#route, isNeeded),
       prepare: async (channel) => {
         if (this.#wantsReplies) await hearReplies(channel, init.hooks);
       },
@@ -144,7 +144,7 @@ export class AmqpDriver implements Driver {
         this.#drop('failed', count);
         hooks.event('error', { error });
       },
-      hold: (isNeeded) => this.#hold.set(sender, isNeeded),
+      hold: (isNeeded) => this.#alive.hold(sender, isNeeded),
       onClose: async () => {
         clearInterval(presence);
         this.#ends.delete(sender);
@@ -188,7 +188,7 @@ export class AmqpDriver implements Driver {
         return source.queue;
       },
       suspect: () => void this.#suspect(),
-      hold: (isNeeded) => this.#hold.set(receiver, isNeeded),
+      hold: (isNeeded) => this.#alive.hold(receiver, isNeeded),
       onClose: async () => {
         clearInterval(keep);
         this.#ends.delete(receiver);
@@ -329,14 +329,14 @@ export class AmqpDriver implements Driver {
 
   /** Keeps the process alive meanwhile. */
   async #held<T>(act: () => Promise<T>): Promise<T> {
-    this.#hold.set(act, true);
+    this.#alive.hold(act, true);
     const { reconnecting } = this.#init;
     reconnecting.enter();
     try {
       return await act();
     } finally {
       reconnecting.leave();
-      this.#hold.set(act, false);
+      this.#alive.hold(act, false);
     }
   }
 
@@ -380,7 +380,7 @@ export class AmqpDriver implements Driver {
     await this.#publisher.close(closed);
     await reconnecting.current?.leave();
     reconnecting.close();
-    this.#hold.end();
+    this.#alive.end();
     return { undelivered: this.#undelivered };
   }
 

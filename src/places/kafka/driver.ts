@@ -2,6 +2,7 @@
 
 import { isNaruError, NaruError } from '../../errors/index.ts';
 import type { Driver, DriverFacts, DriverHooks, PlaceStats, Receiver, Sender } from '../../mailbox/driver.ts';
+import { KeepAlive } from '../../mailbox/keep-alive.ts';
 import { Backoff } from '../../link/backoff.ts';
 import type { ConsumerEvents, KafkaClient, KafkaProducer, Range } from './client.ts';
 import { isCalled, translate } from './failures.ts';
@@ -12,8 +13,6 @@ import { KafkaSender } from './sender.ts';
 
 /** How long a call waits for brokers that are away, in milliseconds. */
 const PATIENCE_MS = 5_000;
-/** A timer that never fires in a program's life: it keeps the process alive. */
-const FOREVER_MS = 2 ** 31 - 1;
 /** Answers of a broker that are part of a group's life. */
 const REBALANCE = [
   'REBALANCE_IN_PROGRESS',
@@ -42,12 +41,11 @@ export class KafkaDriver implements Driver {
   };
   readonly #init: KafkaDriverInit;
   readonly #ends = new Set<Sender | Receiver>();
-  readonly #holders = new Set<'sender' | 'receiver'>();
+  readonly #alive = new KeepAlive();
   readonly #dropped: Record<string, number> = {};
   /** Partitions that this handle has read: offset and time of the URL are over for them. */
   readonly #begun = new Set<number>();
   #receiver: KafkaReceiver | undefined;
-  #keeper: NodeJS.Timeout | undefined;
   #attempts = 0;
   #looking: Promise<void> | undefined;
   #undelivered = 0;
@@ -77,7 +75,7 @@ export class KafkaDriver implements Driver {
         this.#undelivered += lost;
         this.#lose('failed', lost, error);
       },
-      hold: (isNeeded) => this.#hold('sender', isNeeded),
+      hold: (isNeeded) => this.#alive.hold('sender', isNeeded),
       onClose: () => this.#ends.delete(sender),
     });
     this.#ends.add(sender);
@@ -99,7 +97,7 @@ export class KafkaDriver implements Driver {
       trouble: (error) => void this.#trouble(error),
       worked: () => this.#worked(),
       lost: (reason, count, error) => this.#lose(reason, count, error),
-      hold: (isNeeded) => this.#hold('receiver', isNeeded),
+      hold: (isNeeded) => this.#alive.hold('receiver', isNeeded),
       onClose: () => {
         this.#ends.delete(receiver);
         if (this.#receiver === receiver) this.#receiver = undefined;
@@ -260,16 +258,6 @@ export class KafkaDriver implements Driver {
     this.#init.hooks.event('reconnect', { attempts });
   }
 
-  #hold(who: 'sender' | 'receiver', isNeeded: boolean): void {
-    if (isNeeded) this.#holders.add(who);
-    else this.#holders.delete(who);
-    if (this.#holders.size > 0) this.#keeper ??= setInterval(() => undefined, FOREVER_MS);
-    else {
-      clearInterval(this.#keeper);
-      this.#keeper = undefined;
-    }
-  }
-
   #lose(reason: string, count: number, error: Error): void {
     this.#dropped[reason] = (this.#dropped[reason] ?? 0) + count;
     this.#init.hooks.event('drop', { reason, count });
@@ -289,7 +277,7 @@ export class KafkaDriver implements Driver {
 
   async #close(): Promise<{ undelivered: number }> {
     await Promise.all(Array.from(this.#ends, (end) => end.close()));
-    clearInterval(this.#keeper);
+    this.#alive.end();
     // A broker that is away must not hold up the end.
     await Promise.race([
       this.#init.client.close().catch(() => undefined),
