@@ -1,10 +1,11 @@
 // FIFOs and pipes to children: waiting, atomic writes, the end and the loss of the other side; C and Python there.
 
 import { spawn } from 'node:child_process';
-import { statSync, writeFileSync } from 'node:fs';
+import { constants, openSync, statSync, writeFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { nativeProblem, tryNative } from '../native/index.ts';
 import { NamedPipe, pipe } from './named-pipe.ts';
+import { PipeReader, pollReader } from './pipe-reader.ts';
 import { codeOf, hasCompiler, KernelStage } from './stage.fixture.ts';
 
 describe.skipIf(tryNative() === undefined)(`pipes (${nativeProblem() ?? 'addon loaded'})`, () => {
@@ -146,6 +147,21 @@ with open(sys.argv[1], 'w') as f:
     for await (const line of fifo.reader().lines()) lines.push(line);
     expect(lines).toEqual(['first', 'second', 'no line feed']);
     expect(await child.end()).toMatchObject({ code: 0 });
+  });
+
+  test('a writer that comes, writes and goes between the two looks of a read is no end', async () => {
+    await using _fifo = new NamedPipe(path);
+    const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    let polls = 0;
+    await using reader = new PipeReader(path, fd, () => {
+      polls += 1;
+      // The read has found nothing, and now asks whether that was the end.
+      if (polls === 1) writeFileSync(path, 'x');
+      return pollReader(path, fd);
+    });
+    expect(reader.tryRead()?.toString()).toBe('x');
+    expect(reader.tryRead()).toBe(null);
+    expect(polls).toBe(2);
   });
 
   test('a writer that comes while the reader looks is not missed: no reader ends without what was written', {

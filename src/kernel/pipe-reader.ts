@@ -21,16 +21,21 @@ export class PipeReader implements AsyncIterable<Buffer> {
   /** How errors name it. */
   readonly name: string;
   readonly #fd: number;
+  readonly #hadWriter: () => boolean;
   #socket: Socket | undefined;
   #failure: unknown;
   #isEnded = false;
   #isClosed = false;
   readonly #waits: Wait<void>[] = [];
 
-  /** @param fd  not blocking; belongs to this object from now on */
-  constructor(name: string, fd: number) {
+  /**
+   * @param fd  not blocking; belongs to this object from now on
+   * @param hadWriter  poll(2): whether somebody wrote, or had it open for writing and has gone. An argument for tests that do something before it
+   */
+  constructor(name: string, fd: number, hadWriter: () => boolean = () => pollReader(name, fd)) {
     this.name = name;
     this.#fd = fd;
+    this.#hadWriter = hadWriter;
   }
 
   /**
@@ -152,11 +157,6 @@ export class PipeReader implements AsyncIterable<Buffer> {
     await this.close();
   }
 
-  /** Whether somebody wrote, or had it open for writing and has gone. */
-  #hadWriter(): boolean {
-    return kernelCall(this.name, () => native(this.name).waitReady(this.#fd, false, 0)) === 'woken';
-  }
-
   #takeOrWatch(maxBytes: number): Buffer | undefined | null {
     if (this.#socket !== undefined) {
       if (this.#isClosed) throw closedError(this.name);
@@ -216,4 +216,9 @@ export class PipeReader implements AsyncIterable<Buffer> {
       if (this.#waits.length === 0) this.#socket?.unref();
     }
   }
+}
+
+/** Whether somebody wrote into it, or had it open for writing and has gone. */
+export function pollReader(name: string, fd: number): boolean {
+  return kernelCall(name, () => native(name).waitReady(fd, false, 0)) === 'woken';
 }
