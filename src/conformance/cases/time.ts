@@ -41,13 +41,20 @@ export const time: readonly Rule[] = [
       const near = await t.open();
       const far = await t.far();
       await far.connect('consumer');
-      const sent = performance.now();
-      await near.send('late', { delayMs: 120 });
-      await near.send('now');
-      t.equal((await far.receive({ timeoutMs: 8_000 })).data, 'now', 'the first message');
-      t.equal((await far.receive({ timeoutMs: 8_000 })).data, 'late', 'the second message');
-      const took = performance.now() - sent;
-      t.ok(took >= 118, `the delay of 120 ms was kept (${took.toFixed(1)})`);
+      for (let delayMs = 120; ; delayMs *= 4) {
+        const begun = performance.now();
+        await near.send('late', { delayMs });
+        await near.send('now');
+        const isInTime = performance.now() - begun < delayMs;
+        const order: unknown[] = [];
+        while (order.length < 2) order.push((await far.receive({ timeoutMs: delayMs + 8_000 })).data);
+        const took = performance.now() - begun;
+        t.ok(took >= delayMs - 2, `the delay of ${delayMs} ms was kept (${took.toFixed(1)})`);
+        // A machine so busy that the second send came when the first was due says nothing about who is held up.
+        if (!isInTime && delayMs < 5_000) continue;
+        t.equal(order, ['now', 'late'], 'the messages');
+        return;
+      }
     },
   },
   {
