@@ -6,7 +6,7 @@ import { describe, expect, test } from 'vitest';
 import type { Message } from '../mailbox/message.ts';
 import { open } from '../open.ts';
 import { Sandbox, until, type Ran } from './command.fixture.ts';
-import { SHARED_PLACES } from './places.fixture.ts';
+import { QUEUE_PLACES, SHARED_PLACES } from './places.fixture.ts';
 
 const hasShm = SHARED_PLACES.includes('shm');
 const LISTEN = 'tcp://127.0.0.1:0?listen';
@@ -330,6 +330,51 @@ test.skipIf(!hasShm)(
     // No more than what was in transfer at each death.
     expect(doubled).toBeLessThanOrEqual(KILLS * 256);
     expect((await source.stats()).place).toMatchObject({ depth: 0, unsettled: 0, consumers: 0 });
+  },
+  60_000 + KILLS * 5_000,
+);
+
+test.each(QUEUE_PLACES)(
+  'a bridge killed by SIGKILL at any moment loses one message of %s at most, and doubles none',
+  async (place) => {
+    await using sandbox = new Sandbox();
+    sandbox.share();
+    await using source = await open(`${place}://naru-bridge-${process.pid}`, { codec: 'bytes' });
+    await using target = await open('shm://b', { codec: 'bytes', owner: 'system' });
+    const seen = new Set<number>();
+    let [sent, doubled] = [0, 0];
+    const stop = new AbortController();
+    const producing = (async () => {
+      while (!stop.signal.aborted) {
+        await source.send(Buffer.from(String(sent)));
+        sent += 1;
+      }
+    })();
+    const take = async (limits: { timeoutMs?: number }): Promise<void> => {
+      for (const { body } of await target.receiveMany(1000, limits)) {
+        const number = Number(Buffer.from(body).toString());
+        if (seen.has(number)) doubled += 1;
+        seen.add(number);
+      }
+    };
+    try {
+      for (let round = 0; round < KILLS; round += 1) {
+        const bridge = sandbox.start(['bridge', source.address, 'shm://b']);
+        const killAt = seen.size + 1 + Math.floor(Math.random() * 3_000);
+        while (seen.size < killAt) await take({ timeoutMs: 15_000 });
+        bridge.child.kill('SIGKILL');
+        expect((await bridge.done).signal).toBe('SIGKILL');
+      }
+      stop.abort();
+      const last = sandbox.start(['bridge', source.address, 'shm://b', '--idle', '500']);
+      await producing;
+      expect(await last.done).toMatchObject({ code: 0 });
+      while ((await target.stats()).place.depth > 0) await take({});
+    } finally {
+      await source.unlink();
+    }
+    expect(doubled).toBe(0);
+    expect(sent - seen.size).toBeLessThanOrEqual(KILLS);
   },
   60_000 + KILLS * 5_000,
 );
