@@ -192,16 +192,18 @@ describe.skipIf(tryNative() === undefined)(`SharedMemory (${nativeProblem() ?? '
       },
     );
 
-    test('an object that a C program made is opened as it is', async () => {
-      const child = stage.c(
-        'maker',
-        `int fd = shm_open(argv[1], O_RDWR | O_CREAT | O_EXCL, 0600); if (fd < 0) fail("shm_open");
-         if (ftruncate(fd, 100) != 0) fail("ftruncate");
-         char *memory = mmap(0, 100, 3, MAP_SHARED, fd, 0); strcpy(memory + 10, "from C"); say("made");`,
-        `/${name}`,
-      );
+    test.each<Kind>(['posix', 'system-v'])('what a C program made is opened as it is, %s', async (kind) => {
+      const made =
+        kind === 'posix'
+          ? `int fd = shm_open(argv[1], O_RDWR | O_CREAT | O_EXCL, 0600); if (fd < 0) fail("shm_open");
+             if (ftruncate(fd, 100) != 0) fail("ftruncate");
+             char *memory = mmap(0, 100, 3, MAP_SHARED, fd, 0);`
+          : `const int id = shmget(atoi(argv[1]), 100, IPC_CREAT | IPC_EXCL | 0600); if (id < 0) fail("shmget");
+             char *memory = shmat(id, 0, 0); if (memory == (void *)-1) fail("shmat");`;
+      const where = kind === 'posix' ? `/${name}` : key;
+      const child = stage.c(`maker-${kind}`, `${made} strcpy(memory + 10, "from C"); say("made");`, where);
       expect(await child.line()).toBe('made');
-      await using memory = SharedMemory.posix(name, { create: 'never' });
+      await using memory = open(kind, { create: 'never' });
       expect(memory.sizeBytes).toBe(100);
       expect(Buffer.from(memory.bytes.slice(10, 16)).toString()).toBe('from C');
     });

@@ -84,6 +84,41 @@ describe.skipIf(skipped)(`System V queues and C (${nativeProblem() ?? 'addon loa
     expect(queue.tryReceive()?.type).toBe(4);
   });
 
+  test('we select by type what C sent: exactly, lowest first, and all but one, also asleep', async () => {
+    const child = stage.c(
+      'sender',
+      String.raw`${OPEN}
+      const long types[] = {5, 3, 8, 3, 4};
+      for (int i = 0; i < 5; i++) {
+        m.type = types[i];
+        m.text[0] = (char)('0' + i);
+        if (msgsnd(id, &m, 1, 0) != 0) fail("msgsnd");
+      }
+      say("sent");
+      const long later[] = {4, 6};
+      for (int i = 0; i < 2; i++) {
+        if (msgrcv(id, &m, sizeof m.text, 100, 0) < 0) fail("msgrcv");
+        m.type = later[i];
+        if (msgsnd(id, &m, 1, 0) != 0) fail("msgsnd");
+      }`,
+      stage.folder,
+    );
+    expect(await child.line()).toBe('sent');
+    const taken: string[] = [];
+    for (const selection of [{ type: 8 }, { atMost: 4 }, { except: 3 }, { atMost: 9 }, undefined]) {
+      const { type, body } = await queue.receive(selection);
+      taken.push(`${type}/${Buffer.from(body).toString()}`);
+    }
+    expect(taken).toEqual(['8/2', '3/1', '5/0', '3/3', '4/4']);
+    const [six, few] = [queue.receive({ type: 6 }), queue.receive({ atMost: 5 })];
+    await until('both sleep', () => sleepersIn('msgrcv') === 2);
+    await queue.send(Buffer.from('go on'), 100);
+    expect((await few).type).toBe(4);
+    await queue.send(Buffer.from('go on'), 100);
+    expect((await six).type).toBe(6);
+    expect(await child.end()).toMatchObject({ code: 0 });
+  });
+
   test('a C consumer asleep on an empty queue is woken by our send, and we by its answer', async () => {
     const child = stage.c(
       'echo',
