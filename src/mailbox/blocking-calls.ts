@@ -4,6 +4,7 @@ import { NaruError } from '../errors/index.ts';
 import type { Receiver, Sender } from './driver.ts';
 import type { Intake } from './intake.ts';
 import type { SendOptions } from './lacks.ts';
+import type { Life } from './life.ts';
 import type { Message } from './message.ts';
 import type { Outbox } from './outbox.ts';
 import type { Receiving } from './receiving.ts';
@@ -19,10 +20,7 @@ export interface BlockingSettings<T> {
   readonly intake: Intake;
   readonly sending: Sending;
   readonly receiving: Receiving<T>;
-  /** @throws the error of a handle that is closed or whose place is gone */
-  readonly checkOpen: () => void;
-  /** The error of a receive that can get nothing any more: closed, or ended. */
-  readonly nothingMore: () => Error;
+  readonly life: Life;
 }
 
 export class BlockingCalls<T> {
@@ -34,14 +32,14 @@ export class BlockingCalls<T> {
 
   /** Comes back when the message was taken, or dropped as the drop policy says. */
   send(sender: Sender, data: unknown, options: SendOptions | undefined): void {
-    const { mailbox, outbox, sending, checkOpen } = this.#settings;
+    const { mailbox, outbox, sending, life } = this.#settings;
     if (outbox.hasClaim) throw this.#waitsForItself();
     const blocked = new BlockingWait(options?.timeoutMs, mailbox);
     const message = sending.encodeSync(data, options);
     while (!sending.offer(sender, message)) {
       if (outbox.dropsNewest) return;
       blocked.wait(sender, 'no room came free');
-      checkOpen();
+      life.checkOpen();
       // Sends of this handle that wait in the event loop, which does not turn now, come first.
       outbox.flush();
     }
@@ -58,14 +56,14 @@ export class BlockingCalls<T> {
   }
 
   receive(receiver: Receiver, timeoutMs: number | undefined): Message<T> {
-    const { mailbox, intake, receiving, checkOpen, nothingMore } = this.#settings;
+    const { mailbox, intake, receiving, life } = this.#settings;
     const blocked = new BlockingWait(timeoutMs, mailbox);
     for (;;) {
       const message = receiving.tryReceive(receiver);
       if (message !== undefined) return message;
-      if (receiver.ended) throw nothingMore();
+      if (receiver.ended) throw life.nothingMore();
       blocked.wait(receiver, 'no message came');
-      checkOpen();
+      life.checkOpen();
       intake.drain();
     }
   }

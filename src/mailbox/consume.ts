@@ -1,5 +1,6 @@
 // consume(): a handler for every message, some at once, with acks on success and retries with growing delay on failure. When
 // the attempts are used up the message goes to the dead-letter mailbox, or the consumer stops: never a loop, never a loss.
+// Nobody waits for an ack before the next message: on a place that is far away that would be a round trip for each.
 
 import { isNaruError, NaruError } from '../errors/index.ts';
 import { DEFAULTS } from './defaults.ts';
@@ -8,19 +9,24 @@ import type { DeadLetter } from './dead-letter.ts';
 import type { Diagnostics } from './diagnostics.ts';
 import type { Delivery, Receiver } from './driver.ts';
 import type { EventHub } from './events.ts';
+import { InFlight } from './in-flight.ts';
 import { toError, type Incoming } from './incoming.ts';
 import type { Intake } from './intake.ts';
 import type { Message } from './message.ts';
 import type { RetryOptions } from './options.ts';
+import { nextTurn, turnIsOver } from './waiting.ts';
 
-/** Called for every message. Resolve = ack, throw = try again later. */
+/**
+ * Called for every message. Resolve = ack, throw = try again later. The ack goes out at once and the next message does not wait for it;
+ * one that fails is an `error` event, and the place delivers the message again.
+ */
 export type Handler<T> = (message: Message<T>) => unknown;
 
 /** How consume() and serve() work. */
 export interface ConsumeOptions {
   /** Messages handled at the same time. Default 1, which keeps their order. */
   readonly concurrency?: number;
-  /** Stops the consumer: running handlers finish. */
+  /** Stops the consumer: running handlers finish, and what they acked is settled. */
   readonly signal?: AbortSignal;
 }
 
@@ -37,6 +43,8 @@ export interface ConsumeSource<T> {
   readonly canRequeue: boolean;
   readonly canDelay: boolean;
   readonly leaseMs: number | undefined;
+  /** Acks that may be on their way to the place at once, besides one for each handler. */
+  readonly prefetch: number;
   readonly onStop: (consumption: Consumption<T>) => void;
 }
 
@@ -44,10 +52,13 @@ export interface ConsumeSource<T> {
 export class Consumption<T> {
   readonly #source: ConsumeSource<T>;
   readonly #handler: Handler<T>;
-  readonly #concurrency: number;
   readonly #stop = new AbortController();
-  readonly #running = new Set<Promise<void>>();
-  /** Resolves when the mailbox ended or the consumer was stopped; rejects when it stopped because of a failure. */
+  readonly #running: InFlight;
+  readonly #acks: InFlight;
+  /**
+   * Resolves when the mailbox ended or the consumer was stopped, and everything it acked is settled; rejects when it stopped because of a
+   * failure.
+   */
   readonly finished: Promise<void>;
 
   constructor(source: ConsumeSource<T>, handler: Handler<T>, options: ConsumeOptions) {
@@ -60,7 +71,9 @@ export class Consumption<T> {
     }
     this.#source = source;
     this.#handler = handler;
-    this.#concurrency = concurrency;
+    const report = (error: unknown): void => this.#report(error);
+    this.#running = new InFlight(concurrency, report);
+    this.#acks = new InFlight(Math.max(concurrency, source.prefetch), report);
     options.signal?.addEventListener('abort', () => this.#stop.abort(), {
       once: true,
       signal: this.#stop.signal,
@@ -74,27 +87,31 @@ export class Consumption<T> {
     this.finished.catch(() => undefined);
   }
 
-  /** Takes no more messages; resolves when the running handlers have finished. */
+  /** Takes no more messages; resolves when the running handlers have finished and what they acked is settled. */
   async stop(): Promise<void> {
     this.#stop.abort();
     await this.finished.catch(() => undefined);
+  }
+
+  /** Resolves when every ack that went out so far has come to the place, or failed. @internal */
+  whenSettled(): Promise<void> {
+    return this.#acks.whenIdle();
   }
 
   async #run(): Promise<void> {
     const { intake, incoming, events } = this.#source;
     try {
       const receiver = await intake.attach({ signal: this.#stop.signal });
-      while (!this.#stop.signal.aborted) {
-        const free = this.#concurrency - this.#running.size;
-        if (free === 0) {
-          await Promise.race(this.#running);
-          continue;
-        }
-        const deliveries = await intake.wait(receiver, free, { signal: this.#stop.signal });
+      for (;;) {
+        if (turnIsOver()) await nextTurn();
+        if (this.#acks.room <= 0) await this.#acks.whenRoom();
+        if (this.#running.room <= 0) await this.#running.whenRoom();
+        if (this.#stop.signal.aborted) break;
+        const deliveries = await intake.wait(receiver, this.#running.room, { signal: this.#stop.signal });
         if (deliveries.length === 0) break;
         for (const delivery of deliveries) {
           const message = await incoming.handOutOrSkip(receiver, delivery);
-          if (message !== undefined) this.#start(receiver, message);
+          if (message !== undefined) this.#running.add(this.#handle(receiver, message));
         }
       }
     } catch (error) {
@@ -103,17 +120,11 @@ export class Consumption<T> {
         throw error;
       }
     } finally {
-      await Promise.allSettled(this.#running);
+      await this.#running.whenIdle();
+      await this.#acks.whenIdle();
     }
     const failure: unknown = this.#stop.signal.reason;
     if (failure instanceof NaruError) throw failure;
-  }
-
-  #start(receiver: Receiver, message: Message<T>): void {
-    const task = this.#handle(receiver, message)
-      .catch((error: unknown) => this.#report(error))
-      .finally(() => this.#running.delete(task));
-    this.#running.add(task);
   }
 
   #report(error: unknown): void {
@@ -125,30 +136,36 @@ export class Consumption<T> {
 
   async #handle(receiver: Receiver, message: Message<T>): Promise<void> {
     const stopExtending = this.#keepLease(receiver, message.delivery);
-    const { canRequeue, incoming, diagnostics } = this.#source;
+    try {
+      await this.#attempt(message);
+    } finally {
+      stopExtending();
+    }
+  }
+
+  async #attempt(message: Message<T>): Promise<void> {
+    const { canRequeue, incoming } = this.#source;
     const started = performance.now();
-    let attempt = message.deliveries;
-    for (;;) {
+    for (let attempt = message.deliveries; ; attempt += 1) {
       try {
         await this.#handler(message);
-        if (message.settled === 'no' && incoming.canAck) await message.ack();
-        if (diagnostics.heard('process')) {
-          diagnostics.publish('process', 'consume', 1, {
-            durationSeconds: (performance.now() - started) / 1000,
-          });
-        }
-        break;
       } catch (error) {
         if (message.settled !== 'no') throw error;
-        if (await this.#failed(message, attempt, error)) break;
-        if (canRequeue) {
-          await message.nack();
-          break;
-        }
-        attempt += 1;
+        if (await this.#failed(message, attempt, error)) return;
+        if (!canRequeue) continue;
+        await message.nack();
+        return;
       }
+      if (message.settled === 'no' && incoming.canAck) this.#acks.add(message.ack());
+      this.#tellDuration(started);
+      return;
     }
-    stopExtending();
+  }
+
+  #tellDuration(started: number): void {
+    const { diagnostics } = this.#source;
+    if (!diagnostics.heard('process')) return;
+    diagnostics.publish('process', 'consume', 1, { durationSeconds: (performance.now() - started) / 1000 });
   }
 
   /** @returns true when the message is out of this consumer's hands; false = try it again */

@@ -1,23 +1,23 @@
-// Mailbox: the class every user holds. It joins the halves (outbox, intake), encoding and decoding, requests and consumers,
-// and owns the life of the handle. Everything that can be told apart from these lives in the files it imports.
+// Mailbox: the class every user holds. It joins the halves (outbox, intake), encoding and decoding, requests, consumers and the life of
+// the handle. Everything that can be told apart lives in the files it imports.
 
 import { inspect } from 'node:util';
 import { NaruError } from '../errors/index.ts';
 import type { Capabilities, Feature } from './capabilities.ts';
 import type { Claim, Claims } from './claim.ts';
 import type { BlockingCalls } from './blocking-calls.ts';
-import { Consumption, type ConsumeOptions, type Handler } from './consume.ts';
-import type { DeadLetter } from './dead-letter.ts';
+import { closeHandle, type Ending, failHandle } from './closing.ts';
+import type { Consumption, ConsumeOptions, Handler } from './consume.ts';
+import type { Consumers } from './consumers.ts';
 import { DEFAULTS } from './defaults.ts';
-import type { Diagnostics } from './diagnostics.ts';
 import type { Delivery, Driver } from './driver.ts';
 import type { EventHub, MailboxEvents } from './events.ts';
-import { giveBack } from './give-back.ts';
 import type { HookRelay } from './hooks.ts';
-import { type Incoming, toError } from './incoming.ts';
+import type { Incoming } from './incoming.ts';
 import type { Intake } from './intake.ts';
 import { BatchIterator, MessageIterator, type IterationSource } from './iterate.ts';
 import type { Needs, SendOptions } from './lacks.ts';
+import { Life } from './life.ts';
 import type { Message } from './message.ts';
 import { type Encoder, unsupported } from './outgoing.ts';
 import type { Outbox } from './outbox.ts';
@@ -25,7 +25,7 @@ import { assemble } from './parts.ts';
 import type { Stated } from './parse-url.ts';
 import type { Receipt, SendManyResult } from './receipt.ts';
 import type { Receiving } from './receiving.ts';
-import { waitForPeers, type ReadyOptions } from './ready.ts';
+import { PeerWaits, type ReadyOptions } from './ready.ts';
 import type { Requests } from './requests.ts';
 import type { Sending } from './sending.ts';
 import type { CloseOptions, CloseResult, MailboxSetup } from './setup.ts';
@@ -55,39 +55,39 @@ export class Mailbox<In = unknown, Out = In, Has extends Feature = Feature> impl
   readonly #stated: Stated;
   readonly #text: string;
   readonly #events: EventHub;
-  readonly #diagnostics: Diagnostics;
   readonly #encoder: Encoder;
   readonly #outbox: Outbox;
   readonly #intake: Intake;
   readonly #incoming: Incoming<Out>;
   readonly #requests: Requests<Out>;
-  readonly #deadLetter: DeadLetter | undefined;
+  readonly #consumers: Consumers<Out>;
   readonly #sending: Sending;
   readonly #receiving: Receiving<Out>;
   readonly #blocking: BlockingCalls<Out>;
   readonly #claims: Claims;
   readonly #views: Views;
   readonly #isAuto: boolean;
-  readonly #consumptions = new Set<Consumption<Out>>();
-  readonly #peerWaits = new Set<() => void>();
-  #closing: Promise<CloseResult> | undefined;
-  #failure: Error | undefined;
+  readonly #life: Life;
+  readonly #peerWaits: PeerWaits;
+  readonly #ending: Ending;
 
   /** @internal Use `open()`. */
   constructor(setup: MailboxSetup) {
     this.#driver = setup.driver;
     this.#stated = setup.stated;
     this.#text = setup.text;
-    const life = { checkOpen: () => this.#checkOpen(), nothingMore: () => this.#nothingMore() };
+    const life = new Life(setup.text);
+    this.#life = life;
+    this.#peerWaits = new PeerWaits(setup.driver, setup.text, () => life.end);
     const parts = assemble<Out>(setup, life);
+    this.#ending = { ...parts, life, driver: setup.driver, peerWaits: this.#peerWaits };
     this.#events = parts.events;
-    this.#diagnostics = parts.diagnostics;
     this.#encoder = parts.encoder;
     this.#outbox = parts.outbox;
     this.#intake = parts.intake;
     this.#incoming = parts.incoming;
     this.#requests = parts.requests;
-    this.#deadLetter = parts.deadLetter;
+    this.#consumers = parts.consumers;
     this.#sending = parts.sending;
     this.#receiving = parts.receiving;
     this.#blocking = parts.blocking;
@@ -139,7 +139,7 @@ export class Mailbox<In = unknown, Out = In, Has extends Feature = Feature> impl
    */
   send(data: In, options?: SendOptions<Has>): Promise<Receipt> {
     try {
-      this.#checkOpen();
+      this.#life.checkOpen();
       checkLimits(options, this.#text);
       const checked = this.#encoder.check(data);
       const sender = this.#outbox.attached;
@@ -194,7 +194,7 @@ export class Mailbox<In = unknown, Out = In, Has extends Feature = Feature> impl
     const given = args as readonly unknown[];
     const options = given[1] as SendOptions | undefined;
     try {
-      this.#checkOpen();
+      this.#life.checkOpen();
       this.#encoder.require('claim', 'claim()');
       checkLimits(options, this.#text);
       return this.#claims.claim(given[0] as number, options);
@@ -225,7 +225,7 @@ export class Mailbox<In = unknown, Out = In, Has extends Feature = Feature> impl
     list: Iterable<In> | AsyncIterable<In>,
     options?: SendOptions<Has>,
   ): Promise<SendManyResult> {
-    this.#checkOpen();
+    this.#life.checkOpen();
     checkLimits(options, this.#text);
     return await this.#sending.sendMany(list, options as SendOptions | undefined);
   }
@@ -238,7 +238,7 @@ export class Mailbox<In = unknown, Out = In, Has extends Feature = Feature> impl
    */
   receive(limits: WaitLimits = {}): Promise<Message<Out>> {
     try {
-      this.#checkOpen();
+      this.#life.checkOpen();
       checkLimits(limits, this.#text);
       return this.#receiving.receive(limits);
     } catch (error) {
@@ -277,7 +277,7 @@ export class Mailbox<In = unknown, Out = In, Has extends Feature = Feature> impl
   receiveView(...args: Needs<'views', Has, [limits?: WaitLimits]>): Promise<MessageView> {
     const limits = ((args as readonly unknown[])[0] ?? {}) as WaitLimits;
     try {
-      this.#checkOpen();
+      this.#life.checkOpen();
       this.#encoder.require('views', 'receiveView()');
       checkLimits(limits, this.#text);
       return this.#views.receive(limits);
@@ -303,7 +303,7 @@ export class Mailbox<In = unknown, Out = In, Has extends Feature = Feature> impl
    * @throws as `receive()`; undecodable ones become `error` events
    */
   async receiveMany(max: number, limits: WaitLimits = {}): Promise<Message<Out>[]> {
-    this.#checkOpen();
+    this.#life.checkOpen();
     checkLimits(limits, this.#text);
     return await this.#receiving.receiveMany(max, limits);
   }
@@ -315,13 +315,13 @@ export class Mailbox<In = unknown, Out = In, Has extends Feature = Feature> impl
 
   /** The same with limits: `for await (const m of mailbox.messages({ signal }))`. A timeout counts for each wait. */
   messages(limits: WaitLimits = {}): MessageIterator<Out> {
-    this.#checkOpen();
+    this.#life.checkOpen();
     return new MessageIterator(this.#iteration(limits, undefined));
   }
 
   /** Iterates over everything that is there, in arrays of 1 to `max` (default: `prefetch`). The fastest way to receive. */
   batches(options: WaitLimits & { readonly max?: number } = {}): BatchIterator<Out> {
-    this.#checkOpen();
+    this.#life.checkOpen();
     return new BatchIterator(this.#iteration(options, options.max));
   }
 
@@ -330,28 +330,8 @@ export class Mailbox<In = unknown, Out = In, Has extends Feature = Feature> impl
    * @throws NARU_INVALID_ARGUMENT
    */
   consume(handler: Handler<Out>, options: ConsumeOptions = {}): Consumption<Out> {
-    this.#checkOpen();
-    const { retry, leaseMs } = this.#stated;
-    const { features } = this.capabilities;
-    const consumption: Consumption<Out> = new Consumption<Out>(
-      {
-        mailbox: this.#text,
-        intake: this.#intake,
-        incoming: this.#incoming,
-        events: this.#events,
-        diagnostics: this.#diagnostics,
-        deadLetter: this.#deadLetter,
-        retry: retry ?? {},
-        canRequeue: features.requeue === 'native',
-        canDelay: this.#encoder.can('delay'),
-        leaseMs,
-        onStop: () => this.#consumptions.delete(consumption),
-      },
-      handler,
-      options,
-    );
-    this.#consumptions.add(consumption);
-    return consumption;
+    this.#life.checkOpen();
+    return this.#consumers.start(handler, options);
   }
 
   /**
@@ -380,7 +360,7 @@ export class Mailbox<In = unknown, Out = In, Has extends Feature = Feature> impl
 
   /** Takes a seat now, not at first use. @throws NARU_LIMIT when the relation leaves none; NARU_TIMEOUT, the signal's reason */
   async connect(role: 'producer' | 'consumer', limits?: WaitLimits): Promise<void> {
-    this.#checkOpen();
+    this.#life.checkOpen();
     checkLimits(limits, this.#text);
     await (role === 'producer' ? this.#outbox.attach(limits) : this.#intake.attach(limits));
   }
@@ -395,16 +375,14 @@ export class Mailbox<In = unknown, Out = In, Has extends Feature = Feature> impl
    * @throws NARU_TIMEOUT, NARU_CLOSED, the signal's reason
    */
   ready(options: ReadyOptions): Promise<void> {
-    this.#checkOpen();
+    this.#life.checkOpen();
     checkLimits(options, this.#text);
-    const failure = (): Error | undefined =>
-      this.#failure ?? (this.#closing === undefined ? undefined : this.#closedError());
-    return waitForPeers(this.#driver, this.#peerWaits, options, failure, this.#text);
+    return this.#peerWaits.wait(options);
   }
 
   /** No more messages from anybody: consumers finish after what is there. @throws NARU_UNSUPPORTED, NARU_CLOSED */
   async end(): Promise<void> {
-    this.#checkOpen();
+    this.#life.checkOpen();
     this.#encoder.require('end', 'end()');
     const sender = await this.#outbox.attach();
     await this.#outbox.whenIdle();
@@ -431,7 +409,7 @@ export class Mailbox<In = unknown, Out = In, Has extends Feature = Feature> impl
 
   /** Looks at up to `max` waiting messages, oldest first, and leaves them there. @throws NARU_UNSUPPORTED */
   async peek(max = 1): Promise<Message<Out>[]> {
-    this.#checkOpen();
+    this.#life.checkOpen();
     const { capabilities } = this.#driver.facts;
     if (this.#driver.peek === undefined) throw unsupported(capabilities, 'peek', 'peek()', this.#text);
     const deliveries = await this.#driver.peek(max);
@@ -440,7 +418,7 @@ export class Mailbox<In = unknown, Out = In, Has extends Feature = Feature> impl
 
   /** Removes every waiting message. @returns how many @throws NARU_UNSUPPORTED */
   async purge(): Promise<number> {
-    this.#checkOpen();
+    this.#life.checkOpen();
     if (this.#driver.purge !== undefined) return this.#driver.purge();
     throw new NaruError('NARU_UNSUPPORTED', `${this.#text}: ${this.capabilities.scheme}:// cannot be purged`);
   }
@@ -458,7 +436,7 @@ export class Mailbox<In = unknown, Out = In, Has extends Feature = Feature> impl
     this.#intake.finish();
     const flushMs = options.flushMs ?? this.#stated.flushMs ?? DEFAULTS.flushMs;
     const loops = atMost(this.#intake.whenIdle(), flushMs);
-    await Promise.all([loops, ...Array.from(this.#consumptions, (consumption) => consumption.stop())]);
+    await Promise.all([loops, this.#consumers.stop()]);
     return this.close(options);
   }
 
@@ -467,8 +445,8 @@ export class Mailbox<In = unknown, Out = In, Has extends Feature = Feature> impl
    * @returns how many messages of this handle nobody will receive
    */
   close(options: CloseOptions = {}): Promise<CloseResult> {
-    this.#closing ??= this.#close(options.flushMs ?? this.#stated.flushMs ?? DEFAULTS.flushMs);
-    return this.#closing;
+    const flushMs = options.flushMs ?? this.#stated.flushMs ?? DEFAULTS.flushMs;
+    return this.#life.close(() => closeHandle(this.#ending, flushMs));
   }
 
   /** Closes this handle and destroys the mailbox for everybody: others get NARU_CLOSED. */
@@ -500,47 +478,13 @@ export class Mailbox<In = unknown, Out = In, Has extends Feature = Feature> impl
       readable: () => this.#intake.drain(),
       writable: () => this.#outbox.flush(),
       peers: () => {
-        for (const check of this.#peerWaits) check();
+        this.#peerWaits.check();
         this.#outbox.flush();
       },
       reply: (delivery: Delivery) => this.#requests.onReply(delivery),
       event: (type, detail) => this.#events.emit(type, detail as never),
-      failed: (error: Error) => this.#fail(error),
+      failed: (error: Error) => failHandle(this.#ending, error),
     });
-  }
-
-  #fail(error: Error): void {
-    if (this.#failure !== undefined || this.#closing !== undefined) return;
-    this.#failure = error;
-    this.#outbox.close(error);
-    this.#intake.fail(error);
-    for (const check of this.#peerWaits) check();
-    void this.#closeRequests(error);
-  }
-
-  async #closeRequests(error: Error): Promise<void> {
-    try {
-      await this.#requests.close(error);
-    } catch (failure) {
-      this.#events.emit('error', { error: toError(failure) });
-    }
-  }
-
-  async #close(flushMs: number): Promise<CloseResult> {
-    const until = performance.now() + flushMs;
-    if (flushMs > 0 && this.#outbox.waitingMessages > 0 && this.#failure === undefined) {
-      await atMost(this.#outbox.whenIdle(), flushMs);
-    }
-    const error = this.#closedError();
-    const unsent = this.#outbox.close(error);
-    this.#intake.finish();
-    for (const check of this.#peerWaits) check();
-    const ends = { requests: this.#closeRequests(error), intake: this.#intake, outbox: this.#outbox };
-    await giveBack({ ...ends, deadLetter: this.#deadLetter }, until - performance.now());
-    const { undelivered } = await this.#driver.close(Math.max(0, until - performance.now()));
-    const result = { undelivered: unsent + undelivered };
-    this.#events.emit('close', result);
-    return result;
   }
 
   #iteration(limits: WaitLimits, max: number | undefined): IterationSource<Out> {
@@ -556,7 +500,7 @@ export class Mailbox<In = unknown, Out = In, Has extends Feature = Feature> impl
 
   /** The end a synchronous call needs; it cannot wait for a seat. */
   #attached<E>(end: E | undefined, role: 'producer' | 'consumer', feature: Feature, what: string): E {
-    this.#checkOpen();
+    this.#life.checkOpen();
     this.#encoder.require(feature, what);
     if (end !== undefined) return end;
     throw new NaruError(
@@ -564,22 +508,6 @@ export class Mailbox<In = unknown, Out = In, Has extends Feature = Feature> impl
       `${this.#text}: ${what} needs a ${role}'s seat; open with role: '${role}', or await connect('${role}') first`,
       { mailbox: this.#text },
     );
-  }
-
-  #checkOpen(): void {
-    if (this.#failure !== undefined) throw this.#failure;
-    if (this.#closing !== undefined) throw this.#closedError();
-  }
-
-  #closedError(): NaruError {
-    return new NaruError('NARU_CLOSED', `${this.#text}: this handle is closed`, { mailbox: this.#text });
-  }
-
-  #nothingMore(): NaruError {
-    if (this.#closing !== undefined) return this.#closedError();
-    return new NaruError('NARU_CLOSED', `${this.#text}: the mailbox has ended and is empty`, {
-      mailbox: this.#text,
-    });
   }
 
   #refuseClone(): never {

@@ -4,6 +4,7 @@
 import { BlockingCalls } from './blocking-calls.ts';
 import { Claims } from './claim.ts';
 import { resolveCodec } from './codec.ts';
+import { Consumers } from './consumers.ts';
 import { DeadLetter } from './dead-letter.ts';
 import { DEFAULTS } from './defaults.ts';
 import { Diagnostics } from './diagnostics.ts';
@@ -11,6 +12,7 @@ import { EventHub } from './events.ts';
 import { Incoming } from './incoming.ts';
 import { Intake } from './intake.ts';
 import { LeakWatch } from './leaks.ts';
+import type { Life } from './life.ts';
 import { Encoder } from './outgoing.ts';
 import { Outbox } from './outbox.ts';
 import type { Stated } from './parse-url.ts';
@@ -21,14 +23,6 @@ import { Sending } from './sending.ts';
 import type { MailboxSetup } from './setup.ts';
 import { Views } from './view.ts';
 
-/** What the parts ask of the life of their handle. */
-export interface Life {
-  /** @throws the error of a handle that is closed or whose place is gone */
-  readonly checkOpen: () => void;
-  /** The error of a receive that can get nothing any more: closed, or ended. */
-  readonly nothingMore: () => Error;
-}
-
 /** The parts of one handle. */
 export interface Parts<T> {
   readonly events: EventHub;
@@ -38,6 +32,7 @@ export interface Parts<T> {
   readonly intake: Intake;
   readonly incoming: Incoming<T>;
   readonly requests: Requests<T>;
+  readonly consumers: Consumers<T>;
   readonly deadLetter: DeadLetter | undefined;
   readonly sending: Sending;
   readonly receiving: Receiving<T>;
@@ -83,14 +78,26 @@ export function assemble<T>(setup: MailboxSetup, life: Life): Parts<T> {
     reply: (message, data) => requests.reply(message, data),
   });
   const isAuto = (stated.settle ?? DEFAULTS.settle) === 'auto';
-  const { nothingMore } = life;
-  const receiving = new Receiving<T>({ mailbox, intake, incoming, auto: isAuto, nothingMore });
+  const receiving = new Receiving<T>({ mailbox, intake, incoming, auto: isAuto, life });
   const confirm = stated.confirm ?? capabilities.confirm;
   const sending = new Sending({ mailbox, facts, encoder, outbox, diagnostics, confirm });
-  const blocking = new BlockingCalls<T>({ mailbox, outbox, intake, sending, receiving, ...life });
+  const blocking = new BlockingCalls<T>({ mailbox, outbox, intake, sending, receiving, life });
+  const consumers = new Consumers<T>({
+    mailbox,
+    intake,
+    incoming,
+    events,
+    diagnostics,
+    deadLetter,
+    retry: stated.retry ?? {},
+    canRequeue: capabilities.features.requeue === 'native',
+    canDelay: encoder.can('delay'),
+    leaseMs: stated.leaseMs,
+    prefetch: stated.prefetch ?? DEFAULTS.prefetch,
+  });
   const leaks = new LeakWatch(events);
   const claims = new Claims({ mailbox, facts, encoder, outbox, sending, leaks });
-  const views = new Views({ mailbox, intake, incoming, leaks, nothingMore });
+  const views = new Views({ mailbox, intake, incoming, leaks, life });
   return {
     events,
     diagnostics,
@@ -99,6 +106,7 @@ export function assemble<T>(setup: MailboxSetup, life: Life): Parts<T> {
     intake,
     incoming,
     requests,
+    consumers,
     deadLetter,
     sending,
     receiving,

@@ -14,38 +14,51 @@ export interface ReadyOptions extends WaitLimits {
 /** Some places learn of peers only when they look: how often to look, in milliseconds. Also keeps the process alive. */
 const LOOK_MS = 100;
 
-/**
- * @param listeners  called by the mailbox whenever the numbers of peers change, or when it closes
- * @param failure    the error to reject with, once there is one
- */
-export function waitForPeers(
-  driver: Driver,
-  listeners: Set<() => void>,
-  options: ReadyOptions,
-  failure: () => Error | undefined,
-  mailbox: string,
-): Promise<void> {
-  const { producers = 0, consumers = 0 } = options;
-  const isReady = (): boolean => driver.peers.producers >= producers && driver.peers.consumers >= consumers;
-  if (isReady()) return Promise.resolve();
-  return new Promise((resolve, reject) => {
-    const finish = (): void => {
-      clearInterval(timer);
-      stop();
-      listeners.delete(check);
+/** The waits of one handle. */
+export class PeerWaits {
+  readonly #driver: Driver;
+  readonly #mailbox: string;
+  readonly #failure: () => Error | undefined;
+  readonly #checks = new Set<() => void>();
+
+  /** @param failure  the error to reject with, once there is one */
+  constructor(driver: Driver, mailbox: string, failure: () => Error | undefined) {
+    this.#driver = driver;
+    this.#mailbox = mailbox;
+    this.#failure = failure;
+  }
+
+  /** The numbers of peers may have changed, or the handle ends. */
+  check(): void {
+    for (const check of this.#checks) check();
+  }
+
+  wait(options: ReadyOptions): Promise<void> {
+    const { producers = 0, consumers = 0 } = options;
+    const isReady = (): boolean => {
+      const { peers } = this.#driver;
+      return peers.producers >= producers && peers.consumers >= consumers;
     };
-    const check = (): void => {
-      const error = failure();
-      if (error === undefined && !isReady()) return;
-      finish();
-      if (error === undefined) resolve();
-      else reject(error);
-    };
-    const timer = setInterval(check, LOOK_MS);
-    const stop = watchLimits(options, 'the peers did not come', mailbox, (error) => {
-      finish();
-      reject(error);
+    if (isReady()) return Promise.resolve();
+    return new Promise((resolve, reject) => {
+      const finish = (): void => {
+        clearInterval(timer);
+        stop();
+        this.#checks.delete(check);
+      };
+      const check = (): void => {
+        const error = this.#failure();
+        if (error === undefined && !isReady()) return;
+        finish();
+        if (error === undefined) resolve();
+        else reject(error);
+      };
+      const timer = setInterval(check, LOOK_MS);
+      const stop = watchLimits(options, 'the peers did not come', this.#mailbox, (error) => {
+        finish();
+        reject(error);
+      });
+      this.#checks.add(check);
     });
-    listeners.add(check);
-  });
+  }
 }

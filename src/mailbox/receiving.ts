@@ -5,6 +5,7 @@ import { NaruError } from '../errors/index.ts';
 import type { Delivery, Receiver } from './driver.ts';
 import type { Incoming } from './incoming.ts';
 import type { Intake } from './intake.ts';
+import type { Life } from './life.ts';
 import type { Message } from './message.ts';
 import { nextTurn, turnIsOver, type WaitLimits } from './waiting.ts';
 
@@ -15,8 +16,7 @@ export interface ReceivingSettings<T> {
   readonly incoming: Incoming<T>;
   /** Settles at hand-out; false where the user settles. */
   readonly auto: boolean;
-  /** The error of a receive that can get nothing any more: closed, or ended. */
-  readonly nothingMore: () => Error;
+  readonly life: Life;
 }
 
 /** Looks at the clock once in so many receives (a power of two, less one). */
@@ -60,7 +60,7 @@ export class Receiving<T> {
 
   /** 1 to `max` messages. */
   async receiveMany(max: number, limits: WaitLimits): Promise<Message<T>[]> {
-    const { mailbox, intake, nothingMore } = this.#settings;
+    const { mailbox, intake, life } = this.#settings;
     if (!Number.isInteger(max) || max < 1) {
       throw new NaruError(
         'NARU_INVALID_ARGUMENT',
@@ -70,19 +70,19 @@ export class Receiving<T> {
     const receiver = await intake.attach(limits);
     for (;;) {
       const deliveries = await intake.wait(receiver, max, limits);
-      if (deliveries.length === 0) throw nothingMore();
+      if (deliveries.length === 0) throw life.nothingMore();
       const messages = await this.#handOutAll(receiver, deliveries);
       if (messages.length > 0) return messages;
     }
   }
 
   async #receiveLater(limits: WaitLimits): Promise<Message<T>> {
-    const { intake, incoming, nothingMore } = this.#settings;
+    const { intake, incoming, life } = this.#settings;
     // The seat is asked for before the event loop turns: a seat given back meanwhile is not taken anew behind its user's back.
     const seat = intake.attach(limits);
     const receiver = turnIsOver() ? (await Promise.all([seat, nextTurn()]))[0] : await seat;
     const [delivery] = await intake.wait(receiver, 1, limits);
-    if (delivery === undefined) throw nothingMore();
+    if (delivery === undefined) throw life.nothingMore();
     return this.#settled(receiver, await incoming.handOut(receiver, delivery));
   }
 

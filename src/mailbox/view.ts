@@ -6,6 +6,7 @@ import type { Delivery, Outcome, Receiver } from './driver.ts';
 import type { Incoming } from './incoming.ts';
 import { takeViews, type Intake } from './intake.ts';
 import type { Leakable, LeakWatch } from './leaks.ts';
+import type { Life } from './life.ts';
 import { Message, type MessageKeeper } from './message.ts';
 import { nextTurn, turnIsOver, type WaitLimits } from './waiting.ts';
 
@@ -15,8 +16,7 @@ export interface ViewSettings {
   readonly intake: Intake;
   readonly incoming: Incoming<unknown>;
   readonly leaks: LeakWatch;
-  /** The error of a receive that can get nothing any more: closed, or ended. */
-  readonly nothingMore: () => Error;
+  readonly life: Life;
 }
 
 /**
@@ -129,12 +129,12 @@ export class Views {
   }
 
   async #receiveLater(limits: WaitLimits, madeAt: Error | undefined): Promise<MessageView> {
-    const { intake, nothingMore } = this.#settings;
+    const { intake, life } = this.#settings;
     // The seat is asked for before the event loop turns, as in receive().
     const seat = intake.attach(limits);
     const receiver = turnIsOver() ? (await Promise.all([seat, nextTurn()]))[0] : await seat;
     const [delivery] = await intake.wait(receiver, 1, limits, takeViews);
-    if (delivery === undefined) throw nothingMore();
+    if (delivery === undefined) throw life.nothingMore();
     return this.#handOut(receiver, delivery, madeAt);
   }
 

@@ -12,6 +12,8 @@ export class Acks {
   readonly #open = new Map<number, AmqpMessage>();
   readonly #acked = new Set<number>();
   #waiting: Done[] = [];
+  /** One question at a time: what is settled while it is out waits for the next. */
+  #telling: Promise<void> | undefined;
   #soon: NodeJS.Immediate | undefined;
 
   /** @param barrier  comes back when the queue has everything that was sent to it before */
@@ -76,7 +78,12 @@ export class Acks {
         this.#send(() => this.#channel.ack({ fields: { deliveryTag: tag } }, false));
     }
     this.#acked.clear();
-    if (this.#waiting.length > 0) void this.#tell();
+    if (this.#waiting.length > 0) this.#telling ??= this.#tell();
+  }
+
+  /** Resolves when everybody has been told. */
+  async whenTold(): Promise<void> {
+    await this.#telling;
   }
 
   /** Everything that is not settled goes back. */
@@ -99,15 +106,20 @@ export class Acks {
   }
 
   async #tell(): Promise<void> {
-    const waiting = this.#waiting;
-    this.#waiting = [];
-    let failure: Error | undefined;
-    try {
-      await this.#barrier();
-    } catch (error) {
-      failure = error as Error;
+    while (this.#waiting.length > 0) {
+      const waiting = this.#waiting;
+      this.#waiting = [];
+      let failure: Error | undefined;
+      try {
+        await this.#barrier();
+      } catch (error) {
+        failure = error as Error;
+      }
+      for (const done of waiting) done(failure);
+      // Those who came meanwhile: what they settled must be on its way before the question is.
+      this.flush();
     }
-    for (const done of waiting) done(failure);
+    this.#telling = undefined;
   }
 
   /** On a channel that was closed this moment it throws; then the server gives everything back by itself. */

@@ -426,6 +426,7 @@ export class AmqpReceiver implements Receiver {
     try {
       await this.#cancel();
       this.#acks?.giveBack();
+      await this.#acks?.whenTold();
       this.#fetched = [];
       this.#channel = undefined;
     } catch {
