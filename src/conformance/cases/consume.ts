@@ -240,4 +240,29 @@ export const consume: readonly Rule[] = [
       );
     },
   },
+  {
+    id: 'consume.12',
+    text: 'when stop() has resolved, everything that was handled is settled: its handle may close at once, and nothing of it comes again',
+    needs: ['ack'],
+    async run(t) {
+      // Some mailboxes live in the handle that made them; it is not the one that closes.
+      await t.open();
+      const near = await t.open();
+      const far = await t.far();
+      const got: number[] = [];
+      const consumer = near.consume(({ data }) => {
+        got.push(data as number);
+      });
+      const all = Array.from({ length: 60 }, (_, n) => n);
+      await far.sendMany(all);
+      await eventually(() => got.length >= 20, 'twenty were handled');
+      await within(consumer.stop(), 8_000, 'stop()');
+      const handled = got.length;
+      await near.close();
+      for (let n = handled; n < all.length; n += 1)
+        got.push((await far.receive({ timeoutMs: 8_000 })).data as number);
+      const sorted = got.toSorted((a, b) => a - b);
+      t.equal(sorted, all, 'what the handler got, and what was left');
+    },
+  },
 ];

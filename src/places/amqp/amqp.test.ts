@@ -5,6 +5,8 @@ import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { open } from '../../index.ts';
+import { FaultProxy } from '../../link/fault-proxy.fixture.ts';
+import { watchStalledAcks } from '../../link/stalled-acks.fixture.ts';
 import { BrokerProcess } from './broker.fixture.ts';
 import { readServer } from './client.ts';
 import { roundedDelay } from './delays.ts';
@@ -48,6 +50,18 @@ describe("with Naru's broker", () => {
     const args = ['--input-type=module', '--eval', program];
     const { stdout } = await promisify(execFile)(process.execPath, args);
     expect(stdout).toBe('done\n');
+  });
+
+  test('consume() waits for no ack before the next message, for all of them at the end, and says which are lost', {
+    timeout: 60_000,
+  }, async () => {
+    const proxy = await FaultProxy.to(broker.port);
+    const address = (port: number): string => `amqp://guest:guest@127.0.0.1:${port}/?queue=stalled`;
+    await using direct = await open(address(broker.port));
+    await using through = await open(address(proxy.port));
+    await watchStalledAcks(direct, through, proxy);
+    await direct.unlink();
+    await proxy.close();
   });
 
   test('a slow consumer leaves at the server what it has not asked for', { timeout: 60_000 }, async () => {

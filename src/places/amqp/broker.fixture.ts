@@ -18,6 +18,10 @@ export class BrokerProcess {
     return `amqp://guest:guest@127.0.0.1:${this.#port}`;
   }
 
+  get port(): number {
+    return this.#port;
+  }
+
   async start(): Promise<void> {
     const data = join(this.#folder, 'data');
     const args = [NARU, 'broker', '--json', '--no-http', '--port', String(this.#port), '--data', data];

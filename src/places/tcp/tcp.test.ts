@@ -7,6 +7,7 @@ import { generate } from 'selfsigned';
 import { afterEach, describe, expect, test } from 'vitest';
 import { FaultProxy } from '../../link/fault-proxy.fixture.ts';
 import { Peers, until } from '../../link/processes.fixture.ts';
+import { watchStalledAcks } from '../../link/stalled-acks.fixture.ts';
 import type { Mailbox } from '../../mailbox/mailbox.ts';
 import { open } from '../../open.ts';
 import { FrameType, FrameWriter } from '../../wire/frames.ts';
@@ -368,6 +369,14 @@ describe('a network that fails', () => {
     expect(again.redelivered).toBe(true);
     await again.ack();
   });
+});
+
+test('consume() waits for no ack before the next message, for all of them at the end, and says which are lost', {
+  timeout: 60_000,
+}, async () => {
+  const host = await use(LISTEN);
+  const proxy = await proxyTo(host);
+  await watchStalledAcks(host, await use(`tcp://127.0.0.1:${proxy.port}`), proxy);
 });
 
 describe('backpressure', () => {
