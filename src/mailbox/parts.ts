@@ -2,8 +2,10 @@
 // Holds no behaviour of its own.
 
 import { BlockingCalls } from './blocking-calls.ts';
+import type { Capabilities } from './capabilities.ts';
 import { Claims } from './claim.ts';
 import { resolveCodec } from './codec.ts';
+import type { ConsumeSource } from './consume.ts';
 import { Consumers } from './consumers.ts';
 import { DeadLetter } from './dead-letter.ts';
 import { DEFAULTS } from './defaults.ts';
@@ -82,19 +84,8 @@ export function assemble<T>(setup: MailboxSetup, life: Life): Parts<T> {
   const confirm = stated.confirm ?? capabilities.confirm;
   const sending = new Sending({ mailbox, facts, encoder, outbox, diagnostics, confirm });
   const blocking = new BlockingCalls<T>({ mailbox, outbox, intake, sending, receiving, life });
-  const consumers = new Consumers<T>({
-    mailbox,
-    intake,
-    incoming,
-    events,
-    diagnostics,
-    deadLetter,
-    retry: stated.retry ?? {},
-    canRequeue: capabilities.features.requeue === 'native',
-    canDelay: encoder.can('delay'),
-    leaseMs: stated.leaseMs,
-    prefetch: stated.prefetch ?? DEFAULTS.prefetch,
-  });
+  const ends = { mailbox, intake, incoming, events, diagnostics, deadLetter };
+  const consumers = new Consumers<T>({ ...ends, ...consumingOf(stated, encoder, capabilities) });
   const leaks = new LeakWatch(events);
   const claims = new Claims({ mailbox, facts, encoder, outbox, sending, leaks });
   const views = new Views({ mailbox, intake, incoming, leaks, life });
@@ -115,6 +106,16 @@ export function assemble<T>(setup: MailboxSetup, life: Life): Parts<T> {
     views,
     isAuto,
   };
+}
+
+/** How messages are consumed. */
+function consumingOf(
+  { retry = {}, leaseMs, prefetch = DEFAULTS.prefetch }: Stated,
+  encoder: Encoder,
+  { features }: Capabilities,
+): Pick<ConsumeSource<unknown>, 'retry' | 'canRequeue' | 'canDelay' | 'leaseMs' | 'prefetch'> {
+  const canRequeue = features.requeue === 'native';
+  return { retry, canRequeue, canDelay: encoder.can('delay'), leaseMs, prefetch };
 }
 
 function schemasOf({ schema, validate = DEFAULTS.validate }: Stated): {
