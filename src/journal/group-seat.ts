@@ -6,7 +6,7 @@ import type { Entry, SettleOutcome, Subscription } from '../store/types.ts';
 /** What a seat needs of its group. */
 export interface SeatGroup {
   earlier(number: number): number;
-  settled(number: number): void;
+  settled(number: number, bytes: number): void;
   feed(): void;
 }
 
@@ -14,6 +14,7 @@ interface Flight {
   readonly number: number;
   /** By this host. */
   readonly deliveries: number;
+  readonly bytes: number;
 }
 
 const same = (entry: Entry<LinkMessage>): Entry<LinkMessage> => entry;
@@ -52,7 +53,8 @@ export class GroupSeat implements Subscription<LinkMessage> {
     const taken = this.#inner.takeAs(max, out, (entry) => {
       const number = entry.item.at;
       const earlier = this.#group.earlier(number);
-      this.#flights.set(entry.token, { number, deliveries: entry.deliveries });
+      const bytes = entry.meta.sizeBytes;
+      this.#flights.set(entry.token, { number, deliveries: entry.deliveries, bytes });
       return make(earlier === 0 ? entry : { ...entry, deliveries: entry.deliveries + earlier });
     });
     if (taken > 0) this.#group.feed();
@@ -67,7 +69,7 @@ export class GroupSeat implements Subscription<LinkMessage> {
     const flight = this.#flights.get(token);
     this.#flights.delete(token);
     if (!this.#inner.settle(token, outcome, delayMs)) return false;
-    if (outcome === 'ack' && flight !== undefined) this.#group.settled(flight.number);
+    if (outcome === 'ack' && flight !== undefined) this.#group.settled(flight.number, flight.bytes);
     this.#group.feed();
     return true;
   }
@@ -76,7 +78,8 @@ export class GroupSeat implements Subscription<LinkMessage> {
     for (const { token } of entries) {
       const flight = this.#flights.get(token);
       this.#flights.delete(token);
-      if (this.#inner.settle(token, 'ack', 0) && flight !== undefined) this.#group.settled(flight.number);
+      if (this.#inner.settle(token, 'ack', 0) && flight !== undefined)
+        this.#group.settled(flight.number, flight.bytes);
     }
     this.#group.feed();
   }

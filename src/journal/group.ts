@@ -1,13 +1,13 @@
 // One group of consumers: what it has had of the log, a window of what comes next in memory, and who has what in flight. A queue has
 // one group, a topic one for each name and for each consumer without one.
 
-import { systemClock } from '../link/clock.ts';
 import type { LinkMessage } from '../link/item.ts';
 import { Store } from '../store/store.ts';
-import type { ItemMeta, Subscription } from '../store/types.ts';
+import type { Clock, ItemMeta, Subscription } from '../store/types.ts';
 import { GroupSeat } from './group-seat.ts';
 import type { MessageIndex } from './message-index.ts';
-import type { Progress } from './progress.ts';
+import type { Batch } from './batch.ts';
+import { Progress, type Run } from './progress.ts';
 
 /** Messages that wait in memory at most, and their bytes. */
 const WINDOW = 4096;
@@ -19,15 +19,19 @@ const HANDED_AHEAD = 8192;
 export interface GroupHome {
   readonly index: MessageIndex;
   readonly leaseMs: number;
-  /** Everything up to this number is in the hands of the system. */
-  readonly written: number;
+  readonly clock: Clock;
+  /** Every message up to this one is in the hands of the system. */
+  readonly placed: number;
   readonly isEnded: boolean;
   /** A message in memory; undefined: it is being fetched, and the group is fed again when it is there. */
   item(group: Group, number: number): LinkMessage | undefined;
-  settled(group: Group, number: number): void;
+  /** @param bytes  what it takes of the capacity; undefined: its share of its batch */
+  settled(group: Group, number: number, bytes: number | undefined): void;
   dropped(reason: string, count: number): void;
-  /** Notes the state of the group in the log. @returns the number of the note */
+  /** Notes the state of the group in the log. @returns the sequence of the note */
   note(group: Group): number;
+  /** Whether a note is in the hands of the system. */
+  isNoted(sequence: number): boolean;
   /** Now, in milliseconds since 1970. */
   time(): number;
 }
@@ -37,9 +41,10 @@ export interface GroupState {
   readonly name: string;
   /** It belongs to one consumer and goes with it. */
   readonly isOwn: boolean;
-  /** Everything before it is settled; of a queue 0. */
+  /** Everything before it is settled. */
   readonly low: number;
-  readonly done: readonly number[];
+  /** Settled too. */
+  readonly done: readonly Run[];
   /** Nothing beyond it was handed out. */
   readonly handed: number;
   /** Up to these some messages had been handed out when a host died. */
@@ -51,8 +56,9 @@ export interface GroupState {
 export class Group {
   readonly name: string;
   readonly isOwn: boolean;
-  /** Of a topic's group. */
-  readonly progress: Progress | undefined;
+  readonly progress: Progress;
+  /** What the last message came from: the next is mostly there too. */
+  batch: Batch | undefined;
   /** Number of the note in the log that tells of this group; 0 = none. */
   noted = 0;
   readonly #home: GroupHome;
@@ -70,17 +76,16 @@ export class Group {
   #noted: number;
   #isClosed = false;
 
-  /** @param progress  of a topic's group */
-  constructor(home: GroupHome, state: GroupState, progress: Progress | undefined) {
+  constructor(home: GroupHome, state: GroupState) {
     this.#home = home;
     this.name = state.name;
     this.isOwn = state.isOwn;
-    this.progress = progress;
+    this.progress = new Progress(state.low, state.done);
     this.#crashes = state.crashes;
     this.#seen = new Map(state.seen);
     this.#handed = state.handed;
     this.#noted = state.handed;
-    this.#fed = progress === undefined ? 0 : progress.low - 1;
+    this.#fed = state.low - 1;
     this.#store = new Store<LinkMessage>(
       {
         capacityMessages: Number.MAX_SAFE_INTEGER,
@@ -94,12 +99,12 @@ export class Group {
         priorityMin: 0,
         priorityMax: 0,
       },
-      systemClock,
+      home.clock,
       {
         room: () => undefined,
         drop: (reason, count) => home.dropped(reason, count),
         lost: (item, reason) => {
-          if (reason !== 'closed') home.settled(this, item.at);
+          if (reason !== 'closed') home.settled(this, item.at, item.meta.sizeBytes);
         },
       },
     );
@@ -122,10 +127,8 @@ export class Group {
 
   get state(): GroupState {
     const { name, isOwn, progress } = this;
-    const low = progress?.low ?? 0;
-    const first = progress === undefined ? this.#home.index.first : low;
-    const crashes = this.#crashes.filter((end) => end >= first);
-    const done = progress?.done ?? [];
+    const { low, done } = progress;
+    const crashes = this.#crashes.filter((end) => end >= low);
     const seen = [...this.#seen];
     return { name, isOwn, low, done, handed: this.#noted, crashes, seen };
   }
@@ -152,9 +155,9 @@ export class Group {
     return times;
   }
 
-  settled(number: number): void {
+  settled(number: number, bytes: number): void {
     if (this.#seen.size > 0) this.#seen.delete(number);
-    this.#home.settled(this, number);
+    this.#home.settled(this, number, bytes);
   }
 
   /** Notes that messages up to this one, and some behind it, may be handed out. */
@@ -177,17 +180,16 @@ export class Group {
   }
 
   #feedAll(): void {
-    const { index, written, isEnded } = this.#home;
+    const { index, placed, isEnded } = this.#home;
     const store = this.#store;
     // Nobody takes anything while the window is filled: who waits is told afterwards.
     const { flying } = this;
     while (!this.#isClosed && store.held - flying < WINDOW && store.heldBytes < WINDOW_BYTES) {
       const number = index.after(this.#fed);
       if (number === 0) break;
-      if (number > written || !this.#mayHandOut(number, written)) return;
-      if (this.progress?.has(number) === true) {
+      if (number > placed || !this.#mayHandOut(number)) return;
+      if (this.progress.has(number)) {
         this.#given(number);
-        this.progress.advance();
         continue;
       }
       const item = this.#home.item(this, number);
@@ -196,7 +198,7 @@ export class Group {
       const meta = this.#metaOf(item, number);
       if (meta === undefined) {
         this.#home.dropped('expired', 1);
-        this.#home.settled(this, number);
+        this.#home.settled(this, number, item.meta.sizeBytes);
       } else {
         store.offer(item, meta);
       }
@@ -218,9 +220,9 @@ export class Group {
     const { index } = this.#home;
     for (let number = index.after(this.#fed); number !== 0; number = index.after(this.#fed)) {
       this.#given(number);
-      if (this.progress?.has(number) === true) continue;
+      if (this.progress.has(number)) continue;
       count += 1;
-      this.#home.settled(this, number);
+      this.#home.settled(this, number, undefined);
     }
     return count;
   }
@@ -246,13 +248,14 @@ export class Group {
   }
 
   #given(number: number): void {
+    // What lies between is gone: nobody can settle it any more.
+    if (number > this.#fed + 1) this.progress.settleRun(this.#fed + 1, number);
     this.#fed = number;
-    this.progress?.given(number);
   }
 
   /** Whether it is noted that this message may have been handed out; notes it ahead. */
-  #mayHandOut(number: number, written: number): boolean {
-    if (this.#asked !== undefined && this.#asked.note <= written) {
+  #mayHandOut(number: number): boolean {
+    if (this.#asked !== undefined && this.#home.isNoted(this.#asked.note)) {
       this.#handed = this.#asked.handed;
       this.#asked = undefined;
     }
@@ -267,7 +270,7 @@ export class Group {
     const { sizeBytes, key } = meta;
     let { ttlMs } = meta;
     if (ttlMs !== undefined) {
-      const stamp = this.#home.index.get(number)?.stamp ?? 0;
+      const stamp = this.#home.index.timeOf(number) ?? 0;
       // A clock that was set back lengthens nothing.
       ttlMs -= Math.max(0, this.#home.time() - stamp);
       if (ttlMs <= 0) return undefined;

@@ -4,9 +4,9 @@
 import { NaruError } from '../errors/index.ts';
 import type { ConsumerOptions } from '../link/session.ts';
 import type { MailboxSettings } from '../link/settings.ts';
+import type { LogClock } from '../log/index.ts';
 import { Group, type GroupHome, type GroupState } from './group.ts';
 import type { Notes } from './notes.ts';
-import { Progress } from './progress.ts';
 
 /** The one group of a queue. */
 const QUEUE = '';
@@ -20,24 +20,21 @@ export class Groups implements Iterable<Group> {
   readonly #home: GroupHome;
   readonly #notes: Notes;
   readonly #settings: MailboxSettings;
-  readonly #next: () => number;
   readonly #groups = new Map<string, Group>();
 
-  /** @param next  number of the next record */
-  constructor(home: GroupHome, notes: Notes, settings: MailboxSettings, next: () => number) {
+  constructor(home: GroupHome, notes: Notes, settings: MailboxSettings, clock: LogClock) {
     this.#home = home;
     this.#notes = notes;
     this.#settings = settings;
-    this.#next = next;
     for (const { state, noted } of notes.found) {
       if (settings.deliver === 'all' || state.name === QUEUE) this.#add(state).noted = noted;
     }
     if (settings.deliver === 'one') {
-      const group = this.#groups.get(QUEUE) ?? this.#add(newState(QUEUE, 0));
-      group.noteAhead(next());
+      const group = this.#groups.get(QUEUE) ?? this.#add(newState(QUEUE, 1));
+      group.noteAhead(home.index.next);
     }
     if ([...this].some(({ isOwn }) => isOwn)) {
-      setTimeout(() => this.#forgetAbsent(), RETURN_MS).unref();
+      clock.after(RETURN_MS, () => this.#forgetAbsent());
     }
   }
 
@@ -49,10 +46,10 @@ export class Groups implements Iterable<Group> {
     return this.#groups.size;
   }
 
-  /** Everything before it is settled by all; of a topic. */
+  /** Everything before it is settled by all. */
   get low(): number {
-    let low = this.#next();
-    for (const { progress } of this) if (progress !== undefined) low = Math.min(low, progress.low);
+    let low = this.#home.index.next;
+    for (const { progress } of this) low = Math.min(low, progress.low);
     return low;
   }
 
@@ -66,8 +63,7 @@ export class Groups implements Iterable<Group> {
   get furthestBehind(): Group | undefined {
     let found: Group | undefined;
     for (const group of this) {
-      const isBehind = found === undefined || (group.progress?.low ?? 0) < (found.progress?.low ?? 0);
-      if (isBehind) found = group;
+      if (found === undefined || group.progress.low < found.progress.low) found = group;
     }
     return found;
   }
@@ -87,7 +83,7 @@ export class Groups implements Iterable<Group> {
     known?.close();
     const group = this.#add({ ...newState(name, this.#startOf(options)), isOwn });
     if (known !== undefined) group.noted = known.noted;
-    group.noteAhead(this.#next());
+    group.noteAhead(this.#home.index.next);
     return group;
   }
 
@@ -97,15 +93,14 @@ export class Groups implements Iterable<Group> {
   }
 
   #add(state: GroupState): Group {
-    const progress = this.#settings.deliver === 'all' ? new Progress(state.low, state.done) : undefined;
-    const group = new Group(this.#home, state, progress);
+    const group = new Group(this.#home, state);
     this.#groups.set(state.name, group);
     return group;
   }
 
   #startOf({ from, offset, since }: ConsumerOptions): number {
     const { index } = this.#home;
-    const next = this.#next();
+    const { next } = index;
     if (offset !== undefined) return Math.min(Math.max(1, Math.floor(offset) || 1), next);
     if (since !== undefined) return index.since(since) || next;
     if (from === 'start') return index.first || next;

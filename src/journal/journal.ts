@@ -1,5 +1,5 @@
-// The contents of a mailbox in a log: messages are records, settling removes them (a queue) or moves a cursor (a topic). What a host
-// needs of them is link/contents.ts; how a group is fed is group.ts.
+// The contents of a mailbox in a log: messages are gathered into batches, each a record; settling moves the cursor of a group, and a
+// batch that nobody needs any more is removed. What a host needs of them is link/contents.ts; how a group is fed is group.ts.
 
 import { NaruError } from '../errors/index.ts';
 import type { Contents, ContentsEvents, Stage, Stages } from '../link/contents.ts';
@@ -7,21 +7,22 @@ import type { Room } from '../link/credit.ts';
 import type { LinkMessage, Origin } from '../link/item.ts';
 import type { ConsumerOptions } from '../link/session.ts';
 import type { MailboxSettings } from '../link/settings.ts';
-import type { Log } from '../log/index.ts';
-import { Deque } from '../store/deque.ts';
-import type { Entry, ItemMeta, OfferResult, StoreStats, Subscription } from '../store/types.ts';
+import type { Log, LogClock } from '../log/index.ts';
+import type { Outgoing } from '../mailbox/driver.ts';
+import type { Clock, Entry, ItemMeta, OfferResult, StoreStats, Subscription } from '../store/types.ts';
+import { encodeEnvelope } from '../wire/envelope.ts';
+import { recordOf, streamOf } from './batch.ts';
+import { BatchWriter } from './batch-writer.ts';
+import { Batches } from './batches.ts';
 import type { Group, GroupHome } from './group.ts';
 import { Groups } from './groups.ts';
-import type { MessageIndex } from './message-index.ts';
+import type { Emptied, MessageIndex } from './message-index.ts';
 import type { Notes } from './notes.ts';
-import { itemFrom, recordOf, STREAM } from './record.ts';
 import { Retention } from './retention.ts';
+import { Written } from './written.ts';
 
 /** Bytes that may wait to be written. */
 const PENDING_BYTES_MAX = 32 << 20;
-/** Messages that came in and are kept in memory until every group has had them. */
-const FRESH_BYTES_MAX = 16 << 20;
-const FRESH_MAX = 65_536;
 
 export interface JournalInit {
   readonly log: Log;
@@ -34,11 +35,13 @@ export interface JournalInit {
   readonly isEnded: boolean;
   /** Milliseconds since 1970. */
   readonly time: () => number;
+  readonly clock: LogClock;
 }
 
 export class Journal implements Contents, Stages, GroupHome {
   readonly index: MessageIndex;
   readonly leaseMs: number;
+  readonly clock: Clock;
   readonly #init: JournalInit;
   readonly #log: Log;
   readonly #events: ContentsEvents;
@@ -46,32 +49,38 @@ export class Journal implements Contents, Stages, GroupHome {
   readonly #retention: Retention | undefined;
   /** Those who wait until a message is received, by its number. */
   readonly #origins = new Map<number, { readonly origin: Origin; readonly index: number }>();
-  readonly #fresh = new Deque<LinkMessage>();
-  #freshBytes = 0;
-  /** Numbers that are no message's, between the first fresh one and that which was found last. */
-  #notesBetween = 0;
-  readonly #fetching = new Map<number, { readonly groups: Set<Group>; readonly done: Promise<void> }>();
+  readonly #writer = new BatchWriter();
+  /** What the messages in the writer take of the capacity. */
+  #openBytes = 0;
+  #isOpenUrgent = false;
+  #isSealSoon = false;
+  readonly #written: Written;
+  readonly #batches: Batches;
   readonly #dropped: Record<string, number> = {};
   #isRefused = false;
   #isEnded: boolean;
   #isStopping = false;
-  #taken = 0;
-  #fetches = 0;
+  #taken: number;
 
   constructor(init: JournalInit, events: ContentsEvents) {
-    const { log, index, settings, notes } = init;
+    const { log, index, settings, notes, clock } = init;
     this.#init = init;
     this.#log = log;
     this.#events = events;
     this.index = index;
     this.leaseMs = settings.leaseMs;
+    this.clock = storeClock(clock);
     this.#isEnded = init.isEnded;
-    this.#taken = log.next - 1;
-    this.#groups = new Groups(this, notes, settings, () => this.#log.next);
+    this.#taken = index.next - 1;
+    this.#written = new Written(log, this.#taken);
+    this.#batches = new Batches(log, index, (error) => {
+      if (!this.#isStopping) events.failed(error);
+    });
+    this.#groups = new Groups(this, notes, settings, clock);
     if (settings.deliver === 'all') {
-      this.#retention = new Retention(index, init, (number) => this.#remove(number));
+      this.#retention = new Retention(index, init, () => this.#emptied(index.shift()));
       this.#retention.look(this.#groups.low);
-    }
+    } else this.#forgetSettled();
   }
 
   get stages(): Stages {
@@ -83,15 +92,11 @@ export class Journal implements Contents, Stages, GroupHome {
   }
 
   get placed(): number {
-    return this.#log.written;
+    return this.#written.placed;
   }
 
   get durable(): number {
-    return this.#log.synced;
-  }
-
-  get written(): number {
-    return this.#log.written;
+    return this.#written.durable;
   }
 
   get isEnded(): boolean {
@@ -99,11 +104,11 @@ export class Journal implements Contents, Stages, GroupHome {
   }
 
   get held(): number {
-    return this.index.count - (this.#retention?.spare.count ?? 0);
+    return this.index.count + this.#writer.count - (this.#retention?.spare.count ?? 0);
   }
 
   get heldBytes(): number {
-    return this.index.bytes - (this.#retention?.spare.bytes ?? 0);
+    return this.index.bytes + this.#openBytes - (this.#retention?.spare.bytes ?? 0);
   }
 
   time(): number {
@@ -112,14 +117,15 @@ export class Journal implements Contents, Stages, GroupHome {
 
   room(): Room {
     const { capacityMessages, capacityBytes } = this.#init.settings;
-    const pending = PENDING_BYTES_MAX - this.#log.pendingBytes;
+    const waiting = this.#log.pendingBytes + this.#openBytes;
+    const pending = PENDING_BYTES_MAX - waiting;
     if (this.#log.isFull || pending <= 0) {
       // Whoever is told so offers nothing, and must hear of it when there is room.
       this.#isRefused = true;
       return { messages: 0, bytes: 0 };
     }
     // A message larger than what may wait goes alone.
-    const waits = this.#log.pendingBytes === 0 ? capacityBytes : pending;
+    const waits = waiting === 0 ? capacityBytes : pending;
     return {
       messages: capacityMessages - this.held,
       bytes: Math.min(capacityBytes - this.heldBytes, waits),
@@ -127,6 +133,7 @@ export class Journal implements Contents, Stages, GroupHome {
   }
 
   flush(stage: Stage): Promise<void> {
+    this.#seal();
     return this.#log.commit(stage === 'placed' ? 'os' : 'disk');
   }
 
@@ -137,34 +144,42 @@ export class Journal implements Contents, Stages, GroupHome {
   figures(): Readonly<Record<string, number>> {
     const { segments, usedBytes, rewrites } = this.#log.stats;
     const kept = this.#retention?.spare.count ?? 0;
-    return { segments, usedBytes, rewrites, kept, groups: this.#groups.count, fetches: this.#fetches };
+    const { fetches } = this.#batches;
+    return { segments, usedBytes, rewrites, kept, groups: this.#groups.count, fetches };
   }
 
   offer(item: LinkMessage, meta: ItemMeta): OfferResult {
-    if (this.#isEnded) return 'ended';
-    const { capacityMessages, capacityBytes } = this.#init.settings;
-    const { messages, bytes } = this.room();
-    if (messages < 1 || bytes < meta.sizeBytes) {
-      this.#isRefused = true;
-      return 'full';
-    }
-    this.#retention?.makeRoom(capacityMessages - 1, capacityBytes - meta.sizeBytes);
-    const stamp = this.#init.time();
-    const number = this.#log.append([recordOf(item, stamp)], item.isUrgent ? 'disk' : 'os');
-    item.at = number;
-    this.#taken = number;
-    this.index.add(number, meta.sizeBytes, stamp);
-    if (item.origin !== undefined) this.#origins.set(number, { origin: item.origin, index: item.index });
-    this.#fresh.push(item);
-    this.#freshBytes += item.length;
-    if (this.#groups.count === 0) this.#retention?.look(this.#groups.low);
+    const { chunk, offset, length, sender } = item;
+    const result = this.#admit(meta.sizeBytes);
+    if (result !== 'taken') return result;
+    const at = this.#add(sender, length, meta.sizeBytes, item.isUrgent, item.origin, item.index);
+    this.#writer.chunk.bytes.set(new Uint8Array(chunk.buffer, chunk.byteOffset + offset, length), at);
+    return 'taken';
+  }
+
+  take(
+    message: Outgoing,
+    length: number,
+    sizeBytes: number,
+    sender: string,
+    origin: Origin | undefined,
+    index: number,
+  ): OfferResult {
+    const result = this.#admit(sizeBytes);
+    if (result !== 'taken') return result;
+    const at = this.#add(sender, length, sizeBytes, message.confirm === 'durable', origin, index);
+    const { bytes, view } = this.#writer.chunk;
+    encodeEnvelope(message, bytes, view, at);
     return 'taken';
   }
 
   /** The log has written or synced more. */
   advanced(): void {
+    this.#written.look();
+    // What came meanwhile is the next batch.
+    this.#seal();
     for (const group of this.#groups) group.feed();
-    this.#forgetFresh();
+    this.#batches.forget(this.#groups.fed, this.placed);
     this.#events.advanced();
     this.#tellRoom();
   }
@@ -177,6 +192,8 @@ export class Journal implements Contents, Stages, GroupHome {
       const text = `${mailbox}: a queue has no history: offset and since are for topics (deliver: "all")`;
       throw new NaruError('NARU_UNSUPPORTED', text, { place: 'file', mailbox });
     }
+    // A group that is new begins behind what was sent before.
+    this.#seal();
     const group = this.#groups.join(options);
     this.#retention?.look(this.#groups.low);
     return group.join(ready, () => {
@@ -189,35 +206,28 @@ export class Journal implements Contents, Stages, GroupHome {
 
   end(): void {
     if (this.#isEnded) return;
+    this.#seal();
     this.#isEnded = true;
     this.#init.notes.end(true);
     for (const group of this.#groups) group.feed();
   }
 
   item(group: Group, number: number): LinkMessage | undefined {
-    const fresh = this.#freshItem(number);
-    if (fresh !== undefined) return fresh;
-    try {
-      const record = this.#log.peek(number);
-      if (record !== undefined) {
-        return itemFrom(record, number, this.#init.settings.capacityBytes, this.#origins.get(number));
-      }
-    } catch (error) {
-      this.#events.failed(error as NaruError);
-      return undefined;
+    let { batch } = group;
+    if (batch === undefined || !batch.has(number)) {
+      batch = this.#batches.get(group, number);
+      group.batch = batch;
     }
-    this.#fetch(group, number);
-    return undefined;
+    const origin = this.#origins.size === 0 ? undefined : this.#origins.get(number);
+    return batch?.item(number, this.#init.settings.capacityBytes, origin);
   }
 
-  settled(group: Group, number: number): void {
-    this.#origins.delete(number);
-    if (group.progress === undefined) {
-      this.#remove(number);
-    } else {
-      this.#init.notes.changed(group);
-      if (group.progress.settle(number)) this.#retention?.look(this.#groups.low);
-    }
+  settled(group: Group, number: number, bytes: number | undefined): void {
+    if (this.#origins.size > 0) this.#origins.delete(number);
+    this.#init.notes.changed(group);
+    const hasMoved = group.progress.settle(number);
+    if (this.#retention === undefined) this.#emptied(this.index.settle(number, bytes));
+    else if (hasMoved) this.#retention.look(this.#groups.low);
     this.#tellRoom();
   }
 
@@ -230,12 +240,17 @@ export class Journal implements Contents, Stages, GroupHome {
     return this.#init.notes.write(group, 'os');
   }
 
+  isNoted(sequence: number): boolean {
+    return sequence <= this.#log.written;
+  }
+
   /** Of a topic: what the group that is furthest behind has waiting, or, without groups, what is kept. */
   peek(max: number): Entry<LinkMessage>[] {
     return this.#groups.furthestBehind?.peek(max) ?? [];
   }
 
   purge(): number {
+    this.#seal();
     let count = 0;
     for (const group of this.#groups) count = Math.max(count, group.purge());
     if (this.#retention !== undefined) count = Math.max(count, this.#retention.clear());
@@ -246,9 +261,9 @@ export class Journal implements Contents, Stages, GroupHome {
     let [depth, depthBytes, unsettled, consumers, oldestAgeMs] = [0, 0, 0, 0, 0];
     for (const group of this.#groups) {
       const stats = group.stats();
-      const behind = this.index.from(group.fed + 1);
-      depth = Math.max(depth, stats.depth + behind.count);
-      depthBytes = Math.max(depthBytes, stats.depthBytes + behind.bytes);
+      const behind = this.index.from(group.fed + 1, (from, to) => group.progress.count(from, to));
+      depth = Math.max(depth, stats.depth + behind.count + this.#writer.count);
+      depthBytes = Math.max(depthBytes, stats.depthBytes + behind.bytes + this.#openBytes);
       unsettled += stats.unsettled;
       consumers += group.seats;
       oldestAgeMs = Math.max(oldestAgeMs, stats.oldestAgeMs);
@@ -261,6 +276,7 @@ export class Journal implements Contents, Stages, GroupHome {
     this.#isStopping = true;
     this.#retention?.stop();
     for (const group of this.#groups) group.close();
+    this.#seal();
     if (this.#log.failure === undefined) this.#init.notes.last(this.#groups);
   }
 
@@ -268,13 +284,91 @@ export class Journal implements Contents, Stages, GroupHome {
   async filled(): Promise<void> {
     await this.#log.commit('os');
     for (const group of this.#groups) group.feed();
-    while (this.#fetching.size > 0) {
-      await Promise.all(Array.from(this.#fetching.values(), ({ done }) => done));
-    }
+    await this.#batches.fetched();
   }
 
-  #remove(number: number): void {
-    if (this.index.remove(number)) this.#log.remove(STREAM.messages, number);
+  /** @throws NARU_STORAGE, NARU_CORRUPT  the log has stopped */
+  #admit(sizeBytes: number): OfferResult {
+    if (this.#isEnded) return 'ended';
+    if (this.#log.failure !== undefined) throw this.#log.failure;
+    const { messages, bytes } = this.room();
+    if (messages >= 1 && bytes >= sizeBytes) return 'taken';
+    this.#isRefused = true;
+    return 'full';
+  }
+
+  /** @returns where the message must be written now */
+  #add(
+    sender: string,
+    length: number,
+    sizeBytes: number,
+    isUrgent: boolean,
+    origin: Origin | undefined,
+    index: number,
+  ): number {
+    if (!this.#writer.hasRoomFor(length)) this.#seal();
+    if (this.#retention !== undefined && this.#retention.spare.count > 0) {
+      const { capacityMessages, capacityBytes } = this.#init.settings;
+      const messages = capacityMessages - 1 - this.#writer.count;
+      this.#retention.makeRoom(messages, capacityBytes - sizeBytes - this.#openBytes);
+    }
+    this.#taken += 1;
+    this.#openBytes += sizeBytes;
+    this.#isOpenUrgent ||= isUrgent;
+    if (origin !== undefined) this.#origins.set(this.#taken, { origin, index });
+    this.#sealSoon();
+    return this.#writer.add(sender, length);
+  }
+
+  /** At the end of this turn, or, while a batch is being written, when that has ended. */
+  #sealSoon(): void {
+    if (this.#isSealSoon || this.#written.isUnderWay) return;
+    this.#isSealSoon = true;
+    process.nextTick(() => {
+      this.#isSealSoon = false;
+      this.#seal();
+    });
+  }
+
+  /** What was gathered goes to the log. */
+  #seal(): void {
+    const { count } = this.#writer;
+    if (count === 0) return;
+    const first = this.#taken - count + 1;
+    const { batch, body } = this.#writer.take(first);
+    const bytes = this.#openBytes;
+    const level = this.#isOpenUrgent ? 'disk' : 'os';
+    this.#openBytes = 0;
+    this.#isOpenUrgent = false;
+    // Its owner has been told.
+    if (this.#log.failure !== undefined) return;
+    const time = this.#init.time();
+    const sequence = this.#log.append([recordOf({ first, count, time }, body)], level);
+    this.#init.notes.isFollowed();
+    this.#written.add(sequence, batch.last);
+    this.index.add(first, count, sequence, bytes, time);
+    this.#batches.add(batch);
+    if (this.#groups.count === 0) this.#retention?.look(this.#groups.low);
+  }
+
+  #emptied(batch: Emptied | undefined): void {
+    if (batch === undefined) return;
+    const isNewest = batch.sequence === this.index.newest;
+    this.index.remove(batch);
+    if (isNewest) this.#init.notes.removeLast(batch, this.index.next);
+    else this.#log.remove(streamOf(batch.first), batch.sequence);
+  }
+
+  /** What a queue had settled before it was opened, of batches that are still in the log. */
+  #forgetSettled(): void {
+    for (const group of this.#groups) {
+      for (const { first, count } of this.index.batches()) {
+        if (group.progress.count(first, first + count) === 0) continue;
+        for (let number = first; number < first + count; number += 1) {
+          if (group.progress.has(number)) this.#emptied(this.index.settle(number, undefined));
+        }
+      }
+    }
   }
 
   #tellRoom(): void {
@@ -284,59 +378,12 @@ export class Journal implements Contents, Stages, GroupHome {
     this.#isRefused = false;
     this.#events.room();
   }
+}
 
-  /** Numbers go up, by ones but for the notes between: the first guess is mostly right. */
-  #freshItem(number: number): LinkMessage | undefined {
-    const fresh = this.#fresh;
-    const first = fresh.front()?.at ?? Infinity;
-    if (number < first) return undefined;
-    let low = 0;
-    let high = Math.min(fresh.size - 1, number - first);
-    let place = Math.max(0, high - this.#notesBetween);
-    while (low <= high) {
-      const item = fresh.at(place) as LinkMessage;
-      if (item.at === number) {
-        this.#notesBetween = number - first - place;
-        return item;
-      }
-      if (item.at < number) low = place + 1;
-      else high = place - 1;
-      place = (low + high) >>> 1;
-    }
-    return undefined;
-  }
-
-  /** What every group has had, and what is too much to keep, as far as it is in the log. */
-  #forgetFresh(): void {
-    const { fed } = this.#groups;
-    const fresh = this.#fresh;
-    for (let item = fresh.front(); item !== undefined && item.at <= this.written; item = fresh.front()) {
-      if (item.at > fed && fresh.size <= FRESH_MAX && this.#freshBytes <= FRESH_BYTES_MAX) return;
-      fresh.shift();
-      this.#freshBytes -= item.length;
-    }
-  }
-
-  /** Reads what a group wants next; one read for all who want the same. */
-  #fetch(group: Group, number: number): void {
-    const waiting = this.#fetching.get(number);
-    if (waiting !== undefined) {
-      waiting.groups.add(group);
-      return;
-    }
-    const groups = new Set([group]);
-    this.#fetches += 1;
-    const done = this.#log.fetch(number).then(
-      () => {
-        this.#fetching.delete(number);
-        for (const each of groups) each.feed();
-        return undefined;
-      },
-      (error: unknown) => {
-        this.#fetching.delete(number);
-        if (!this.#isStopping) this.#events.failed(error as NaruError);
-      },
-    );
-    this.#fetching.set(number, { groups, done });
-  }
+/** A log's clock, as the store wants it. */
+function storeClock(clock: LogClock): Clock {
+  return {
+    now: () => clock.now(),
+    schedule: (atMs, fn) => clock.after(Math.max(0, atMs - clock.now()), fn),
+  };
 }

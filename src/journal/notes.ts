@@ -2,15 +2,18 @@
 // mailbox has ended, and on which boot of the machine it was opened. The newest note of a kind counts; older ones are removed.
 
 import { NaruError } from '../errors/index.ts';
-import type { Level, Log, LogRecord } from '../log/index.ts';
+import type { Level, Log, LogClock, LogRecord } from '../log/index.ts';
 import type { Group, GroupState } from './group.ts';
-import { STREAM } from './record.ts';
+import { CONTROL_STREAM, streamOf } from './batch.ts';
+import type { Emptied } from './message-index.ts';
+import type { Outside } from './outside.ts';
 
-/** Longest time until it is noted what a group of a topic has settled. */
+/** How long it takes until it is noted what a group has settled, and how much longer for each byte of the last note. */
 const LAZY_MS = 20;
+const LAZY_MS_PER_BYTE = 1 / 1000;
 
 /** What the `note` of such a record says it is. */
-const NOTE = { group: 1, end: 2, boot: 3 } as const;
+const NOTE = { group: 1, end: 2, boot: 3, next: 4 } as const;
 
 /** In place of the boot: the host has closed the log, and noted all it knew. */
 const CLOSED = 'closed';
@@ -28,39 +31,53 @@ export interface FoundGroup {
 
 export class Notes {
   readonly #log: Log;
+  readonly #clock: LogClock;
   readonly #changed = new Set<Group>();
-  #timer: NodeJS.Timeout | undefined;
+  #cancel: (() => void) | undefined;
   readonly #bootNote: number;
   #endNote: number;
+  #nextNote: number;
+  #groupBytes = 0;
+  /** The newest batch, when nobody needs it any more: it tells the number of the next message, until something else does. */
+  #last: (Emptied & { readonly next: number }) | undefined;
   #isOver = false;
   readonly found: readonly FoundGroup[];
   readonly isEnded: boolean;
 
   private constructor(
     log: Log,
+    clock: LogClock,
     found: readonly FoundGroup[],
     bootNote: number,
-    endNote: number,
-    isEnded: boolean,
+    end: { readonly noted: number; readonly isEnded: boolean },
+    nextNote: number,
   ) {
     this.#log = log;
+    this.#clock = clock;
     this.#bootNote = bootNote;
+    this.#nextNote = nextNote;
     this.found = found;
-    this.#endNote = endNote;
-    this.isEnded = isEnded;
+    this.#endNote = end.noted;
+    this.isEnded = end.isEnded;
   }
 
   /**
    * Reads what was noted, and notes that the log is open.
    *
-   * @param boot  which boot of the machine this is: after a loss of power less is known of what was handed out
+   * @param next  number of the next message, as far as the messages that are there tell
    * @throws NARU_CORRUPT, NARU_STORAGE
    */
-  static async read(log: Log, notes: readonly FoundNote[], boot: string): Promise<Notes> {
+  static async read(
+    log: Log,
+    notes: readonly FoundNote[],
+    next: number,
+    { clock, boot }: Pick<Outside, 'clock' | 'boot'>,
+  ): Promise<{ readonly notes: Notes; readonly next: number }> {
     const groups = new Map<string, FoundGroup>();
     const older: number[] = [];
     let end = { noted: 0, isEnded: false };
     let last = { noted: 0, boot: CLOSED };
+    let known = { noted: 0, next };
     for (const { sequence, note } of notes) {
       const record = await log.read(sequence);
       if (record === undefined) continue;
@@ -75,11 +92,14 @@ export class Notes {
       } else if (note === NOTE.boot) {
         older.push(last.noted);
         last = { noted: sequence, boot: text };
+      } else if (note === NOTE.next) {
+        older.push(known.noted);
+        known = { noted: sequence, next: Math.max(next, Number(text)) };
       }
     }
-    for (const sequence of [...older, last.noted]) if (sequence > 0) log.remove(STREAM.control, sequence);
+    for (const sequence of [...older, last.noted]) if (sequence > 0) log.remove(CONTROL_STREAM, sequence);
     const wasKilled = last.boot !== CLOSED;
-    const handedUpTo = last.boot === boot ? undefined : log.next - 1;
+    const handedUpTo = last.boot === boot ? undefined : known.next - 1;
     const found = [...groups.values()].map(({ state, noted }) => ({
       noted,
       state: wasKilled ? afterDeath(state, handedUpTo) : state,
@@ -87,58 +107,87 @@ export class Notes {
     const bootNote = log.append([noteOfBoot(boot)], 'os');
     // Before anything is handed out: a successor must not take this host for one that closed.
     await log.commit('os');
-    return new Notes(log, found, bootNote, end.noted, end.isEnded);
+    return { notes: new Notes(log, clock, found, bootNote, end, known.noted), next: known.next };
   }
 
   /** Notes how a group is. @returns the number of the note */
   write(group: Group, level: Level): number {
     this.#changed.delete(group);
     const body = Buffer.from(JSON.stringify(group.state));
+    this.#groupBytes = body.length;
     const before = group.noted;
-    group.noted = this.#log.append([{ stream: STREAM.control, note: NOTE.group, body }], level);
-    if (before > 0) this.#log.remove(STREAM.control, before);
+    group.noted = this.#log.append([{ stream: CONTROL_STREAM, note: NOTE.group, body }], level);
+    if (before > 0) this.#log.remove(CONTROL_STREAM, before);
     return group.noted;
   }
 
   /** A group has settled something: noted soon. */
   changed(group: Group): void {
     if (this.#isOver) return;
+    if (this.#changed.has(group)) return;
     this.#changed.add(group);
-    this.#timer ??= setTimeout(() => {
-      this.#timer = undefined;
-      this.#writeChanged();
-    }, LAZY_MS).unref();
+    this.#writeSoon();
+  }
+
+  /** The newest batch is needed no more: removed when the next one comes, or when it is noted what it tells. */
+  removeLast(batch: Emptied, next: number): void {
+    this.#last = { ...batch, next };
+    if (this.#isOver) this.#noteNext();
+    else this.#writeSoon();
+  }
+
+  /** A newer batch is in the log. */
+  isFollowed(): void {
+    if (this.#last === undefined) return;
+    this.#log.remove(streamOf(this.#last.first), this.#last.sequence);
+    this.#last = undefined;
+  }
+
+  #writeSoon(): void {
+    this.#cancel ??= this.#clock.after(LAZY_MS + this.#groupBytes * LAZY_MS_PER_BYTE, () => {
+      this.#cancel = undefined;
+      if (this.#isOver || this.#log.failure !== undefined) return;
+      for (const group of this.#changed) this.write(group, 'memory');
+      this.#noteNext();
+    });
+  }
+
+  #noteNext(): void {
+    const last = this.#last;
+    if (last === undefined) return;
+    const before = this.#nextNote;
+    const body = Buffer.from(String(last.next));
+    this.#nextNote = this.#log.append([{ stream: CONTROL_STREAM, note: NOTE.next, body }], 'memory');
+    if (before > 0) this.#log.remove(CONTROL_STREAM, before);
+    this.isFollowed();
   }
 
   forget(group: Group): void {
     this.#changed.delete(group);
-    if (group.noted > 0) this.#log.remove(STREAM.control, group.noted);
+    if (group.noted > 0) this.#log.remove(CONTROL_STREAM, group.noted);
   }
 
   end(isEnded: boolean): void {
     const before = this.#endNote;
     const body = Buffer.from(String(isEnded));
-    this.#endNote = this.#log.append([{ stream: STREAM.control, note: NOTE.end, body }], 'os');
-    if (before > 0) this.#log.remove(STREAM.control, before);
+    this.#endNote = this.#log.append([{ stream: CONTROL_STREAM, note: NOTE.end, body }], 'os');
+    if (before > 0) this.#log.remove(CONTROL_STREAM, before);
   }
 
   /** The last notes before the log is closed. */
   last(groups: Iterable<Group>): void {
     this.#isOver = true;
-    clearTimeout(this.#timer);
+    this.#cancel?.();
     for (const group of groups) this.write(group, 'memory');
+    this.#noteNext();
     this.#log.append([noteOfBoot(CLOSED)], 'memory');
-    this.#log.remove(STREAM.control, this.#bootNote);
+    this.#log.remove(CONTROL_STREAM, this.#bootNote);
   }
 
-  #writeChanged(): void {
-    if (this.#isOver || this.#log.failure !== undefined) return;
-    for (const group of this.#changed) this.write(group, 'memory');
-  }
 }
 
 function noteOfBoot(boot: string): LogRecord {
-  return { stream: STREAM.control, note: NOTE.boot, body: Buffer.from(boot) };
+  return { stream: CONTROL_STREAM, note: NOTE.boot, body: Buffer.from(boot) };
 }
 
 /** @param handedUpTo  undefined: as noted, which a kill leaves true */

@@ -1,20 +1,20 @@
-// How far one group of a topic is: everything before a number is settled, and some behind it. Knows no message.
+// How far one group is: everything before a number is settled, and some behind it. Knows no message.
 
-import { Deque } from '../store/deque.ts';
+/** Numbers from the first up to, not with, the second. */
+export type Run = readonly [from: number, to: number];
 
 export class Progress {
-  /** What was given to the group and is not known to be settled up to, in order. */
-  readonly #open = new Deque<number>();
-  readonly #done: Set<number>;
+  /** What is settled behind `low`, in order; neighbours never touch. */
+  readonly #done: [from: number, to: number][];
   #low: number;
 
   /**
    * @param low   everything before it is settled
-   * @param done  settled too
+   * @param done  settled too, in order
    */
-  constructor(low: number, done: readonly number[]) {
+  constructor(low: number, done: readonly Run[]) {
     this.#low = low;
-    this.#done = new Set(done);
+    this.#done = done.map(([from, to]) => [from, to]);
   }
 
   /** Everything before it is settled. */
@@ -22,35 +22,76 @@ export class Progress {
     return this.#low;
   }
 
-  /** What is settled from there on, lowest first. */
-  get done(): number[] {
-    return [...this.#done].sort((a, b) => a - b);
+  /** What is settled from there on. */
+  get done(): Run[] {
+    return this.#done.map(([from, to]) => [from, to]);
   }
 
   has(number: number): boolean {
-    return number < this.#low || this.#done.has(number);
+    if (number < this.#low) return true;
+    return this.#done.length > 0 && number < (this.#done[this.#runBehind(number) - 1]?.[1] ?? 0);
   }
 
-  /** A message is given to the group. In order. */
-  given(number: number): void {
-    this.#open.push(number);
+  /** How many of these are settled. */
+  count(from: number, to: number): number {
+    let count = Math.max(0, Math.min(to, this.#low) - from);
+    for (const [start, end] of this.#done) count += Math.max(0, Math.min(to, end) - Math.max(from, start));
+    return count;
   }
 
   /** @returns whether `low` has moved */
   settle(number: number): boolean {
-    if (this.has(number)) return false;
-    this.#done.add(number);
-    return this.advance();
+    return this.settleRun(number, number + 1);
   }
 
-  /** Moves `low` over what is settled. */
-  advance(): boolean {
-    const before = this.#low;
-    for (let next = this.#open.front(); next !== undefined && this.#done.delete(next); ) {
-      this.#open.shift();
-      this.#low = next + 1;
-      next = this.#open.front();
+  /** Settles what is not settled yet of `from` up to, not with, `to`. @returns whether `low` has moved */
+  settleRun(from: number, to: number): boolean {
+    if (to <= this.#low) return false;
+    if (from > this.#low) {
+      this.#add(from, to);
+      return false;
     }
-    return this.#low !== before;
+    this.#low = to;
+    const done = this.#done;
+    let passed = 0;
+    for (; passed < done.length && (done[passed] as Run)[0] <= this.#low; passed += 1) {
+      this.#low = Math.max(this.#low, (done[passed] as Run)[1]);
+    }
+    if (passed > 0) done.splice(0, passed);
+    return true;
+  }
+
+  #add(from: number, to: number): void {
+    const done = this.#done;
+    let at = this.#runBehind(from);
+    const before = done[at - 1];
+    let start = from;
+    let end = to;
+    if (before !== undefined && before[1] >= from) {
+      if (before[1] >= to) return;
+      at -= 1;
+      start = before[0];
+    }
+    let next = at;
+    for (; next < done.length && (done[next] as Run)[0] <= end; next += 1) {
+      end = Math.max(end, (done[next] as Run)[1]);
+    }
+    if (next === at + 1) {
+      const run = done[at] as [number, number];
+      run[0] = start;
+      run[1] = end;
+    } else done.splice(at, next - at, [start, end]);
+  }
+
+  /** The first run that begins behind a number. */
+  #runBehind(number: number): number {
+    let low = 0;
+    let high = this.#done.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if ((this.#done[middle] as Run)[0] <= number) low = middle + 1;
+      else high = middle;
+    }
+    return low;
   }
 }

@@ -4,14 +4,14 @@
 
 import { setTimeout } from 'node:timers/promises';
 import { NaruError } from '../errors/index.ts';
-import type { PlaceStats } from '../mailbox/driver.ts';
+import type { Outgoing, PlaceStats } from '../mailbox/driver.ts';
 import { newHandleIdentity } from '../native/identity.ts';
 import { Store } from '../store/store.ts';
 import type { Entry, OfferResult, Subscription } from '../store/types.ts';
 import { systemClock } from './clock.ts';
 import type { Contents, ContentsEvents, Stage, Stages } from './contents.ts';
 import { type Account, Ledger } from './credit.ts';
-import type { LinkMessage } from './item.ts';
+import type { LinkMessage, Origin } from './item.ts';
 import type { ConsumerOptions, Peers } from './session.ts';
 import { type MailboxSettings, seatsOf } from './settings.ts';
 
@@ -159,6 +159,19 @@ export class Host {
   /** @throws NARU_INVALID_ARGUMENT  a priority out of range */
   offer(item: LinkMessage): OfferResult {
     return this.#store.offer(item, item.meta);
+  }
+
+  /** @see Stages.take */
+  take(
+    message: Outgoing,
+    length: number,
+    sizeBytes: number,
+    sender: string,
+    origin: Origin | undefined,
+    index: number,
+  ): OfferResult {
+    if (this.stages === undefined) throw new TypeError('these contents have no stages');
+    return this.stages.take(message, length, sizeBytes, sender, origin, index);
   }
 
   subscribe(ready: () => void, options: ConsumerOptions): Subscription<LinkMessage> {

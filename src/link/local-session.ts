@@ -6,7 +6,7 @@ import type { Confirm } from '../mailbox/capabilities.ts';
 import type { Delivery, Outcome, Outgoing, PlaceStats } from '../mailbox/driver.ts';
 import { KeepAlive } from '../mailbox/keep-alive.ts';
 import { bodyOffset, encodedSize } from '../wire/envelope.ts';
-import type { Entry, Subscription } from '../store/types.ts';
+import type { Entry, OfferResult, Subscription } from '../store/types.ts';
 import type { Account } from './credit.ts';
 import type { Host, Participant } from './host.ts';
 import { costOf, type LinkMessage, itemOf, keep, type Origin } from './item.ts';
@@ -195,6 +195,9 @@ export class LocalSession implements Session, Participant {
   }
 }
 
+/** So many bytes are taken before it is asked again how much room there is. */
+const LOOK_BYTES = 1 << 20;
+
 /** How often a closing host looks whether everything was taken. */
 const DRAIN_LOOK_MS = 5;
 
@@ -225,6 +228,7 @@ class LocalProducer implements ProducerSeat, Origin {
     const { capacityBytes, dropOldest } = host.settings;
     // What it waited for is free again, for this call.
     if (this.#account.messages > 0) host.ledger.returned(this.#account, 0, 0);
+    if (this.#staged !== undefined) return this.#stage(batch, from, this.#staged);
     let at = from;
     for (; at < batch.length; at += 1) {
       const message = batch[at] as Outgoing;
@@ -273,6 +277,51 @@ class LocalProducer implements ProducerSeat, Origin {
     this.#staged?.fail();
   }
 
+  /** offer(), where messages are placed later: they are encoded where they stay. */
+  #stage(batch: readonly Outgoing[], from: number, staged: StageWaiters): number {
+    const host = this.#host;
+    const { capacityBytes } = host.settings;
+    let free = host.ledger.free();
+    let used = 0;
+    let at = from;
+    for (let count = 0; at < batch.length; at += 1, count += 1) {
+      const message = batch[at] as Outgoing;
+      const length = sizeOrRefusal(message);
+      if (length < 0) continue;
+      const cost = costOf(length, capacityBytes);
+      // What waits to be written has a limit of its own: it is asked for again and again.
+      if (used > LOOK_BYTES) {
+        free = host.ledger.free();
+        used = 0;
+        count = 0;
+      }
+      const hasRoom = free.messages - count >= 1 && free.bytes - used >= cost;
+      if (!hasRoom || this.#take(message, length, cost, staged) === 'full') {
+        host.ledger.needs(this.#account, cost);
+        if (!hasRoom) host.balanceSoon();
+        break;
+      }
+      used += cost;
+    }
+    return at - from;
+  }
+
+  #take(message: Outgoing, length: number, cost: number, staged: StageWaiters): OfferResult {
+    const { done, confirm } = message;
+    const index = this.#sent + 1;
+    const origin = confirm === 'received' && done !== undefined ? this : undefined;
+    const result = this.#host.take(message, length, cost, this.#session.identity, origin, index);
+    if (result !== 'taken') return result;
+    this.#sent = index;
+    if (done === undefined) return result;
+    if (origin !== undefined) {
+      this.#receipts.set(index, done);
+      this.#session.hold(Hold.done, true);
+    } else if (confirm === 'placed' || confirm === 'durable') staged.wait(confirm, done);
+    else process.nextTick(done);
+    return result;
+  }
+
   /** @returns false when there was no room after all */
   #place(message: Outgoing, length: number, cost: number): boolean {
     const host = this.#host;
@@ -284,7 +333,6 @@ class LocalProducer implements ProducerSeat, Origin {
     const { identity } = this.#session;
     const ids = host.settings.dedup > 0;
     const item = itemOf(chunk, offset, length, body, cost, identity, origin, index, ids);
-    item.isUrgent = confirm === 'durable';
     const result = host.offer(item);
     if (result === 'full') {
       host.ledger.needs(this.#account, cost);
@@ -292,9 +340,7 @@ class LocalProducer implements ProducerSeat, Origin {
     }
     this.#sent = index;
     if (done === undefined) return true;
-    if (this.#staged !== undefined && result === 'taken' && (confirm === 'placed' || confirm === 'durable')) {
-      this.#staged.wait(confirm, done);
-    } else if (origin === undefined) process.nextTick(done);
+    if (origin === undefined) process.nextTick(done);
     else if (result === 'dropped') {
       const error = new NaruError('NARU_NO_CONSUMER', `${host.mailbox}: nobody is there to receive`, host);
       process.nextTick(() => done(error));

@@ -5,15 +5,23 @@ import { Deque } from '../store/deque.ts';
 import type { Stage, Stages } from './contents.ts';
 import type { Host } from './host.ts';
 
+/** Somebody who waits for messages that were taken one after the other. */
 interface Waiter {
-  readonly number: number;
+  /** The last of them. */
+  number: number;
+  count: number;
   readonly done: (error?: Error) => void;
 }
+
+/** So many messages hear of their stage together. */
+const TOGETHER_MAX = 256;
 
 export class StageWaiters {
   readonly #host: Host;
   readonly #stages: Stages;
   readonly #hold: (isWaiting: boolean) => void;
+  /** The last that came, by stage. */
+  readonly #newest: Record<Stage, Waiter | undefined> = { placed: undefined, durable: undefined };
   readonly #waiters: Readonly<Record<Stage, Deque<Waiter>>> = { placed: new Deque(), durable: new Deque() };
   readonly #onAdvanced = (): void => {
     this.#answer('placed');
@@ -32,8 +40,18 @@ export class StageWaiters {
 
   /** Calls `done` when the message that the contents took last has reached the stage. Never at once. */
   wait(stage: Stage, done: (error?: Error) => void): void {
+    const { taken } = this.#stages;
+    const newest = this.#newest[stage];
+    // A list is sent with one function for all of it.
+    if (newest?.done === done && newest.number === taken - 1 && newest.count < TOGETHER_MAX) {
+      newest.number = taken;
+      newest.count += 1;
+      return;
+    }
     if (!this.#isAwaited()) this.#hold(true);
-    this.#waiters[stage].push({ number: this.#stages.taken, done });
+    const waiter = { number: taken, count: 1, done };
+    this.#waiters[stage].push(waiter);
+    this.#newest[stage] = waiter;
   }
 
   /** Resolves when everything that was taken is placed, and durable as far as somebody waits for that. */
@@ -53,8 +71,12 @@ export class StageWaiters {
     const text = `${this.#host.mailbox}: the mailbox closed before the receipt came: the message may or may not be there`;
     for (const waiters of Object.values(this.#waiters)) {
       for (let waiter = waiters.shift(); waiter !== undefined; waiter = waiters.shift()) {
-        const { done } = waiter;
-        process.nextTick(() => done(new NaruError('NARU_OUTCOME_UNKNOWN', text, this.#host)));
+        const { done, count } = waiter;
+        process.nextTick(() => {
+          for (let index = 0; index < count; index += 1) {
+            done(new NaruError('NARU_OUTCOME_UNKNOWN', text, this.#host));
+          }
+        });
       }
     }
     this.#hold(false);
@@ -73,7 +95,8 @@ export class StageWaiters {
       waiter = waiters.front()
     ) {
       waiters.shift();
-      waiter.done();
+      if (waiter === this.#newest[stage]) this.#newest[stage] = undefined;
+      for (let index = 0; index < waiter.count; index += 1) waiter.done();
     }
   }
 }

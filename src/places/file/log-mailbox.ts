@@ -4,7 +4,8 @@
 import { closeSync, constants, lstatSync, mkdirSync, openSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileSystemObjection } from '../../disk/file-system.ts';
-import { isMailbox, openJournal, type OpenedJournal, removeRest } from '../../journal/open.ts';
+import { isMailbox, outsideOf, removeRest } from '../../journal/folder.ts';
+import { openJournal, type OpenedJournal } from '../../journal/open.ts';
 import { approach, type ApproachInit } from '../../link/approach.ts';
 import { openLink } from '../../link/driver.ts';
 import { Host } from '../../link/host.ts';
@@ -99,7 +100,8 @@ async function becomeHost(
   const isBack = previous !== undefined;
   let journal: OpenedJournal | undefined;
   try {
-    journal = await openJournal({ folder, mailbox, stated, retainMs, segmentBytes, isBack });
+    const outside = await outsideOf(folder);
+    journal = await openJournal({ outside, mailbox, stated, retainMs, segmentBytes, isBack });
     if (journal === undefined) return undefined;
     const opened = journal;
     const { settings, created } = opened;
