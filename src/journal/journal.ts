@@ -348,7 +348,10 @@ export class Journal implements Contents, Stages, GroupHome {
     this.#written.add(sequence, batch.last);
     this.index.add(first, count, sequence, bytes, time);
     this.#batches.add(batch);
-    if (this.#groups.count === 0) this.#retention?.look(this.#groups.low);
+    if (this.#groups.count > 0 || this.#retention === undefined) return;
+    // Nobody has to have it: it may go again when there is need of room.
+    this.#retention.look(this.#groups.low);
+    this.#events.room();
   }
 
   #emptied(batch: Emptied | undefined): void {

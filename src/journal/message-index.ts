@@ -231,7 +231,6 @@ export class MessageIndex {
 
   /** Goes to the batch of a message. @returns whether it is there */
   #find(number: number): boolean {
-    if (number < this.#low) return false;
     if (this.#block !== undefined && this.#isAt(this.#block, this.#row, number)) return true;
     const block = this.#blocks[this.#blockOf(number)];
     if (block === undefined) return false;
