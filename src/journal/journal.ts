@@ -176,6 +176,7 @@ export class Journal implements Contents, Stages, GroupHome {
   /** The log has written or synced more. */
   advanced(): void {
     this.#written.look();
+    this.#init.notes.advanced();
     // What came meanwhile is the next batch.
     this.#seal();
     for (const group of this.#groups) group.feed();
@@ -344,7 +345,7 @@ export class Journal implements Contents, Stages, GroupHome {
     if (this.#log.failure !== undefined) return;
     const time = this.#init.time();
     const sequence = this.#log.append([recordOf({ first, count, time }, body)], level);
-    this.#init.notes.isFollowed();
+    this.#init.notes.isFollowed(sequence);
     this.#written.add(sequence, batch.last);
     this.index.add(first, count, sequence, bytes, time);
     this.#batches.add(batch);

@@ -4,6 +4,7 @@
 import { NaruError } from '../errors/index.ts';
 import type { Level, Log, LogClock, LogRecord } from '../log/index.ts';
 import type { Group, GroupState } from './group.ts';
+import { Deque } from '../store/deque.ts';
 import { CONTROL_STREAM, streamOf } from './batch.ts';
 import type { Emptied } from './message-index.ts';
 import type { Outside } from './outside.ts';
@@ -29,18 +30,26 @@ export interface FoundGroup {
   readonly noted: number;
 }
 
+/** A record that another one replaces: removed once that is written, as a removal may be written before what was appended before it. */
+interface Replaced {
+  readonly by: number;
+  readonly stream: number;
+  readonly sequence: number;
+}
+
 export class Notes {
   readonly #log: Log;
   readonly #clock: LogClock;
   readonly #changed = new Set<Group>();
   #cancel: (() => void) | undefined;
-  readonly #bootNote: number;
   #endNote: number;
   #nextNote: number;
   #groupBytes = 0;
   /** The newest batch, when nobody needs it any more: it tells the number of the next message, until something else does. */
   #last: (Emptied & { readonly next: number }) | undefined;
+  readonly #replaced = new Deque<Replaced>();
   #isOver = false;
+  #isClosed = false;
   readonly found: readonly FoundGroup[];
   readonly isEnded: boolean;
 
@@ -48,13 +57,11 @@ export class Notes {
     log: Log,
     clock: LogClock,
     found: readonly FoundGroup[],
-    bootNote: number,
     end: { readonly noted: number; readonly isEnded: boolean },
     nextNote: number,
   ) {
     this.#log = log;
     this.#clock = clock;
-    this.#bootNote = bootNote;
     this.#nextNote = nextNote;
     this.found = found;
     this.#endNote = end.noted;
@@ -97,17 +104,18 @@ export class Notes {
         known = { noted: sequence, next: Math.max(next, Number(text)) };
       }
     }
-    for (const sequence of [...older, last.noted]) if (sequence > 0) log.remove(CONTROL_STREAM, sequence);
+    for (const sequence of older) if (sequence > 0) log.remove(CONTROL_STREAM, sequence);
     const wasKilled = last.boot !== CLOSED;
     const handedUpTo = last.boot === boot ? undefined : known.next - 1;
     const found = [...groups.values()].map(({ state, noted }) => ({
       noted,
       state: wasKilled ? afterDeath(state, handedUpTo) : state,
     }));
-    const bootNote = log.append([noteOfBoot(boot)], 'os');
+    log.append([noteOfBoot(boot)], 'os');
     // Before anything is handed out: a successor must not take this host for one that closed.
     await log.commit('os');
-    return { notes: new Notes(log, clock, found, bootNote, end, known.noted), next: known.next };
+    if (last.noted > 0) log.remove(CONTROL_STREAM, last.noted);
+    return { notes: new Notes(log, clock, found, end, known.noted), next: known.next };
   }
 
   /** Notes how a group is. @returns the number of the note */
@@ -117,7 +125,7 @@ export class Notes {
     this.#groupBytes = body.length;
     const before = group.noted;
     group.noted = this.#log.append([{ stream: CONTROL_STREAM, note: NOTE.group, body }], level);
-    if (before > 0) this.#log.remove(CONTROL_STREAM, before);
+    this.#replace(before, group.noted);
     return group.noted;
   }
 
@@ -136,11 +144,32 @@ export class Notes {
     else this.#writeSoon();
   }
 
-  /** A newer batch is in the log. */
-  isFollowed(): void {
+  /** Something newer tells what the newest batch did. @param by  its sequence */
+  isFollowed(by: number): void {
     if (this.#last === undefined) return;
-    this.#log.remove(streamOf(this.#last.first), this.#last.sequence);
+    const { first, sequence } = this.#last;
+    this.#replaced.push({ by, stream: streamOf(first), sequence });
     this.#last = undefined;
+  }
+
+  /** The log has written more: what was replaced can go. */
+  advanced(): void {
+    if (this.#isClosed || this.#log.failure !== undefined) return;
+    const replaced = this.#replaced;
+    for (let next = replaced.front(); next !== undefined && next.by <= this.#log.written; next = replaced.front()) {
+      replaced.shift();
+      this.#log.remove(next.stream, next.sequence);
+    }
+  }
+
+  /** The log is about to be closed. */
+  close(): void {
+    this.advanced();
+    this.#isClosed = true;
+  }
+
+  #replace(before: number, by: number): void {
+    if (before > 0) this.#replaced.push({ by, stream: CONTROL_STREAM, sequence: before });
   }
 
   #writeSoon(): void {
@@ -158,20 +187,22 @@ export class Notes {
     const before = this.#nextNote;
     const body = Buffer.from(String(last.next));
     this.#nextNote = this.#log.append([{ stream: CONTROL_STREAM, note: NOTE.next, body }], 'memory');
-    if (before > 0) this.#log.remove(CONTROL_STREAM, before);
-    this.isFollowed();
+    this.#replace(before, this.#nextNote);
+    this.isFollowed(this.#nextNote);
   }
 
   forget(group: Group): void {
     this.#changed.delete(group);
-    if (group.noted > 0) this.#log.remove(CONTROL_STREAM, group.noted);
+    // Behind what it replaced itself, which would tell of the group again.
+    this.#replace(group.noted, group.noted);
+    this.advanced();
   }
 
   end(isEnded: boolean): void {
     const before = this.#endNote;
     const body = Buffer.from(String(isEnded));
     this.#endNote = this.#log.append([{ stream: CONTROL_STREAM, note: NOTE.end, body }], 'os');
-    if (before > 0) this.#log.remove(CONTROL_STREAM, before);
+    this.#replace(before, this.#endNote);
   }
 
   /** The last notes before the log is closed. */
@@ -180,8 +211,8 @@ export class Notes {
     this.#cancel?.();
     for (const group of groups) this.write(group, 'memory');
     this.#noteNext();
+    // The next start removes what these replace.
     this.#log.append([noteOfBoot(CLOSED)], 'memory');
-    this.#log.remove(CONTROL_STREAM, this.#bootNote);
   }
 
 }

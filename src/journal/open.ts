@@ -47,6 +47,7 @@ export async function openJournal(options: JournalOptions): Promise<OpenedJourna
   const { disk, clock, random, time } = outside;
   let journal: Journal | undefined;
   let events: ContentsEvents | undefined;
+  let becameFull = (): void => undefined;
   const batches: FoundBatch[] = [];
   const notes: FoundNote[] = [];
   const log = await openUnlessHeld(outside, {
@@ -59,7 +60,8 @@ export async function openJournal(options: JournalOptions): Promise<OpenedJourna
     },
     progress: () => journal?.advanced(),
     full: (isFull) => {
-      if (!isFull) journal?.advanced();
+      if (isFull) becameFull();
+      else journal?.advanced();
     },
     failed: (error) => events?.failed(error),
     damaged: ({ file, offset, what }) => {
@@ -101,7 +103,15 @@ export async function openJournal(options: JournalOptions): Promise<OpenedJourna
       filled: async () => {
         await journal?.filled();
       },
-      close: () => log.close(),
+      close: async () => {
+        // What was noted last replaces something, which goes once that is written; a disk that is full is not waited for.
+        const isFull = new Promise<void>((resolve) => {
+          becameFull = resolve;
+        });
+        if (!log.isFull) await Promise.race([log.commit('os').catch(() => undefined), isFull]);
+        found.close();
+        await log.close();
+      },
       destroy: async () => {
         // While the lock is held: nobody may find half of it.
         for (const name of await disk.list()) {
