@@ -166,7 +166,10 @@ describe('a disk that fails', () => {
           await settled();
         }
         const { durable } = run.journal;
-        expect(run.errors[0]).toMatchObject({ code: 'NARU_STORAGE', message: expect.stringContaining('EIO') });
+        expect(run.errors[0]).toMatchObject({
+          code: 'NARU_STORAGE',
+          message: expect.stringContaining('EIO'),
+        });
         expect(durable).toBeLessThan(sent);
         expect(() => run.send(sent + 1, 'durable', 100)).toThrow(/EIO/);
         await expect(run.journal.flush('durable')).rejects.toMatchObject({ code: 'NARU_STORAGE' });
@@ -195,7 +198,7 @@ describe('damage', () => {
     for (let at = start - 5; at < end; at += 1) {
       const copy = disk.copy();
       const damaged = Buffer.from(bytes);
-      damaged[at] = (damaged[at] as number) ^ (1 << at % 8);
+      damaged[at] = (damaged[at] as number) ^ (1 << (at % 8));
       copy.put(name, damaged);
       await expect(Run.open(copy, QUEUE, 'boot'), `byte ${at}`).rejects.toMatchObject({
         code: 'NARU_CORRUPT',

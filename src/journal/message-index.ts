@@ -124,7 +124,8 @@ export class MessageIndex {
     block.bytes[row] = 0;
     this.#block = undefined;
     // The last block is kept, as new ones come to it.
-    if (block.live === 0 && block !== this.#blocks.at(-1)) this.#blocks.splice(this.#blocks.indexOf(block), 1);
+    if (block.live === 0 && block !== this.#blocks.at(-1))
+      this.#blocks.splice(this.#blocks.indexOf(block), 1);
   }
 
   /** The next one behind a number; 0 when there is none. */

@@ -156,7 +156,11 @@ export class Notes {
   advanced(): void {
     if (this.#isClosed || this.#log.failure !== undefined) return;
     const replaced = this.#replaced;
-    for (let next = replaced.front(); next !== undefined && next.by <= this.#log.written; next = replaced.front()) {
+    for (
+      let next = replaced.front();
+      next !== undefined && next.by <= this.#log.written;
+      next = replaced.front()
+    ) {
       replaced.shift();
       this.#log.remove(next.stream, next.sequence);
     }
@@ -214,7 +218,6 @@ export class Notes {
     // The next start removes what these replace.
     this.#log.append([noteOfBoot(CLOSED)], 'memory');
   }
-
 }
 
 function noteOfBoot(boot: string): LogRecord {

@@ -78,8 +78,7 @@ export class Retention {
     if (settings.retain > 0) while (this.#count > settings.retain) this.#shift();
     if (retainMs === 0) return;
     const before = time() - retainMs;
-    while (this.#count > 0 && (this.#index.timeOf(this.#index.first) ?? before) < before)
-      this.#shift();
+    while (this.#count > 0 && (this.#index.timeOf(this.#index.first) ?? before) < before) this.#shift();
   }
 
   #shift(): void {
