@@ -200,7 +200,9 @@ export class MessageIndex {
     readonly left: number;
     readonly bytes: number;
   }> {
-    for (const block of [...this.#blocks]) {
+    // A block that empties meanwhile leaves the list.
+    const blocks = this.#blocks.slice();
+    for (const block of blocks) {
       for (let row = 0; row < block.firsts.length; row += 1) {
         const sequence = block.sequences[row] as number;
         if (sequence === 0) continue;

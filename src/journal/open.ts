@@ -76,17 +76,9 @@ export async function openJournal(options: JournalOptions): Promise<OpenedJourna
     const { description, created } = await describe(log, disk.folder, options, isEmpty);
     const { settings, retainMs } = description;
     const last = batches.at(-1);
-    const { notes: found, next } = await Notes.read(
-      log,
-      notes,
-      last === undefined ? 1 : last.first + last.count,
-      outside,
-    );
-    const index = new MessageIndex();
-    for (const { first, count, sequence, bodyBytes, time: taken } of batches) {
-      index.add(first, count, sequence, batchCost(bodyBytes, count, settings.capacityBytes), taken);
-    }
-    index.goOnAt(next);
+    const after = last === undefined ? 1 : last.first + last.count;
+    const { notes: found, next } = await Notes.read(log, notes, after, outside);
+    const index = indexOf(batches, next, settings.capacityBytes);
     if (found.isEnded && !options.isBack) found.end(false);
     const isEnded = found.isEnded && options.isBack;
     return {
@@ -112,19 +104,30 @@ export async function openJournal(options: JournalOptions): Promise<OpenedJourna
         found.close();
         await log.close();
       },
-      destroy: async () => {
-        // While the lock is held: nobody may find half of it.
-        for (const name of await disk.list()) {
-          if (/\.(seg|idx|snap|tmp)$/.test(name)) await disk.unlink(name).catch(() => undefined);
-        }
-        // It misses its files.
-        await log.close().catch(() => undefined);
-      },
+      destroy: () => destroy(log, outside),
     };
   } catch (error) {
     await log.close().catch(() => undefined);
     throw error;
   }
+}
+
+function indexOf(batches: readonly FoundBatch[], next: number, capacityBytes: number): MessageIndex {
+  const index = new MessageIndex();
+  for (const { first, count, sequence, bodyBytes, time } of batches) {
+    index.add(first, count, sequence, batchCost(bodyBytes, count, capacityBytes), time);
+  }
+  index.goOnAt(next);
+  return index;
+}
+
+/** While the lock is held: nobody may find half of it. */
+async function destroy(log: Log, { disk }: Outside): Promise<void> {
+  for (const name of await disk.list()) {
+    if (/\.(seg|idx|snap|tmp)$/.test(name)) await disk.unlink(name).catch(() => undefined);
+  }
+  // It misses its files.
+  await log.close().catch(() => undefined);
 }
 
 async function openUnlessHeld({ disk }: Outside, options: LogOptions): Promise<Log | undefined> {
