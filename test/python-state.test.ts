@@ -2,10 +2,11 @@
 // trap, the two lines differ, and the test says how.
 
 import { spawn } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { openValue } from 'naru/state';
 
 const PYTHON = `
 import signal, os
@@ -153,6 +154,57 @@ describe('Value and Array', () => {
       'nested change TypeError [1]',
     ]);
   });
+});
+
+/** Of each type code of Python's: its bytes, and the least and the greatest number that it keeps; of floats a third, to see the rounding. */
+const CODES = `
+import ctypes, json
+from multiprocessing.sharedctypes import typecode_to_type
+def kept(code, type):
+    if code in 'cu': return []
+    bits = 8 * ctypes.sizeof(type)
+    if code in 'fd': return [str(type(1 / 3).value)]
+    low = 0 if type(-1).value > 0 else -(2 ** (bits - 1))
+    high = low + 2 ** bits - 1
+    assert type(low).value == low and type(high).value == high and type(high + 1).value == low
+    return [str(low), str(high)]
+print(json.dumps({code: [ctypes.sizeof(type), *kept(code, type)] for code, type in typecode_to_type.items()}))
+`;
+
+test('the guide’s table names for each type the codes of Python’s that hold the same', {
+  timeout: 60_000,
+}, async () => {
+  const [line = ''] = await run('python3', 'codes.py', CODES);
+  const python = JSON.parse(line) as Record<string, [number, ...string[]]>;
+  const guide = readFileSync(join(root, 'docs', 'guide', 'shared-state.md'), 'utf8');
+  const rows = [...guide.matchAll(/^\| ((?:`[a-z]+\d*(?::N)?` ?)+)\|.*\| (.*) \|$/gm)];
+  const named = new Set<string>();
+  for (const [, codes = '', theirs = ''] of rows) {
+    const ours = [...codes.matchAll(/`([a-z]+\d+)`/g)].map(([, code = '']) => code);
+    const letters = [...theirs.matchAll(/'([a-zA-Z])'/g)].map(([, letter = '']) => letter);
+    for (const letter of letters) named.add(letter);
+    for (const [at, letter] of letters.entries()) {
+      const code = ours[at % ours.length];
+      if (code === undefined) continue;
+      const [bytes, ...numbers] = python[letter] as [number, ...string[]];
+      expect([code, letter, bytes * 8]).toEqual([code, letter, Number(code.slice(1))]);
+      process.env['NARU_RUNTIME_DIR'] = runtime;
+      await using value = await openValue(`shm://code-${letter}`, code as 'i32');
+      const isBig = bytes === 8 && !code.startsWith('f');
+      const numberOf = (text: string): number => (isBig ? BigInt(text) : Number(text)) as number;
+      for (const text of numbers) {
+        value.set(numberOf(text));
+        expect([letter, String(value.get())]).toEqual([letter, text]);
+      }
+      const [low, high] = numbers;
+      if (high === undefined || low === undefined) continue;
+      const one = numberOf('1');
+      for (const wrong of [numberOf(low) - one, numberOf(high) + one])
+        expect(() => value.set(wrong)).toThrow(/takes/);
+    }
+  }
+  // Every code that Python has is in the table.
+  expect([...named].toSorted()).toEqual(Object.keys(python).toSorted());
 });
 
 test('two processes with two workers each count to exactly as much as they should', {

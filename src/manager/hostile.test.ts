@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { Manager, openMap } from '../open-state.ts';
 import type { SharedMap } from '../state/map.ts';
 import { FrameWriter } from '../wire/frames.ts';
@@ -164,6 +164,39 @@ test('a handshake that was heard before, or sent back, or cut off, opens nothing
   roles.write(framed(prove('server', KEY, [hello, challenge])));
   expect((await hear(roles)).toString('latin1')).toMatch(/^NARU-NO/);
   await expectCut(roles);
+});
+
+test('nothing of what a stranger says is parsed, whatever comes along with it', async () => {
+  const parse = vi.spyOn(JSON, 'parse');
+  try {
+    const purpose = framed(Buffer.from('{"kind":"mailbox","name":"jobs","identity":"x"}'));
+    const opening: Buffer[] = [encodePreamble(1, 0)];
+    const writer = new FrameWriter({
+      emit: (bytes) => opening.push(Buffer.from(bytes)),
+      wake: () => undefined,
+    });
+    writer.record(
+      Verb.open,
+      { id: 1, ref: 0, x: 0, y: 0 },
+      '{"kind":"map","name":"mine","identity":"x"}',
+      Buffer.alloc(0),
+    );
+    writer.flush();
+    const hello = framed(encodeOpening(Buffer.alloc(32, 9)));
+    const wrong = framed(Buffer.alloc(32, 1));
+    // All at once, so that it is there when the Manager has said no: as a purpose, and as calls of a client.
+    for (const beginning of [[], [hello], [hello, wrong]])
+      for (const rest of [[purpose], [purpose, ...opening], opening]) {
+        const socket = await dial();
+        socket.write(Buffer.concat([...beginning, ...rest]));
+        await expectClosed(socket);
+      }
+    expect(parse).not.toHaveBeenCalled();
+  } finally {
+    parse.mockRestore();
+  }
+  await sing();
+  expect(manager.stats()).toMatchObject({ connections: 1, refused: 9, objects: 1 });
 });
 
 test('a server that does not know the key, reflects or replays gets nothing from a client', async () => {

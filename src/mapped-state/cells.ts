@@ -1,7 +1,6 @@
 // The driver of a value or an array in mapped memory: the memory itself, its lock, and texts and bytes that nobody reads half.
 
 import { NaruError } from '../errors/index.ts';
-import { isDead } from '../mapped-ring/fifo.ts';
 import { LockWord, TAKE } from '../ring/lock-word.ts';
 import { headerWord } from '../ring/memory.ts';
 import type { CellDriver, CellFacts } from '../state/cells.ts';
@@ -10,7 +9,7 @@ import { destroy, leave, type StatePart } from './attach.ts';
 import { Health } from './health.ts';
 import { BLOB, DATA_OFFSET, STATE_HEADER } from './layout.ts';
 import { ObjectLock } from './object-lock.ts';
-import { probeLock } from './recovery.ts';
+import { probeLock } from './probe.ts';
 
 const WRITER_AT: number = headerWord(STATE_HEADER.writer);
 /** Attempts to become the writer before it sleeps, and how long it sleeps between two. */
@@ -116,7 +115,7 @@ export class MappedCells implements CellDriver {
       }
       const holder = this.#writer.holder;
       edges.native.futexWait(object.buffer, WRITER_AT * 4, holder, SLEEP_MS);
-      if (tries % 16 === 0) probeLock(object.memory, WRITER_AT, (one) => isDead(site.folder, one, edges));
+      if (tries % 16 === 0) probeLock(this.#part, WRITER_AT);
       if (tries < BLOCKED_MS_MAX / SLEEP_MS) continue;
       throw new NaruError(
         'NARU_TIMEOUT',

@@ -2,7 +2,6 @@
 // means (remove what has expired, count anew after a death), and waking those who watch.
 
 import { NaruError } from '../errors/index.ts';
-import { isDead } from '../mapped-ring/fifo.ts';
 import { LockWord } from '../ring/lock-word.ts';
 import type { MapCapabilities } from '../state/map-capabilities.ts';
 import type {
@@ -18,7 +17,7 @@ import { ABSENT, ANY, type ShardLocks, Table, WROTE, type Wrote } from '../table
 import { destroy, leave, type StatePart } from './attach.ts';
 import { Health } from './health.ts';
 import { isWhole } from '../mapped-ring/object-file.ts';
-import { probeLock } from './recovery.ts';
+import { probeLock } from './probe.ts';
 
 /** Attempts at a busy lock without and with giving the processor away, before it sleeps. */
 const SPINS = 40;
@@ -243,8 +242,7 @@ export class MappedMap implements MapDriver {
 
   #probe(tries: number): void {
     if (tries % SLEEPS_BETWEEN_PROBES !== 0 || tries < SPINS) return;
-    const { object, site, edges } = this.#part;
-    probeLock(object.memory, this.#table.busyLockAt, (one) => isDead(site.folder, one, edges));
+    probeLock(this.#part, this.#table.busyLockAt);
   }
 
   #stuck(): NaruError {

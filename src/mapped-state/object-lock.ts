@@ -3,7 +3,6 @@
 
 import { performance } from 'node:perf_hooks';
 import { NaruError } from '../errors/index.ts';
-import { isDead } from '../mapped-ring/fifo.ts';
 import { ownIdentity } from '../native/identity.ts';
 import { FREE, LockWord, ORPHANED, TAKE } from '../ring/lock-word.ts';
 import { headerWord } from '../ring/memory.ts';
@@ -12,7 +11,7 @@ import type { BlockEnd, LockDriver, SyncFacts, SyncHolder, SyncHooks, Taken } fr
 import type { StatePart } from './attach.ts';
 import type { Health } from './health.ts';
 import { STATE_HEADER } from './layout.ts';
-import { probeLock } from './recovery.ts';
+import { probeLock } from './probe.ts';
 import { announceWait, PROBE_MS, sleepOn, sleepOnAsync, wakeTurn } from './turn.ts';
 
 const LOCK_AT: number = headerWord(STATE_HEADER.lock);
@@ -134,7 +133,6 @@ export class ObjectLock implements LockDriver {
   }
 
   #probe(): void {
-    const { object, site, edges } = this.#part;
-    probeLock(object.memory, LOCK_AT, (one) => isDead(site.folder, one, edges));
+    probeLock(this.#part, LOCK_AT);
   }
 }

@@ -2,16 +2,14 @@
 // one next is told; the seat comes last. Every step may be the last one before a SIGKILL: whoever comes next does all of it again.
 
 import { CLOSED, SEAT } from '../ring/layout.ts';
-import { FREE, ORPHANED, orphanLock } from '../ring/lock-word.ts';
+import { FREE, orphanLock } from '../ring/lock-word.ts';
 import { headerWord } from '../ring/memory.ts';
 import {
   freeSlot,
   listParticipants,
   noteMembership,
   type Participant,
-  participantAt,
   seatMark,
-  slotOf,
   startLeaving,
   stateOf,
 } from '../ring/participants.ts';
@@ -63,25 +61,6 @@ export function vacate(
   noteMembership(memory);
   edges.wake();
   freeSlot(memory, slot);
-}
-
-/**
- * Takes one lock from its holder if that one is dead. Needs no lock: the mark is read before the proof.
- * @returns whether the lock may be had now
- */
-export function probeLock(
-  memory: StateMemory,
-  at: number,
-  isDead: (participant: Participant) => boolean,
-): boolean {
-  const mark = Atomics.load(memory.words, at);
-  if (mark === FREE || mark === ORPHANED) return true;
-  const slot = slotOf(mark);
-  if (slot < 0) return false;
-  const participant = participantAt(memory, slot);
-  if (seatMark(slot, participant.generation) !== mark) return false;
-  const isGone = stateOf(memory, slot) === SEAT.leaving || isDead(participant);
-  return isGone && orphanLock(memory.words, at, mark);
 }
 
 /** Word indexes of every lock of an object. */

@@ -2,13 +2,19 @@
 // be linearisable. What must hold: the old value or the new one, no lock lost, no room lost, nothing left lying.
 
 import { describe, expect, test } from 'vitest';
-import { openMap, openValue } from 'naru/state';
+import { openMap, openValue, type SharedMap, type SharedValue } from 'naru/state';
+import { labelsIn } from './labels.fixture.ts';
 import { findDisorder, type Operation } from './state-history.fixture.ts';
 import { isWhole, runScript } from './state-peer.fixture.ts';
-import { type StateScene, stateSceneForEach } from './state-scene.fixture.ts';
+import { mapWith, type StateScene, stateSceneForEach, valueWith } from './state-scene.fixture.ts';
+import { undisturbedMs } from './undisturbed.fixture.ts';
 
 const KILLS = Number(process.env['NARU_STATE_KILLS'] ?? 15);
 const SEED = Number(process.env['NARU_STATE_SEED'] ?? 1);
+/** For processes that have to start on a busy machine: nothing that is measured. */
+const PATIENCE_MS = 60_000;
+/** Where the steps of values and maps are labelled. */
+const LABELLED = ['mapped-state/', 'table/', 'ring/lock-word', 'mapped-ring/fifo', 'mapped-ring/folder'];
 const OPERATIONS = Number(process.env['NARU_STATE_OPERATIONS'] ?? 1500);
 
 let scene: StateScene;
@@ -21,40 +27,85 @@ const isOfScript = (value: unknown): boolean =>
   value === undefined || (typeof value === 'string' && isWhole(value.slice(1)));
 
 describe('a death', () => {
-  test('at every labelled step leaves old or new, no lock, no room and no file lost', {
-    timeout: 240_000,
-  }, async () => {
-    const counts = new Map<string, number>();
-    await runScript('shm://dry', (name) => counts.set(name, (counts.get(name) ?? 0) + 1));
+  /** How often each step is passed by a process that runs the script alone, and which only by one that comes after a death. */
+  async function steps(): Promise<{ alone: Map<string, number>; afterDeath: Map<string, number> }> {
+    const [alone, afterDeath] = [new Map<string, number>(), new Map<string, number>()];
+    const count = (counts: Map<string, number>) => (name: string) =>
+      void counts.set(name, (counts.get(name) ?? 0) + 1);
+    await runScript('shm://dry', count(alone));
     expect(scene.objects).toEqual([]);
-    expect(counts.size).toBeGreaterThan(25);
+    const others = await openBoth('shm://wrecked');
+    await runScript('shm://wrecked', count(afterDeath), true);
+    for (const other of others) await other.close();
+    for (const name of alone.keys()) afterDeath.delete(name);
+    return { alone, afterDeath };
+  }
+
+  async function openBoth(url: string): Promise<[SharedMap, SharedValue<'text:4000'>]> {
+    const map = await openMap(`${url}-map?capacity=64KiB` as 'shm://');
+    return [map as unknown as SharedMap, await openValue(`${url}-text` as 'shm://', 'text:4000')];
+  }
+
+  /** Whoever comes next finds the old values or the new ones, and all of the room. */
+  async function isAllThere(url: string, step: string): Promise<void> {
+    const [map, text] = await openBoth(url);
+    for (const key of ['a', 'b']) expect([step, isOfScript(await map.get(key))]).toEqual([step, true]);
+    expect([step, isWhole(`x${text.get()}`) || isWhole(text.get())]).toEqual([step, true]);
+    text.set('again');
+    await text.withLock(() => undefined, { timeoutMs: PATIENCE_MS });
+    await map.clear();
+    for (let n = 0; n < 200; n += 1) await map.set(`n${n}`, 'x'.repeat(150));
+    expect([step, await map.size()]).toEqual([step, 200]);
+    await map.clear();
+    await Promise.all([map.close(), text.close()]);
+  }
+
+  test('at every labelled step leaves old or new, no lock, no room and no file lost', {
+    timeout: 600_000,
+  }, async () => {
+    const { alone, afterDeath } = await steps();
+    // Nobody may have added a step that this does not come by.
+    const passed = new Set([...alone.keys(), ...afterDeath.keys()]);
+    const missed = [...labelsIn(LABELLED)].filter((label) => !passed.has(label));
+    // A doorbell is a mailbox's and a lock's.
+    expect(missed).toEqual(['ring:before-bell']);
     let round = 0;
-    for (const [step, count] of counts) {
+    for (const [step, count] of [...alone, ...afterDeath]) {
       round += 1;
-      const url = `shm://s${round}` as const;
+      const url = `shm://s${round}`;
+      const isWrecked = afterDeath.has(step);
       // Somebody else has them open, or nobody has: then the peer makes and removes them, too.
-      const isWatched = round % 2 === 0 && /^(table|blob|lock|leave|recover|seat):/.test(step);
-      const others = isWatched
-        ? [await openMap(`${url}-map?capacity=64KiB`), await openValue(`${url}-text`, 'text:4000')]
-        : [];
+      const isWatched = round % 2 === 0 && /^(table|blob|lock|leave|recover|seat|watch):/.test(step);
+      const others = isWatched || isWrecked ? await openBoth(url) : [];
       const nth = 1 + ((SEED * 31 + round * 7) % count);
-      const peer = scene.start({ act: 'script', url, step, nth });
+      const peer = scene.start({ act: 'script', url, step, nth, isWrecked });
       expect([step, await peer.exit]).toEqual([step, 'SIGKILL']);
-      await using map = await openMap(`${url}-map?capacity=64KiB`);
-      await using text = await openValue(`${url}-text`, 'text:4000');
-      for (const key of ['a', 'b']) expect([step, isOfScript(await map.get(key))]).toEqual([step, true]);
-      expect([step, isWhole(`x${text.get()}`) || isWhole(text.get())]).toEqual([step, true]);
-      const started = performance.now();
-      text.set('again');
-      await text.withLock(() => undefined, { timeoutMs: 5_000 });
-      await map.clear();
-      expect(performance.now() - started).toBeLessThan(1_000);
-      for (let n = 0; n < 200; n += 1) await map.set(`n${n}`, 'x'.repeat(150));
-      expect([step, await map.size()]).toEqual([step, 200]);
-      await map.clear();
+      await isAllThere(url, step);
       for (const other of others) await other.close();
     }
     expect(scene.objects).toEqual([]);
+  });
+
+  test('in the middle of a write keeps the next writer no longer than 100 ms from the proof', {
+    timeout: 300_000,
+  }, async () => {
+    const times: number[] = [];
+    for (let round = 0; round < 10; round += 1) {
+      const url = `shm://p${round}`;
+      const others = await openBoth(url);
+      let provedAt = Number.NaN;
+      const proved = (name: string): void => {
+        if (name.endsWith(':proved-dead')) provedAt = undisturbedMs();
+      };
+      const map = await mapWith(`${url}-map?capacity=64KiB`, proved);
+      expect(await scene.start({ act: 'wreck', url }).exit).toBe('SIGKILL');
+      if (round % 2 === 0) map.setSync('a', 'next');
+      else await map.set('a', 'next');
+      times.push(undisturbedMs() - provedAt);
+      await map.close();
+      for (const other of others) await other.close();
+    }
+    expect(Math.max(...times)).toBeLessThan(100);
   });
 
   test('of processes that write as fast as they can, at random moments', {
@@ -79,10 +130,10 @@ describe('a death', () => {
       }
       for (const { child } of peers) child.kill('SIGKILL');
       for (const peer of peers) expect(await peer.exit).toBe('SIGKILL');
-      const started = performance.now();
+      const diedAt = undisturbedMs();
       for (let n = 0; n < 13; n += 1) map.setSync(`k${n}`, 'x');
-      // Proof and repair: within 100 ms, on a machine that has a processor to spare.
-      expect(performance.now() - started).toBeLessThan(1_000);
+      // Two deaths, each to be proved at the next look.
+      expect(undisturbedMs() - diedAt).toBeLessThan(1_000);
       expect(await map.size()).toBe(13);
     }
     await map.clear();
@@ -92,23 +143,36 @@ describe('a death', () => {
     expect(() => map.setSync('one more', 'x')).toThrow(/NARU_FULL|no room/);
   });
 
-  test('of a lock’s holder: those who wait go on, and are told', { timeout: 60_000 }, async () => {
-    await using value = await openValue('shm://held', 'i32');
-    const latencies: number[] = [];
-    for (let round = 0; round < 5; round += 1) {
+  test('of a lock’s holder: those who wait go on within 100 ms of the proof, and are told', {
+    timeout: 120_000,
+  }, async () => {
+    let provedAt = Number.NaN;
+    const value = await valueWith('shm://held', 'i32', (name) => {
+      if (name === 'probe:proved-dead') provedAt = undisturbedMs();
+    });
+    const [sinceDeath, afterProof]: [number[], number[]] = [[], []];
+    for (let round = 0; round < 6; round += 1) {
       const peer = scene.start({ act: 'hold', url: 'shm://held' });
       await peer.said('holding');
       expect(value.lock.tryAcquire()).toBeUndefined();
-      const waiting = value.withLock((guard) => guard.recovered);
+      const waiting = round % 2 === 0 ? value.withLock((guard) => guard.recovered) : undefined;
+      provedAt = Number.NaN;
       peer.child.kill('SIGKILL');
       await peer.exit;
-      const dead = performance.now();
-      expect(await waiting).toBe(true);
-      latencies.push(performance.now() - dead);
+      const diedAt = undisturbedMs();
+      if (waiting === undefined) {
+        const guard = value.lock.acquireSync();
+        expect(guard.recovered).toBe(true);
+        guard.release();
+      } else expect(await waiting).toBe(true);
+      sinceDeath.push(undisturbedMs() - diedAt);
+      afterProof.push(undisturbedMs() - provedAt);
       expect(await value.withLock((guard) => guard.recovered)).toBe(false);
     }
-    // The best of five: the machine may be busy.
-    expect(Math.min(...latencies)).toBeLessThan(100);
+    await value.close();
+    expect(Math.max(...afterProof)).toBeLessThan(100);
+    // A look every 50 ms. The best of them: the thread that sleeps for an event loop may find no processor either.
+    expect(Math.min(...sinceDeath)).toBeLessThan(100);
   });
 
   test('no: a stopped holder is not robbed', { timeout: 30_000 }, async () => {
@@ -128,7 +192,9 @@ describe('a death', () => {
 
 describe('recorded histories', () => {
   async function record(url: string): Promise<Operation[]> {
-    const peers = [1, 2, 3].map((id) => scene.start({ act: 'history', url, id, count: OPERATIONS }));
+    const peers = [1, 2, 3].map((id) =>
+      scene.start({ act: 'history', url, id, count: OPERATIONS, seed: SEED }),
+    );
     expect(await Promise.all(peers.map((peer) => peer.exit))).toEqual([0, 0, 0]);
     return peers.flatMap((peer) => JSON.parse(peer.lines.join('')) as Operation[]);
   }

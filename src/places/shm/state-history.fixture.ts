@@ -75,13 +75,23 @@ function isLinearisable(history: readonly Operation[], first: number | null): bo
 
 const now = (): number => Number(process.hrtime.bigint());
 
-/** Plays random operations and says what came of them. @param url  of a value (…-value), or of a map */
-export async function readHistory(url: string, id: number, count: number): Promise<Operation[]> {
+/** Plays `count` random operations and says what came of them. @param url  of a value (…-value), or of a map */
+export async function readHistory({
+  url,
+  id = 0,
+  count = 0,
+  seed: first = 1,
+}: {
+  readonly url: string;
+  readonly id?: number;
+  readonly count?: number;
+  readonly seed?: number;
+}): Promise<Operation[]> {
   const isValue = url.endsWith('-value');
   const value = isValue ? await openValue(url as 'shm://', 'i32') : undefined;
   const map = isValue ? undefined : await openMap(url as 'shm://x');
   const history: Operation[] = [];
-  let seed = id * 7919 + 1;
+  let seed = id * 7919 + first;
   const random = (below: number): number => {
     seed = (Math.imul(seed, 1664525) + 1013904223) | 0;
     return (seed >>> 8) % below;

@@ -1,31 +1,53 @@
 // A child that plays a peer of values and maps: it does what its argument orders, prints a line when it has, and, where it is told to, ends
 // itself with SIGKILL at a labelled step.
 
+import { spawnSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
 import { openMap, openValue } from 'naru/state';
 import type { SharedMap } from '../../state/map.ts';
 import { readHistory } from './state-history.fixture.ts';
 import { mapWith, valueWith } from './state-scene.fixture.ts';
 
+const PEER = fileURLToPath(import.meta.url);
+
 /** What a peer does. */
 export interface PeerOrders {
-  readonly act: 'script' | 'add' | 'churn' | 'hold' | 'history';
+  readonly act: 'script' | 'wreck' | 'add' | 'churn' | 'hold' | 'history';
   readonly url: string;
   /** Of script: die at the n-th time of this step. */
   readonly step?: string;
   readonly nth?: number;
+  readonly isWrecked?: boolean;
   /** Of add: how often; of history: operations. */
   readonly count?: number;
   readonly id?: number;
+  /** Of history: chooses the operations. */
+  readonly seed?: number;
 }
 
 const say = (line: string): void => {
   process.stdout.write(`${line}\n`);
 };
 
-/** Every operation once, in an order that a test can follow. @param step  called at every labelled step */
-export async function runScript(url: string, step: (name: string) => void): Promise<void> {
+/**
+ * Every operation once, in an order that a test can follow.
+ * @param step       called at every labelled step
+ * @param isWrecked  another one dies with what is used here, before it is opened and again once it is; somebody must have it open meanwhile
+ */
+export async function runScript(url: string, step: (name: string) => void, isWrecked = false): Promise<void> {
+  const die = (): void => {
+    const { signal } = spawnSync(process.execPath, [PEER, JSON.stringify({ act: 'wreck', url })]);
+    if (signal !== 'SIGKILL') throw new Error('it did not die');
+  };
+  if (isWrecked) die();
   const map = await mapWith(`${url}-map?capacity=64KiB`, step);
+  if (isWrecked) die();
+  const watch = map.watch('a');
+  await watch.ready;
+  const seen = watch.next();
   await map.set('a', 'x'.repeat(10));
+  await seen;
+  await watch.return?.();
   await map.set('a', 'y'.repeat(3000));
   await map.set('a', 'z'.repeat(50));
   await map.set('b', 'x'.repeat(500));
@@ -40,14 +62,29 @@ export async function runScript(url: string, step: (name: string) => void): Prom
   await map.close();
 }
 
-async function script({ url, step, nth = 1 }: PeerOrders): Promise<void> {
+async function script({ url, step, nth = 1, isWrecked }: PeerOrders): Promise<void> {
   let left = nth;
-  await runScript(url, (name) => {
-    if (name !== step) return;
-    left -= 1;
-    if (left === 0) process.kill(process.pid, 'SIGKILL');
-  });
+  await runScript(
+    url,
+    (name) => {
+      if (name !== step) return;
+      left -= 1;
+      if (left === 0) process.kill(process.pid, 'SIGKILL');
+    },
+    isWrecked,
+  );
   say('done');
+}
+
+/** Has the lock of the text, and dies in the middle of writing to the map. */
+async function wreck({ url }: PeerOrders): Promise<void> {
+  const die = (at: string) => (name: string) => {
+    if (name === at) process.kill(process.pid, 'SIGKILL');
+  };
+  const text = await openValue(`${url}-text`, 'text:4000');
+  await text.lock.acquire();
+  const map = await mapWith(`${url}-map?capacity=64KiB`, die('table:linked'));
+  await map.set('a', 'x'.repeat(1000));
 }
 
 async function add({ url, count = 0 }: PeerOrders): Promise<void> {
@@ -90,8 +127,9 @@ const orders = JSON.parse(process.argv[2] ?? 'null') as PeerOrders | null;
 // Imported by a test: nothing to do.
 if (orders !== null && process.argv[1]?.endsWith('state-peer.fixture.js') === true) {
   if (orders.act === 'script') await script(orders);
+  else if (orders.act === 'wreck') await wreck(orders);
   else if (orders.act === 'add') await add(orders);
   else if (orders.act === 'churn') await churn(orders);
   else if (orders.act === 'hold') await hold(orders);
-  else say(JSON.stringify(await readHistory(orders.url, orders.id ?? 0, orders.count ?? 0)));
+  else say(JSON.stringify(await readHistory(orders)));
 }

@@ -341,6 +341,29 @@ describe('a life', () => {
   });
 });
 
+test('waiting for the lock of a value and for a change of a map takes no processor time', {
+  timeout: 30_000,
+}, async () => {
+  await using value = await openValue('shm://w-value', 'i32');
+  await using other = await openValue('shm://w-value', 'i32');
+  await using map = await openMap('shm://w-map');
+  const guard = value.lock.acquireSync();
+  const [locked, watch] = [other.withLock(() => 'had it'), map.watch('k')];
+  await watch.ready;
+  const changed = watch.next();
+  // Its first looks are quick ones.
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  const before = process.cpuUsage();
+  await new Promise((resolve) => setTimeout(resolve, 1_500));
+  const { user, system } = process.cpuUsage(before);
+  // Thirty looks at the holder.
+  expect((user + system) / 1_000).toBeLessThan(150);
+  guard.release();
+  await map.set('k', 1);
+  expect([await locked, (await changed).value?.key]).toEqual(['had it', 'k']);
+  await watch.return?.();
+});
+
 test('many that come and go at once, each the last one again and again, all find a folder', async () => {
   await Promise.all(
     Array.from({ length: 8 }, async (_, n) => {

@@ -9,11 +9,20 @@ import type { Semaphore } from '../../sync/semaphore.ts';
 import type { SharedEvent } from '../../sync/event.ts';
 import { cleanLeftovers, listSyncs } from './leftovers.ts';
 import { rounds } from './death.fixture.ts';
+import { labelsIn } from './labels.fixture.ts';
 import { type PeerProcess, Scene, until } from './scene.fixture.ts';
+import { lifeOf, type LifeOrders, live } from './sync-life.fixture.ts';
 import { type AnySync, openSync, type SyncOrders } from './sync-peer.fixture.ts';
 import { undisturbedMs } from './undisturbed.fixture.ts';
 
 const PEER = fileURLToPath(new URL('./sync-peer.fixture.js', import.meta.url));
+const LIFE_PROGRAM = fileURLToPath(new URL('./sync-life.fixture.js', import.meta.url));
+/** Where the steps of locks, semaphores and events are labelled. */
+const LABELLED = [
+  'mapped-sync/',
+  ...['lock-word', 'permits', 'event-word', 'sync-recovery', 'doorbell'].map((name) => `ring/${name}`),
+  ...['object-file', 'fifo', 'folder', 'waiter', 'seat'].map((name) => `mapped-ring/${name}`),
+];
 const ROUNDS = Number(process.env['NARU_CRASH_ROUNDS'] ?? 10);
 /** Only for what hangs: a round starts processes, which takes long on a busy machine. */
 const TIMEOUT = { timeout: 60_000 + ROUNDS * 30_000 };
@@ -281,4 +290,50 @@ describe('a creator that dies', () => {
       await nothingIsLeft();
     },
   );
+});
+
+describe('one whole life', () => {
+  const run = (orders: LifeOrders): PeerProcess =>
+    scene.run([process.execPath, LIFE_PROGRAM, JSON.stringify(orders)]);
+
+  /** How often each step is passed. */
+  async function steps(): Promise<Map<string, number>> {
+    const counts = new Map<string, number>();
+    expect(await run({ act: 'wreck', name: 'dry' }).exit).toBe('SIGKILL');
+    await live(
+      'dry',
+      (label) => counts.set(label, (counts.get(label) ?? 0) + 1),
+      () => undefined,
+    );
+    expect(scene.mailboxes).toEqual([]);
+    return counts;
+  }
+
+  test('passes every step that has a label, and at each of them whoever dies costs the next one nothing', {
+    timeout: 600_000,
+  }, async () => {
+    const counts = await steps();
+    // Nobody may have added a step that this does not come by.
+    expect([...labelsIn(LABELLED)].filter((label) => !counts.has(label))).toEqual([]);
+    let round = 0;
+    for (const [step, count] of counts) {
+      round += 1;
+      const name = `s${round}`;
+      expect(await run({ act: 'wreck', name }).exit).toBe('SIGKILL');
+      const dying = run({ act: 'live', name, step, nth: 1 + (round % count) });
+      expect([step, await dying.exit]).toEqual([step, 'SIGKILL']);
+      const life = lifeOf(name);
+      const { model: lock } = await survivor(life.lock);
+      (await lock.acquire({ timeoutMs: PATIENCE_MS })).release();
+      const { model: semaphore } = await survivor(life.semaphore);
+      await until(() => semaphore.value > 0, 'all permits are back', PATIENCE_MS);
+      const most = dying.lines.includes('adds') ? 2 : 1;
+      expect([step, semaphore.value <= most]).toEqual([step, true]);
+      const { model: event } = await survivor(life.event);
+      event.set();
+      await event.wait({ timeoutMs: PATIENCE_MS });
+      await Promise.all([lock.unlink(), semaphore.unlink()]);
+    }
+    await nothingIsLeft();
+  });
 });

@@ -11,6 +11,7 @@ import {
   writeFileSync,
   writeSync,
 } from 'node:fs';
+import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -27,6 +28,9 @@ const PEER = fileURLToPath(new URL('./sync-peer.fixture.js', import.meta.url));
 const COUNTER = fileURLToPath(new URL('./sync-count.fixture.js', import.meta.url));
 /** What four workers count to; 10000000 is the long form. */
 const COUNT = Number(process.env['NARU_LOCK_COUNT'] ?? 30_000);
+
+/** Locks that a traced process takes. */
+const CALLS = 20_000;
 
 let scene: Scene;
 let opened: { close(): Promise<void> }[];
@@ -215,12 +219,17 @@ describe('a lock', () => {
   });
 
   test('costs a process that waits no processor time, and an idle handle lets it end', {
-    timeout: 20_000,
+    timeout: 120_000,
   }, async () => {
     const a = await lock();
     a.tryAcquire();
-    const waiting = [start({ name: 'l', kind: 'lock' }), start({ name: 'l', kind: 'lock', isAsync: true })];
-    await until(() => listSyncs()[0]?.handles.filter((one) => one.isWaiting).length === 2, 'they wait');
+    const permit = (await semaphore('?count=1')).acquireSync();
+    const waiting = (['lock', 'semaphore'] as const).flatMap((kind) =>
+      [false, true].map((isAsync) => start({ name: kind === 'lock' ? 'l' : 's', kind, isAsync })),
+    );
+    const sleepers = (): number =>
+      listSyncs().flatMap(({ handles }) => handles.filter((one) => one.isWaiting)).length;
+    await until(() => sleepers() === 4, 'they wait', 60_000);
     const used = (): number[] => waiting.map(({ child }) => cpuMs(child.pid as number));
     const before = used();
     const end = performance.now() + 1_500;
@@ -229,7 +238,8 @@ describe('a lock', () => {
     // Thirty looks at the holder.
     for (const ms of spent) expect(ms).toBeLessThan(100);
     a.release();
-    expect(await Promise.all(waiting.map(({ exit }) => exit))).toEqual([0, 0]);
+    permit.release();
+    expect(await Promise.all(waiting.map(({ exit }) => exit))).toEqual([0, 0, 0, 0]);
     const program = `import { openLock } from 'naru/sync'; await openLock('shm://l');`;
     expect(await scene.run([process.execPath, '--input-type=module', '-e', program]).exit).toBe(0);
   });
@@ -440,6 +450,43 @@ test('taking and giving back what nobody else wants calls neither the kernel nor
     for (let i = 0; i < 1_000; i += 1) model.tryAcquire()?.release();
   }
   expect(calls).toBe(before);
+});
+
+test('the kernel sees no call of a process that takes and gives back what nobody else wants', {
+  timeout: 120_000,
+}, async (context) => {
+  const isTraced = spawnSync('strace', ['-V']).status === 0;
+  context.skip(!isTraced, 'needs strace: apt-get install strace');
+  const program = `
+    import { writeSync } from 'node:fs';
+    import { openLock, openSemaphore, openEvent } from 'naru/sync';
+    const lock = await openLock('shm://l'), permits = await openSemaphore('shm://s'), event = await openEvent('shm://e');
+    const round = () => {
+      for (let i = 0; i < ${CALLS / 2}; i += 1) {
+        lock.acquireSync().release();
+        lock.tryAcquire().release();
+        permits.acquireSync().release();
+        event.set();
+        event.tryWait();
+        event.clear();
+      }
+    };
+    for (let i = 0; i < 10; i += 1) round();
+    writeSync(1, 'begin\\n');
+    round();
+    writeSync(1, 'end\\n');
+    for (const one of [lock, permits, event]) await one.close();`;
+  const log = join(scene.folder, '.strace');
+  // Of the thread that does it alone: others compile and collect.
+  const child = scene.run(['strace', '-o', log, process.execPath, '--input-type=module', '-e', program]);
+  expect(await child.exit).toBe(0);
+  const calls = readFileSync(log, 'utf8').split('\n');
+  const at = (what: string): number => calls.findIndex((line) => line.startsWith(`write(1, "${what}`));
+  const between = calls.slice(at('begin') + 1, at('end'));
+  // Memory for the collector, and waking its threads, is not ours: a few calls, not one for each.
+  const isNode = /^(m(un)?map|mprotect|madvise|getpid|futex\(.*FUTEX_(WAKE|WAIT)_PRIVATE|---)/;
+  expect(between.filter((line) => !isNode.test(line))).toEqual([]);
+  expect(between.length).toBeLessThan(CALLS / 100);
 });
 
 test('listings show who has and who waits, and removing tells them', async () => {
