@@ -202,12 +202,16 @@ const waiting: readonly Rule[] = [
   },
   {
     id: 'sync.26',
-    text: 'a receive that sleeps is woken by a send, not by looking now and then: 20 times take less than 3 s',
+    text: 'a receive that sleeps is woken by a send, not by looking now and then: 20 times take less than 3 s (on a busy machine: than that and three times what they take when nothing waits)',
     covers: ['R4'],
     async run(t) {
       const near = await t.open();
       const far = await t.far();
       await far.connect('producer');
+      const calmMs = await timeOfEach(async () => {
+        await far.send(0);
+        await near.receive({ timeoutMs: 8_000 });
+      });
       const started = performance.now();
       for (let n = 1; n <= 20; n += 1) {
         const receiving = near.receive();
@@ -216,12 +220,15 @@ const waiting: readonly Rule[] = [
         t.equal((await receiving).data, n, 'the message');
       }
       const took = performance.now() - started;
-      t.ok(took < 3_000, `20 rounds took ${took.toFixed(0)} ms`);
+      t.ok(
+        took < 3_000 + 3 * 20 * calmMs,
+        `20 rounds took ${took.toFixed(0)} ms, ${calmMs.toFixed(1)} ms each without a wait`,
+      );
     },
   },
   {
     id: 'sync.27',
-    text: 'a send that sleeps is woken when room is made, not by looking now and then: 20 times take less than 5 s',
+    text: 'a send that sleeps is woken when room is made, not by looking now and then: 20 times take less than 5 s (on a busy machine: than that and three times what they take when nothing waits)',
     covers: ['R3'],
     async run(t) {
       const near = await t.open(t.small);
@@ -229,6 +236,11 @@ const waiting: readonly Rule[] = [
       await far.connect('consumer');
       let sent = await t.fill(near);
       let received = 0;
+      const calmMs = await timeOfEach(async () => {
+        const got = (await far.receiveMany(32, { timeoutMs: 8_000 })).length;
+        received += got;
+        sent += await t.fill(near);
+      });
       const started = performance.now();
       for (let round = 1; round <= 20; round += 1) {
         sent += 1;
@@ -242,7 +254,10 @@ const waiting: readonly Rule[] = [
         sent += await t.fill(near);
       }
       const took = performance.now() - started;
-      t.ok(took < 5_000, `20 rounds took ${took.toFixed(0)} ms`);
+      t.ok(
+        took < 5_000 + 3 * 20 * calmMs,
+        `20 rounds took ${took.toFixed(0)} ms, ${calmMs.toFixed(1)} ms each without a wait`,
+      );
     },
   },
   {
@@ -264,6 +279,13 @@ const waiting: readonly Rule[] = [
     },
   },
 ];
+
+/** What one round takes, in milliseconds: of five. How busy the machine is shows in it. */
+async function timeOfEach(round: () => Promise<void>): Promise<number> {
+  const started = performance.now();
+  for (let n = 0; n < 5; n += 1) await round();
+  return (performance.now() - started) / 5;
+}
 
 function numbers(count: number): number[] {
   return Array.from({ length: count }, (_, i) => i + 1);
