@@ -43,7 +43,7 @@ describe('a death', () => {
 
   async function openBoth(url: string): Promise<[SharedMap, SharedValue<'text:4000'>]> {
     const map = await openMap(`${url}-map?capacity=64KiB` as 'shm://');
-    return [map as unknown as SharedMap, await openValue(`${url}-text` as 'shm://', 'text:4000')];
+    return [map, await openValue(`${url}-text` as 'shm://', 'text:4000')];
   }
 
   /** Whoever comes next finds the old values or the new ones, and all of the room. */

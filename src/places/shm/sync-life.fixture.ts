@@ -6,6 +6,7 @@ import { defaultEdges } from '../../mapped-ring/edges.ts';
 import type { SharedEvent } from '../../sync/event.ts';
 import type { Lock } from '../../sync/lock.ts';
 import type { Semaphore } from '../../sync/semaphore.ts';
+import { until } from './scene.fixture.ts';
 import { openSync, type SyncOrders } from './sync-peer.fixture.ts';
 
 export interface LifeOrders {
@@ -58,7 +59,7 @@ export async function live(
   const asleep = async <T>(wait: () => Promise<T>): Promise<{ readonly end: Promise<T> }> => {
     const before = parks;
     const end = wait();
-    while (parks === before) await new Promise(setImmediate);
+    await until(() => parks > before, 'it sleeps', 60_000);
     return { end };
   };
   const life = lifeOf(name);
