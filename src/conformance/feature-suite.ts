@@ -4,7 +4,8 @@
 import type { Level } from '../mailbox/capabilities.ts';
 import { within } from './waiting.ts';
 
-const CASE_MS = 20_000;
+/** A watchdog, so that a lost wake-up is a failure with a name: so long that a busy machine does not set it off. */
+const CASE_MS = 60_000;
 
 /** A rule and its case. `T` is what a case may use, `F` the names of the features. */
 export interface FeatureRule<T, F extends string> {
@@ -26,7 +27,7 @@ export interface FeatureOptions {
   readonly only?: readonly string[];
   /** Rules the place does not keep, each with the reason. They are listed in the report. */
   readonly skip?: readonly { readonly rule: string; readonly reason: string }[];
-  /** Longest time of one case, in milliseconds. Default 20,000. */
+  /** Longest time of one case, in milliseconds. Default 60,000. */
   readonly caseTimeoutMs?: number;
 }
 

@@ -70,7 +70,7 @@ export abstract class FeatureTrial {
       });
     return {
       done,
-      said: (line, times) => within(said(line, times), 15_000, `another process to say "${line}"`),
+      said: (line, times) => within(said(line, times), 45_000, `another process to say "${line}"`),
       kill: (signal = 'SIGKILL') => {
         child.kill(signal);
       },

@@ -47,7 +47,8 @@ export function overManagers(suiteOf: (kind: 'unix' | 'tcp', site: ManagerSite) 
   for (const kind of ['unix', 'tcp'] as const) {
     describe(`${kind}://`, () => {
       const suite = suiteOf(kind, { url: sites[kind], open });
-      for (const { name, skip, run } of suite.cases) test.skipIf(skip !== undefined)(name, run);
+      for (const { name, skip, run } of suite.cases)
+        test.skipIf(skip !== undefined)(name, { timeout: 90_000 }, run);
       afterAll(() => suite.close?.());
     });
   }

@@ -16,4 +16,4 @@ const suite = mapConformanceSuite({
   skip: [{ rule: 'full.1', reason: 'a map in a file has no size of its own: the disk is its limit' }],
 });
 for (const { name, skip, run } of suite.cases)
-  test.skipIf(skip !== undefined)(name, { timeout: 30_000 }, run);
+  test.skipIf(skip !== undefined)(name, { timeout: 90_000 }, run);

@@ -13,7 +13,7 @@ import type { MapConformanceOptions } from './map-trial.ts';
 
 function addCases(options: MapConformanceOptions): void {
   for (const { name, skip, run } of mapConformanceSuite(options).cases)
-    test.skipIf(skip !== undefined)(name, { timeout: 30_000 }, run);
+    test.skipIf(skip !== undefined)(name, { timeout: 90_000 }, run);
 }
 
 onlyWith(redis, 'conformance of redis://', (url) => {

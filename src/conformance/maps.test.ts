@@ -9,7 +9,7 @@ import { listMapRules, mapConformanceSuite, runMapConformance } from './index.ts
 
 describe('memory://', () => {
   const suite = mapConformanceSuite({ url: (name) => `memory://${name}`, capabilities: memoryMap });
-  for (const { name, run } of suite.cases) test(name, { timeout: 30_000 }, run);
+  for (const { name, run } of suite.cases) test(name, { timeout: 90_000 }, run);
 });
 
 describe('shm://', () => {
@@ -19,7 +19,7 @@ describe('shm://', () => {
     process.env['NARU_RUNTIME_DIR'] = folder;
   });
   const suite = mapConformanceSuite({ url: (name) => `shm://${name}`, capabilities: shmMap });
-  for (const { name, run } of suite.cases) test(name, { timeout: 30_000 }, run);
+  for (const { name, run } of suite.cases) test(name, { timeout: 90_000 }, run);
   test('leaves nothing behind', () => {
     expect(readdirSync(folder)).toEqual([]);
   });
@@ -33,7 +33,7 @@ describe('shm://', () => {
 describe('mmap://', () => {
   const folder = mkdtempSync('/dev/shm/naru-test-');
   const suite = mapConformanceSuite({ url: (name) => `mmap://${folder}/${name}`, capabilities: mmapMap });
-  for (const { name, run } of suite.cases) test(name, { timeout: 30_000 }, run);
+  for (const { name, run } of suite.cases) test(name, { timeout: 90_000 }, run);
   test('leaves nothing behind', () => {
     expect(readdirSync(folder)).toEqual([]);
   });

@@ -18,7 +18,7 @@ afterAll(() => {
 });
 
 const options = { url: (name: string) => `shm://${name}`, capabilities: shmSyncCapabilities };
-for (const { name, run } of syncConformanceSuite(options).cases) test(name, { timeout: 30_000 }, run);
+for (const { name, run } of syncConformanceSuite(options).cases) test(name, { timeout: 90_000 }, run);
 
 test('nothing is left behind', () => {
   expect(readdirSync(folder)).toEqual([]);

@@ -121,7 +121,7 @@ export const conditions: readonly MapRule[] = [
       for (let round = 0; round < 3; round += 1) {
         await map.delete('a');
         const writer = t.writer({ act: 'churn', key: 'a', count: 0 });
-        await eventually(() => map.has('a'), 'the writer is at work', 15_000);
+        await eventually(() => map.has('a'), 'the writer is at work', 45_000);
         for (let n = 0; n < 20; n += 1)
           t.ok(isWholeValue(await map.get('a')), 'a value is whole while it is written');
         writer.kill();

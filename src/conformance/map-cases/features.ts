@@ -72,7 +72,7 @@ export const features: readonly MapRule[] = [
       await mine.set('kept', 2);
       t.equal(await theirs.get('brief'), 1, 'before');
       t.equal(await theirs.set('brief', 2, { ifAbsent: true }), false, 'ifAbsent before');
-      await eventually(async () => !(await theirs.has('brief')), 'the entry expires', 6_000);
+      await eventually(async () => !(await theirs.has('brief')), 'the entry expires', 20_000);
       t.equal([await theirs.get('brief'), await mine.delete('brief')], [undefined, false], 'after');
       if (t.has('iterate')) t.equal([await keysOf(mine), await mine.size()], [['kept'], 1], 'keys after');
       t.equal(await mine.set('brief', 3, { ifAbsent: true }), true, 'ifAbsent after');
@@ -88,7 +88,7 @@ export const features: readonly MapRule[] = [
       await brief.set('a', 1);
       await brief.update('b', () => 1);
       await plain.set('c', 1);
-      await eventually(async () => !(await plain.has('a')) && !(await plain.has('b')), 'both expire', 6_000);
+      await eventually(async () => !(await plain.has('a')) && !(await plain.has('b')), 'both expire', 20_000);
       t.equal(await plain.get('c'), 1, 'the other');
       for (const ttlMs of [0, -1, 1.5, NaN, 2 ** 31, '5'])
         await t.rejects(() => plain.set('d', 1, { ttlMs: ttlMs as number }), 'NARU_INVALID_ARGUMENT');
@@ -109,7 +109,7 @@ export const features: readonly MapRule[] = [
             if (JSON.stringify(change.entry?.value) === JSON.stringify(value)) return;
           }
         };
-        await within(read(), 5_000, `the watch to give ${JSON.stringify(value)}`);
+        await within(read(), 15_000, `the watch to give ${JSON.stringify(value)}`);
       };
       await settle(mine, watch);
       for (const value of [1, 2, 'x']) {
@@ -143,7 +143,7 @@ export const features: readonly MapRule[] = [
       await eventually(() => seen.size === 21 && seen.get('k19') === 19, 'every key was told of');
       await eventually(() => seen.has('old') && seen.get('old') === undefined, 'the deleted one too');
       await theirs.close();
-      await within(read, 5_000, 'the loop to end with close()');
+      await within(read, 15_000, 'the loop to end with close()');
     },
   },
   {
@@ -161,7 +161,7 @@ export const features: readonly MapRule[] = [
         waiting.catch((error: unknown) => {
           thrown = error;
         }),
-        5_000,
+        15_000,
         'the watch to end',
       );
       t.ok(thrown === own, 'it ends with the signal’s reason');
@@ -175,7 +175,7 @@ export const features: readonly MapRule[] = [
     run: async (t) => {
       const map = await t.open();
       const watch = map.watch('a', { from: 'start' });
-      const next = within(watch.next(), 15_000, 'the change of another process');
+      const next = within(watch.next(), 45_000, 'the change of another process');
       const writer = t.writer({ act: 'set', key: 'a', count: 7 });
       t.equal((await next).value.key, 'a', 'the key');
       t.equal(await writer.done, 0, 'how the writer ended');
@@ -191,9 +191,9 @@ export const features: readonly MapRule[] = [
       const [mine, theirs] = [await t.open(), await t.open()];
       for (let n = 0; n < 20; n += 1) {
         const watch = theirs.watch('a');
-        await within(watch.ready, 5_000, 'the watch to be ready');
+        await within(watch.ready, 15_000, 'the watch to be ready');
         await mine.set('a', n);
-        const { value: change } = await within(watch.next(), 5_000, 'the change after ready');
+        const { value: change } = await within(watch.next(), 15_000, 'the change after ready');
         t.equal(change.entry?.value, n, 'the value');
         await watch.return?.();
       }

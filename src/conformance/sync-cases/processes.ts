@@ -4,7 +4,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import type { SyncRule } from '../sync-rule.ts';
 import { isSettled } from '../waiting.ts';
 
-const LONG = { timeoutMs: 15_000 };
+const LONG = { timeoutMs: 45_000 };
 
 export const processes: readonly SyncRule[] = [
   {
