@@ -9,8 +9,9 @@ export default defineConfig({
     globalSetup: ['build/test/skipped.setup.js'],
     pool: 'forks',
     maxWorkers: 2,
-    testTimeout: 30_000,
-    hookTimeout: 30_000,
+    // Watchdogs: so long that a busy machine, on which starting a process takes a second or two, does not set them off.
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
     teardownTimeout: 10_000,
     server: { deps: { external: [/\/dist\//, /\/build\//] } },
     reporters: ['default'],

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
-const WATCHDOG_MS = 20_000;
+const WATCHDOG_MS = 60_000;
 
 export interface Run {
   readonly code: number | string | undefined;

@@ -9,6 +9,6 @@ test.each([
   ['shared memory', countInSharedMemory],
   ['a Manager', countInManager],
   ['SQLite', countInSqlite],
-])('%s counts exactly', { timeout: 60_000 }, async (_, count) => {
+])('%s counts exactly', { timeout: 120_000 }, async (_, count) => {
   await count(TOTAL);
 });

@@ -12,7 +12,7 @@ const examples = new URL('../../examples/', import.meta.url);
 test.each([
   ['Queue and Pipe', '19-queue-and-pipe'],
   ["Manager's dict and list", '22-manager'],
-])('%s print what example %s prints', { timeout: 60_000 }, async (_, name) => {
+])('%s print what example %s prints', { timeout: 120_000 }, async (_, name) => {
   const original = fileURLToPath(new URL(`${name}.py`, examples));
   const { stdout } = await promisify(execFile)('python3', [original], { timeout: 50_000 });
   expect(stdout).toBe(expectedOf(name));

@@ -129,14 +129,14 @@ function run(program: string, name: string, source: string): Promise<string[]> {
 }
 
 describe('Value and Array', () => {
-  test('print what Python’s originals print', { timeout: 60_000 }, async () => {
+  test('print what Python’s originals print', { timeout: 120_000 }, async () => {
     const python = await run('python3', 'same.py', PYTHON);
     const naru = await run(process.execPath, 'same.mjs', NARU);
     expect(naru).toEqual(python);
     expect(naru[0]).toBe('counted 1500');
   });
 
-  test('have none of their traps', { timeout: 60_000 }, async () => {
+  test('have none of their traps', { timeout: 120_000 }, async () => {
     expect(await run('python3', 'traps.py', TRAPS)).toEqual([
       'out of range 44',
       'array out of range -2147483648',
@@ -172,7 +172,7 @@ print(json.dumps({code: [ctypes.sizeof(type), *kept(code, type)] for code, type 
 `;
 
 test('the guide’s table names for each type the codes of Python’s that hold the same', {
-  timeout: 60_000,
+  timeout: 120_000,
 }, async () => {
   const [line = ''] = await run('python3', 'codes.py', CODES);
   const python = JSON.parse(line) as Record<string, [number, ...string[]]>;

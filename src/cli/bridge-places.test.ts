@@ -10,7 +10,7 @@ import { Sandbox } from './command.fixture.ts';
 import { FILE_PLACES, PIPE_PLACES, QUEUE_PLACES, SHARED_PLACES } from './places.fixture.ts';
 
 const COUNT = 25;
-const LIMIT = { timeout: 60_000 };
+const LIMIT = { timeout: 120_000 };
 
 const name = (): string => `naru-test-${process.pid}-${randomBytes(4).toString('hex')}`;
 

@@ -66,7 +66,7 @@ export class Sandbox implements AsyncDisposable {
   }
 
   start(args: readonly string[], options: RunOptions = {}): Running {
-    const { stdin = '', watchdogMs = 20_000, program = './index.js', wrapper = [] } = options;
+    const { stdin = '', watchdogMs = 60_000, program = './index.js', wrapper = [] } = options;
     const { NARU_URL: _, ...inherited } = process.env;
     const file = typeof stdin === 'object' && 'file' in stdin ? openSync(stdin.file, 'r') : undefined;
     const script = fileURLToPath(new URL(program, import.meta.url));

@@ -42,7 +42,7 @@ describe.skipIf(nativeProblem() !== undefined)('naru lock', () => {
     expect(await sandbox.run(['lock', 'shm://l'])).toMatchObject({ code: 2 });
   });
 
-  test('lets one command run at a time', { timeout: 60_000 }, async () => {
+  test('lets one command run at a time', { timeout: 120_000 }, async () => {
     await using sandbox = new Sandbox();
     const file = sandbox.path('sum');
     writeFileSync(file, '0');

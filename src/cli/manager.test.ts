@@ -27,7 +27,7 @@ async function run(...args: string[]): Promise<string> {
 }
 
 test('makes the key file, serves maps and values, shows no key, and stops cleanly', {
-  timeout: 60_000,
+  timeout: 120_000,
 }, async () => {
   const { running, url, file } = await start();
   const key = readFileSync(file, 'utf8').trim();
@@ -48,7 +48,7 @@ test('makes the key file, serves maps and values, shows no key, and stops cleanl
   expect(`${stdout.toString()}${stderr}${wrong.stderr}`).not.toContain(key);
 });
 
-test('serves locks, mailboxes and watches', { timeout: 60_000 }, async () => {
+test('serves locks, mailboxes and watches', { timeout: 120_000 }, async () => {
   const { url, file } = await start();
   const at = (name: string): string => `${url}?name=${name}&keyFile=${file}`;
   expect(await run('lock', at('report'), '--try', '--', 'echo', 'alone')).toBe('alone\n');
@@ -63,7 +63,7 @@ test('serves locks, mailboxes and watches', { timeout: 60_000 }, async () => {
 });
 
 test('a lock that goes with its Manager ends the command that runs under it', {
-  timeout: 60_000,
+  timeout: 120_000,
 }, async () => {
   const { running, url, file } = await start();
   const held = sandbox.start([
@@ -97,7 +97,7 @@ test('no key is exit code 78, and nowhere to listen 2', async () => {
 });
 
 test('after SIGKILL and a new start, handles come back by themselves; what only its memory held is gone', {
-  timeout: 60_000,
+  timeout: 120_000,
 }, async () => {
   const first = await start();
   const key = readFileSync(first.file, 'utf8').trim();

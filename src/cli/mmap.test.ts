@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest';
 import { Sandbox, until } from './command.fixture.ts';
 import { FILE_PLACES } from './places.fixture.ts';
 
-const LIMIT = { timeout: 60_000 };
+const LIMIT = { timeout: 120_000 };
 
 describe.skipIf(!FILE_PLACES.includes('mmap'))('a mailbox in a mapped file', () => {
   test(

@@ -125,7 +125,7 @@ test('a value has a lock beside it', async () => {
 });
 
 test('who falls silent on tcp:// without an end loses its lock to the next, who is told', {
-  timeout: 60_000,
+  timeout: 120_000,
 }, async () => {
   await using far = await Manager.start({ listen: 'tcp://127.0.0.1:0', key, heartbeatMs: 200 });
   const proxy = await FaultProxy.to(Number(new URL(far.url).port));

@@ -109,7 +109,7 @@ describe('a death', () => {
   });
 
   test('of processes that write as fast as they can, at random moments', {
-    timeout: 60_000 + KILLS * 3_000,
+    timeout: 120_000 + KILLS * 3_000,
   }, async () => {
     const url = 'shm://churn?capacity=64KiB';
     await using map = await openMap(url, { codec: 'text' });
@@ -175,7 +175,7 @@ describe('a death', () => {
     expect(Math.min(...sinceDeath)).toBeLessThan(100);
   });
 
-  test('no: a stopped holder is not robbed', { timeout: 30_000 }, async () => {
+  test('no: a stopped holder is not robbed', { timeout: 120_000 }, async () => {
     await using value = await openValue('shm://stopped', 'i32');
     const peer = scene.start({ act: 'hold', url: 'shm://stopped' });
     await peer.said('holding');
@@ -199,13 +199,13 @@ describe('recorded histories', () => {
     return peers.flatMap((peer) => JSON.parse(peer.lines.join('')) as Operation[]);
   }
 
-  test('of a value are linearisable', { timeout: 60_000 }, async () => {
+  test('of a value are linearisable', { timeout: 120_000 }, async () => {
     await using value = await openValue('shm://h-value', 'i32');
     expect(value.get()).toBe(0);
     expect(findDisorder(await record('shm://h-value'), 0)).toBeUndefined();
   });
 
-  test('of a map are linearisable', { timeout: 60_000 }, async () => {
+  test('of a map are linearisable', { timeout: 120_000 }, async () => {
     await using map = await openMap('shm://h-map');
     expect(await map.size()).toBe(0);
     expect(findDisorder(await record('shm://h-map'), null)).toBeUndefined();

@@ -342,7 +342,7 @@ describe('a life', () => {
 });
 
 test('waiting for the lock of a value and for a change of a map takes no processor time', {
-  timeout: 30_000,
+  timeout: 120_000,
 }, async () => {
   await using value = await openValue('shm://w-value', 'i32');
   await using other = await openValue('shm://w-value', 'i32');

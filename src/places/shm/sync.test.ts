@@ -187,7 +187,7 @@ describe('a lock', () => {
     await waiting;
   });
 
-  test('whose holder is stopped is not taken from it', { timeout: 20_000 }, async () => {
+  test('whose holder is stopped is not taken from it', { timeout: 120_000 }, async () => {
     const a = await lock();
     const holder = start({ name: 'l', kind: 'lock', untilAwaited: true });
     await until(() => holder.lines.includes('held'), 'it has the lock');
@@ -305,7 +305,7 @@ describe('a semaphore', () => {
     expect([a.value, a.tryAcquire() === undefined, a.value]).toEqual([1, false, 0]);
   });
 
-  test('whose holder is stopped keeps its permit', { timeout: 20_000 }, async () => {
+  test('whose holder is stopped keeps its permit', { timeout: 120_000 }, async () => {
     const a = await semaphore('?count=1');
     const holder = start({ name: 's', kind: 'semaphore', stays: true });
     await until(() => holder.lines.includes('held'), 'it has the permit');
@@ -509,7 +509,7 @@ test('listings show who has and who waits, and removing tells them', async () =>
   expect(scene.mailboxes).toEqual(['s']);
 });
 
-test('handles that were closed leave no descriptor behind', { timeout: 60_000 }, async () => {
+test('handles that were closed leave no descriptor behind', { timeout: 120_000 }, async () => {
   const descriptors = (): number => readdirSync('/proc/self/fd').length;
   await (await openLock('shm://l')).close();
   const before = descriptors();
