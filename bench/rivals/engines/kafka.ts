@@ -74,7 +74,7 @@ export const kafka: EngineFlow = {
     {
       who: 'naru',
       label: 'Naru kafka://',
-      open: ({ url }) => mailboxFlow(`${url}?topic=${TOPIC}&group=bench&create=if-missing`),
+      open: ({ url }) => mailboxFlow(`${url}?topic=${TOPIC}&group=bench&from=start&create=if-missing`),
     },
     { who: 'client', label: '@platformatic/kafka', open: client },
   ],

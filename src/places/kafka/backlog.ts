@@ -32,7 +32,7 @@ export class Backlog {
 
   /** The next message at this time; undefined when all that is there must wait. */
   take(now: number): Entry | undefined {
-    const index = this.#again.findIndex((entry) => entry.readyAt <= now);
+    const index = this.#again.length === 0 ? -1 : this.#again.findIndex((entry) => entry.readyAt <= now);
     if (index >= 0) {
       const [entry] = this.#again.splice(index, 1);
       return this.#hand(entry as Entry);
@@ -43,7 +43,7 @@ export class Backlog {
       this.#head += 1;
       if (this.#head === this.#fresh.length) this.#clearFresh();
       if (entry.window.isLost) continue;
-      const { key } = entry.fields ?? {};
+      const key = entry.fields?.key;
       if (key === undefined || !this.#busy.has(key)) return this.#hand(entry);
       const parked = this.#parked.get(key);
       if (parked === undefined) this.#parked.set(key, [entry]);
@@ -56,7 +56,7 @@ export class Backlog {
   putBack(entry: Entry, readyAt: number): void {
     entry.readyAt = readyAt;
     entry.state = 'waiting';
-    const { key } = entry.fields ?? {};
+    const key = entry.fields?.key;
     if (key !== undefined) this.#busy.set(key, entry);
     let at = this.#again.length;
     while (at > 0 && (this.#again[at - 1] as Entry).offset > entry.offset) at -= 1;
@@ -66,7 +66,7 @@ export class Backlog {
 
   /** A message is done: the next of its key may go. */
   done(entry: Entry): void {
-    const { key } = entry.fields ?? {};
+    const key = entry.fields?.key;
     if (key === undefined || this.#busy.get(key) !== entry) return;
     this.#busy.delete(key);
     const parked = this.#parked.get(key);
@@ -79,6 +79,7 @@ export class Backlog {
 
   /** When the next of those that came back is due; undefined: none has to wait. */
   nextDue(): number | undefined {
+    if (this.#again.length === 0) return undefined;
     return this.#again.reduce<number | undefined>(
       (least, { readyAt }) => (least === undefined || readyAt < least ? readyAt : least),
       undefined,
@@ -110,7 +111,7 @@ export class Backlog {
 
   #hand(entry: Entry): Entry {
     this.#grow(entry, -1);
-    const { key } = entry.fields ?? {};
+    const key = entry.fields?.key;
     if (key !== undefined) this.#busy.set(key, entry);
     entry.state = 'handed';
     entry.deliveries += 1;

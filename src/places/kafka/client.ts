@@ -1,5 +1,5 @@
-// What a place needs of a client package of Kafka, in this project's own words. Each package has a file that speaks so to it:
-// platformatic.ts, kafkajs.ts.
+// What a place needs of a client package of Kafka, in this project's own words. Each package has a folder that speaks so to it:
+// platformatic/, kafkajs/.
 
 import type { ClientName } from './options.ts';
 
@@ -23,6 +23,9 @@ export interface InRecord {
   readonly offset: number;
   readonly key: Uint8Array | null;
   readonly value: Uint8Array | null;
+  /** The header of Naru. */
+  readonly own: Uint8Array | undefined;
+  /** All others. */
   readonly headers: readonly (readonly [string, Uint8Array])[];
   readonly timestamp: number;
 }
@@ -77,6 +80,7 @@ export interface KafkaClient {
   offsetsAt(topic: string, time: number): Promise<readonly number[]>;
   /** By partition, what a group has committed; -1: nothing. */
   committed(topic: string, group: string, partitions: number): Promise<readonly number[]>;
+  /** Rejects while no broker is there: what needs it has not been sent then. */
   producer(topic: string): Promise<KafkaProducer>;
   /** Joins a group, or with none reads every partition. Resolves once `events.assigned` was answered for the first time. */
   consumer(topic: string, group: string | undefined, events: ConsumerEvents): Promise<KafkaConsumer>;

@@ -2,6 +2,7 @@
 // settled meanwhile goes into the next one.
 
 import { goneElsewhere, translate } from './failures.ts';
+import { GROUP } from './limits.ts';
 import type { Window } from './window.ts';
 
 type Done = (error?: Error) => void;
@@ -31,6 +32,10 @@ export class Commits {
   #running: Promise<void> | undefined;
   #soon: NodeJS.Immediate | undefined;
   #again: NodeJS.Timeout | undefined;
+  /** For those that nobody waits for. */
+  #later: NodeJS.Timeout | undefined;
+  /** When the last request began, by performance.now(). */
+  #begun = Number.NEGATIVE_INFINITY;
 
   constructor(init: CommitsInit) {
     this.#init = init;
@@ -46,8 +51,17 @@ export class Commits {
       return;
     }
     this.#moved.add(window);
-    if (done !== undefined) this.#waiting.push({ done, until: performance.now() + PATIENCE_MS });
-    this.#soon ??= setImmediate(() => this.flush());
+    if (done !== undefined) {
+      this.#waiting.push({ done, until: performance.now() + PATIENCE_MS });
+      this.#soon ??= setImmediate(() => this.flush());
+    } else if (this.#soon === undefined && this.#later === undefined) this.#pace();
+  }
+
+  /** At once where it has been quiet, else in a moment: a fast consumer would otherwise ask for a commit with every fetch. */
+  #pace(): void {
+    const due = this.#begun + GROUP.commitMs - performance.now();
+    if (due <= 0) this.#soon = setImmediate(() => this.flush());
+    else this.#later = setTimeout(() => this.flush(), due).unref();
   }
 
   /** Whether somebody waits to be told. */
@@ -63,7 +77,9 @@ export class Commits {
   /** Begins with what there is, unless a request is under way. */
   flush(): void {
     clearImmediate(this.#soon);
+    clearTimeout(this.#later);
     this.#soon = undefined;
+    this.#later = undefined;
     if (this.#running !== undefined || this.#moved.size === 0) {
       // Their partitions went to others before the group was told.
       if (this.#moved.size === 0 && this.#running === undefined) this.#giveUp();
@@ -72,7 +88,9 @@ export class Commits {
     clearTimeout(this.#again);
     this.#running = this.#commit().finally(() => {
       this.#running = undefined;
-      if (this.#moved.size > 0 && this.#again === undefined) this.flush();
+      if (this.#moved.size === 0 || this.#again !== undefined) return;
+      if (this.#waiting.length > 0) this.flush();
+      else if (this.#soon === undefined && this.#later === undefined) this.#pace();
     });
   }
 
@@ -82,11 +100,13 @@ export class Commits {
     while (this.#running !== undefined) {
       await this.#running;
       if (this.#again !== undefined) return;
+      this.flush();
     }
   }
 
   close(): void {
     clearImmediate(this.#soon);
+    clearTimeout(this.#later);
     clearTimeout(this.#again);
     this.#giveUp();
   }
@@ -97,6 +117,7 @@ export class Commits {
 
   async #commit(): Promise<void> {
     this.#again = undefined;
+    this.#begun = performance.now();
     const windows = Array.from(this.#moved);
     const waiting = this.#waiting;
     const positions = new Map(windows.map((window) => [window.partition, window.position]));

@@ -27,6 +27,6 @@ export async function connect(target: Target): Promise<KafkaClient> {
 }
 
 const LOADERS: Readonly<Record<ClientName, (target: Target) => Promise<KafkaClient>>> = {
-  platformatic: async (target) => (await import('./platformatic.ts')).connectPlatformatic(target),
-  kafkajs: async (target) => (await import('./kafkajs.ts')).connectKafkaJs(target),
+  platformatic: async (target) => (await import('./platformatic/client.ts')).connectPlatformatic(target),
+  kafkajs: async (target) => (await import('./kafkajs/client.ts')).connectKafkaJs(target),
 };

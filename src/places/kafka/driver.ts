@@ -46,6 +46,9 @@ export class KafkaDriver implements Driver {
   /** Partitions that this handle has read: offset and time of the URL are over for them. */
   readonly #begun = new Set<number>();
   #receiver: KafkaReceiver | undefined;
+  /** The ends of the partitions when this handle first asked for messages: for it, "new" is what comes behind them. */
+  #anchor: readonly Range[] = [];
+  #anchoring: Promise<void> | undefined;
   #attempts = 0;
   #looking: Promise<void> | undefined;
   #undelivered = 0;
@@ -71,6 +74,7 @@ export class KafkaDriver implements Driver {
         return this.#failure instanceof NaruError ? this.#failure : translate(error, text, true);
       },
       worked: () => this.#worked(),
+      ready: () => this.#anchoring,
       lost: (lost, error) => {
         this.#undelivered += lost;
         this.#lose('failed', lost, error);
@@ -84,6 +88,7 @@ export class KafkaDriver implements Driver {
 
   async attachReceiver(): Promise<Receiver> {
     const { hooks, client, reading, text } = this.#init;
+    if (reading.start.at === 'now') await this.#dropAnchor();
     const receiver: KafkaReceiver = new KafkaReceiver({
       hooks,
       text,
@@ -112,6 +117,19 @@ export class KafkaDriver implements Driver {
       await receiver.close();
       throw error;
     }
+  }
+
+  /** To join takes a while, and what is sent meanwhile is new, too: also by this handle, whose sends wait for it. */
+  async #dropAnchor(): Promise<void> {
+    const { client, reading } = this.#init;
+    const anchored = this.#call(() => client.ranges(reading.topic)).then((ranges) => {
+      this.#anchor = ranges;
+    });
+    const over = (): void => {
+      this.#anchoring = undefined;
+    };
+    this.#anchoring = anchored.then(over, over);
+    await anchored;
   }
 
   async stats(): Promise<PlaceStats> {
@@ -189,15 +207,16 @@ export class KafkaDriver implements Driver {
     const { start } = reading;
     if (start.at === 'time') return client.offsetsAt(reading.topic, start.time);
     if (start.at === 'offset') return ranges.map(() => start.offset);
-    return ranges.map(({ low, high }) => (start.at === 'now' ? high : low));
+    // A partition that was made since then begins at its start.
+    return ranges.map(({ low }, partition) =>
+      start.at === 'now' ? (this.#anchor[partition]?.high ?? low) : low,
+    );
   }
 
   /** A producer that works: while no broker is there, for a while nobody is told. */
   async #producer(): Promise<KafkaProducer> {
     const { client, reading } = this.#init;
-    // What it asks first is what a send needs, too: so a send that cannot go has not gone.
-    await this.#call(() => client.partitions(reading.topic));
-    return client.producer(reading.topic);
+    return this.#call(() => client.producer(reading.topic));
   }
 
   /** A call that changes nothing, and waits a bounded time for brokers that are away. */

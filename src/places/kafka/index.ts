@@ -15,7 +15,8 @@ import { addressOf, PARAMETERS, type Reading, readingOf, targetOf } from './opti
 const BATCH_BYTES = 1_048_588;
 /** Room in a batch for key, headers and the rest, beside the largest body. */
 const SPARE_BYTES = 48_588;
-const APPEAR_MS = 20;
+/** So often a new topic is looked for, and for so long at most, in milliseconds. */
+const APPEAR = { everyMs: 20, withinMs: 15_000 } as const;
 /** What a broker says of a topic that another one has just made; the packages differ in one name. */
 const NOT_YET = [
   'LEADER_NOT_AVAILABLE',
@@ -23,6 +24,8 @@ const NOT_YET = [
   'NOT_LEADER_FOR_PARTITION',
   'UNKNOWN_TOPIC_OR_PARTITION',
 ];
+/** The controller has not done it in time, or is another one by now. */
+const BUSY = ['REQUEST_TIMED_OUT', 'NOT_CONTROLLER'];
 
 export const place: Place = {
   modes: [kafka],
@@ -88,7 +91,14 @@ async function findTopic(
       url,
       `there is no topic "${topic}", and create is "never", as always on Kafka unless you say "if-missing"`,
     );
-  const created = partitions === undefined && (await client.create(topic, asked));
+  const deadline = performance.now() + APPEAR.withinMs;
+  const pause = async (error?: unknown): Promise<void> => {
+    signal.throwIfAborted();
+    if (performance.now() > deadline)
+      throw error ?? new Error(`the topic "${topic}" was made, and no broker leads it yet`);
+    await new Promise((resolve) => setTimeout(resolve, APPEAR.everyMs));
+  };
+  const created = partitions === undefined && (await make(client, topic, asked, pause));
   if (create === 'new' && !created)
     throw refusal(
       'NARU_EXISTS',
@@ -96,13 +106,27 @@ async function findTopic(
       `the topic "${topic}" exists already, and create is "new"; choose another name`,
     );
   // The broker that answered may learn of it a moment later.
-  while ((partitions = await appeared(client, topic)) === undefined) {
-    signal.throwIfAborted();
-    await new Promise((resolve) => setTimeout(resolve, APPEAR_MS));
-  }
+  while ((partitions = await appeared(client, topic)) === undefined) await pause();
   if (asked !== undefined && asked !== partitions)
     throw refusal('NARU_EXISTS', url, `the topic has ${partitions} partitions, asked were ${asked}`);
   return { partitions, created };
+}
+
+/** One of many that make it at once is first; a controller that has too much to do is asked again. @returns whether it was this one */
+async function make(
+  client: KafkaClient,
+  topic: string,
+  partitions: number | undefined,
+  pause: (error: unknown) => Promise<void>,
+): Promise<boolean> {
+  for (;;) {
+    try {
+      return await client.create(topic, partitions);
+    } catch (error) {
+      if (!isCalled(error, ...BUSY)) throw error;
+      await pause(error);
+    }
+  }
 }
 
 async function appeared(client: KafkaClient, topic: string): Promise<number | undefined> {

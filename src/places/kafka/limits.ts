@@ -6,6 +6,8 @@ export const FETCH = {
   partitionBytesMax: 1_048_576,
   /** How long a broker keeps a fetch that finds nothing. */
   waitMs: 500,
+  /** The same while there is no room for some of its partitions. */
+  blockedWaitMs: 50,
 } as const;
 
 /** Of membership in a group, in milliseconds. */
@@ -16,6 +18,8 @@ export const GROUP = {
   rebalanceMs: 6_000,
   /** A consumer that asks for nothing for so long leaves what it has to others. */
   idleMs: 2_000,
+  /** So often the group is told what was settled while nobody waits to hear that it was. */
+  commitMs: 50,
 } as const;
 
 /** Of requests, in milliseconds. */
@@ -33,6 +37,8 @@ export const HELD = {
   /** Messages and bytes that were sent and not yet given to the broker. */
   sendingMax: 4_096,
   sendingBytesMax: 8_388_608,
+  /** While a list is being sent, so many bytes go before its end has come. */
+  sendingBytesEnough: 262_144,
   /** Messages and bytes read ahead of those that were asked for; one fetch more may come. */
   readAheadMax: 16_384,
   readAheadBytesMax: 4_194_304,

@@ -53,6 +53,8 @@ export class KafkaReceiver implements Receiver, ConsumerEvents {
   #joining: Promise<void> | undefined;
   #leaving: Promise<void> | undefined;
   #idle: NodeJS.Timeout | undefined;
+  /** When messages were asked for last, by performance.now(). */
+  #asked = 0;
   #due: NodeJS.Timeout | undefined;
   #again: NodeJS.Timeout | undefined;
   /** Those who wait until there is room for more, and those who wait for anything to come. */
@@ -86,6 +88,8 @@ export class KafkaReceiver implements Receiver, ConsumerEvents {
   /** Joins for the first time. @throws what the broker says */
   async start(): Promise<void> {
     await this.#join();
+    // Where a new group begins, it begins also when this consumer is gone before anything was settled.
+    await this.#commits.whenIdle();
     this.#restLater();
   }
 
@@ -99,11 +103,8 @@ export class KafkaReceiver implements Receiver, ConsumerEvents {
       out.push(entry);
     }
     this.#unsettled += count;
-    if (count > 0) {
-      clearTimeout(this.#idle);
-      this.#idle = undefined;
-      this.#makeRoom();
-    }
+    this.#asked = now;
+    if (count > 0) this.#makeRoom();
     if (count < max) this.#watchDue(now);
     return count;
   }
@@ -116,15 +117,12 @@ export class KafkaReceiver implements Receiver, ConsumerEvents {
       this.#restLater();
       return;
     }
-    clearTimeout(this.#idle);
-    this.#idle = undefined;
     this.#rouse();
     if (this.#backlog.hasSome(performance.now())) this.#init.hooks.readable();
   }
 
   async poll(): Promise<void> {
-    clearTimeout(this.#idle);
-    this.#idle = undefined;
+    this.#asked = performance.now();
     const deadline = performance.now() + POLL_MS;
     try {
       await this.#join();
@@ -308,12 +306,13 @@ export class KafkaReceiver implements Receiver, ConsumerEvents {
     );
   }
 
-  /** While it is idle others may have its partitions: after a while. */
+  /** While it is idle others may have its partitions: after a while. The timer of before goes on: to set one for each message costs. */
   #restLater(): void {
     if (this.#wanted > 0 || this.#unsettled > 0 || this.#closed !== undefined) return;
     this.#idle ??= setTimeout(() => {
       this.#idle = undefined;
-      if (this.#isIdle) void this.#leave();
+      const isLong = performance.now() - this.#asked >= GROUP.idleMs;
+      if (isLong && this.#isIdle) void this.#leave();
       else this.#restLater();
     }, GROUP.idleMs).unref();
   }

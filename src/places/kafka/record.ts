@@ -11,10 +11,14 @@ import { partitionOf } from './murmur.ts';
 const RECORD_BYTES = 64;
 const NOTHING = new Uint8Array(0);
 
-/** A record and how many bytes it takes in a batch. */
-export interface Encoded {
-  readonly record: OutRecord;
+/** Envelopes lie together in pieces of memory of so many bytes. */
+const SLAB_BYTES = 16_384;
+
+/** A record on its way. */
+export interface Encoded extends OutRecord {
+  /** What it takes in a batch, in bytes. */
   readonly size: number;
+  readonly done: Outgoing['done'];
 }
 
 export class RecordWriter {
@@ -22,6 +26,10 @@ export class RecordWriter {
   readonly #partitions: number;
   /** Whoever has no key keeps to one partition: its messages stay in order. */
   readonly #ownPartition: number;
+  #slab = Buffer.allocUnsafe(0);
+  #view = viewOf(this.#slab);
+  /** Where the next envelope goes. */
+  #at = 0;
 
   /** @param partitions  how many the topic has */
   constructor(identity: string, partitions: number) {
@@ -32,22 +40,34 @@ export class RecordWriter {
 
   /** @throws NARU_TOO_LARGE, NARU_INVALID_MESSAGE  the fields cannot be carried */
   encode(message: Outgoing): Encoded {
-    const { body, sequence, time, fields } = message;
+    const { body, time, fields, done } = message;
     const headers = nativeHeaders(fields?.headers);
     const key = fields?.key === undefined ? null : Buffer.from(fields.key);
-    const rest = { body: NOTHING, sequence, time, fields: reduced(fields, headers !== undefined) };
-    const envelope = Buffer.allocUnsafe(namedSize(rest, this.#identity));
-    encodeNamed(rest, this.#identity, envelope, viewOf(envelope), 0);
-    const record = {
+    const envelope = this.#envelope(message, reduced(fields, headers !== undefined));
+    return {
       partition: key === null ? this.#ownPartition : partitionOf(key, this.#partitions),
       key,
-      value: Buffer.from(body.buffer, body.byteOffset, body.byteLength),
+      value: Buffer.isBuffer(body) ? body : Buffer.from(body.buffer, body.byteOffset, body.byteLength),
       envelope,
       headers,
       timestamp: Math.max(0, Math.round(time)),
+      size: RECORD_BYTES + envelope.length + body.length + (key?.length ?? 0) + sizeOf(headers),
+      done,
     };
-    const size = RECORD_BYTES + envelope.length + body.length + (key?.length ?? 0) + sizeOf(headers);
-    return { record, size };
+  }
+
+  /** What only Naru knows of a message. */
+  #envelope({ sequence, time }: Outgoing, fields: MessageFields | undefined): Buffer {
+    const rest = { body: NOTHING, sequence, time, fields };
+    const end = this.#at + namedSize(rest, this.#identity);
+    if (end > this.#slab.length) {
+      this.#slab = Buffer.allocUnsafeSlow(Math.max(SLAB_BYTES, end - this.#at));
+      this.#view = viewOf(this.#slab);
+      this.#at = 0;
+    }
+    const from = this.#at;
+    this.#at = encodeNamed(rest, this.#identity, this.#slab, this.#view, from);
+    return this.#slab.subarray(from, this.#at);
   }
 }
 
@@ -79,15 +99,16 @@ const TEXT = new TextDecoder();
 
 export class RecordReader {
   readonly #reader = new NamedReader();
+  /** Where the header before lay; those of one fetch lie in the same memory. */
+  #memory: Uint8Array = NOTHING;
 
   /** @throws NARU_INVALID_MESSAGE  its header of Naru is damaged */
   read(record: InRecord, partition: number): Envelope {
     const body = record.value ?? NOTHING;
-    const own = record.headers.find(([name]) => name === HEADER)?.[1];
     const key = record.key === null ? undefined : TEXT.decode(record.key);
-    if (own === undefined) return this.#strange(record, partition, body, key);
-    const { sender, sequence, time, fields } = this.#reader.decode(own, 0, own.length);
-    if (key === undefined && record.headers.length === 1) return { body, sender, sequence, time, fields };
+    if (record.own === undefined) return this.#strange(record, partition, body, key);
+    const { sender, sequence, time, fields } = this.#decode(record.own);
+    if (key === undefined && record.headers.length === 0) return { body, sender, sequence, time, fields };
     const headers = fields?.headers ?? headersOf(record);
     return {
       body,
@@ -96,6 +117,11 @@ export class RecordReader {
       time,
       fields: { ...fields, ...(key === undefined ? {} : { key }), ...headersField(headers) },
     };
+  }
+
+  #decode({ buffer, byteOffset, length }: Uint8Array): Envelope {
+    if (buffer !== this.#memory.buffer) this.#memory = new Uint8Array(buffer);
+    return this.#reader.decode(this.#memory, byteOffset, byteOffset + length);
   }
 
   /** What a program wrote that knows nothing of Naru: its place in the topic is its id. */
@@ -110,9 +136,8 @@ export class RecordReader {
 }
 
 function headersOf({ headers }: InRecord): Record<string, string> | undefined {
-  const own = headers.filter(([name]) => name !== HEADER);
-  if (own.length === 0) return undefined;
-  return Object.fromEntries(own.map(([name, value]) => [name, TEXT.decode(value)]));
+  if (headers.length === 0) return undefined;
+  return Object.fromEntries(headers.map(([name, value]) => [name, TEXT.decode(value)]));
 }
 
 function headersField(headers: Readonly<Record<string, string>> | undefined): Pick<MessageFields, 'headers'> {

@@ -19,22 +19,22 @@ export interface SenderInit {
   readonly failed: (error: unknown) => Promise<NaruError>;
   readonly worked: () => void;
   readonly lost: (count: number, error: Error) => void;
+  /** Resolves when what this handle itself is to receive is settled; undefined: it is. */
+  readonly ready: () => Promise<void> | undefined;
   /** Keeps the process alive. */
   readonly hold: (isNeeded: boolean) => void;
   readonly onClose: () => void;
 }
 
-interface Pending extends Encoded {
-  readonly done: Outgoing['done'];
-}
-
 export class KafkaSender implements Sender {
   readonly #init: SenderInit;
   readonly #writer: RecordWriter;
-  #pending: Pending[] = [];
+  #pending: Encoded[] = [];
   #pendingBytes = 0;
   #flushing: Promise<void> | undefined;
   #scheduled: NodeJS.Immediate | undefined;
+  /** How many were there when it was scheduled. */
+  #before = 0;
   #producer: KafkaProducer | undefined;
   /** offer() refused something, and its caller waits. */
   #isWaiting = false;
@@ -66,16 +66,27 @@ export class KafkaSender implements Sender {
   }
 
   #take(message: Outgoing): void {
-    const { record, size } = this.#writer.encode(message);
-    this.#pending.push({ record, size, done: message.done });
-    this.#pendingBytes += size;
+    const record = this.#writer.encode(message);
+    this.#pending.push(record);
+    this.#pendingBytes += record.size;
     this.#schedule();
   }
 
   #schedule(): void {
     if (this.#flushing !== undefined || this.#scheduled !== undefined) return;
     this.#init.hold(true);
-    this.#scheduled = setImmediate(() => this.#flush());
+    this.#look();
+  }
+
+  /** Goes at the end of the turn; where more came in it, a list is being sent, and the rest of it may come in the next one. */
+  #look(): void {
+    this.#before = this.#pending.length;
+    this.#scheduled = setImmediate(() => {
+      const isGrowing = this.#pending.length > this.#before;
+      const isEnough = this.#pendingBytes >= HELD.sendingBytesEnough || this.#isWaiting;
+      if (isGrowing && !isEnough) this.#look();
+      else this.#flush();
+    });
   }
 
   #flush(): void {
@@ -91,7 +102,7 @@ export class KafkaSender implements Sender {
   }
 
   /** As many as go into one batch. */
-  #nextBatch(): Pending[] {
+  #nextBatch(): Encoded[] {
     let bytes = 0;
     let count = 0;
     for (const { size } of this.#pending) {
@@ -105,10 +116,11 @@ export class KafkaSender implements Sender {
     return batch;
   }
 
-  async #place(batch: readonly Pending[]): Promise<void> {
+  async #place(batch: readonly Encoded[]): Promise<void> {
     try {
+      await this.#init.ready();
       this.#producer ??= await this.#init.producer();
-      await this.#producer.send(batch.map(({ record }) => record));
+      await this.#producer.send(batch);
       this.#init.worked();
       for (const { done } of batch) done?.();
     } catch (thrown) {

@@ -1,0 +1,159 @@
+// Reading through the package kafkajs: it reads by itself and calls with each batch, and reads on when the call has come back.
+
+import { Backoff } from '../../../link/backoff.ts';
+import type { ConsumerEvents, KafkaConsumer } from '../client.ts';
+import { GROUP } from '../limits.ts';
+import type { BatchCall, Consumer } from './package.ts';
+import { recordOf } from './records.ts';
+
+/** Partitions whose batches may be given at the same time: one that waits for room holds up no other. */
+const CONCURRENCY = 16;
+
+export interface ConsumerInit {
+  readonly make: () => Consumer;
+  readonly topic: string;
+  readonly commits: boolean;
+  readonly events: ConsumerEvents;
+  readonly left: () => Promise<void>;
+}
+
+export class KafkaJsConsumer implements KafkaConsumer {
+  readonly #init: ConsumerInit;
+  readonly #ending = new AbortController();
+  #consumer: Consumer | undefined;
+  /** Answers where to read, for the newest assignment. */
+  #positions: Promise<ReadonlyMap<number, number>> = Promise.resolve(new Map());
+
+  constructor(init: ConsumerInit) {
+    this.#init = init;
+  }
+
+  /** The first time its errors are the caller's. */
+  async start(): Promise<void> {
+    try {
+      await this.#enter();
+    } catch (error) {
+      await this.close();
+      throw error;
+    }
+  }
+
+  async commit(positions: ReadonlyMap<number, number>): Promise<void> {
+    const { topic, commits } = this.#init;
+    if (!commits) return;
+    if (this.#consumer === undefined) throw new Error('it is not in the group just now');
+    const offsets = Array.from(positions, ([partition, offset]) => ({
+      topic,
+      partition,
+      offset: String(offset),
+    }));
+    await this.#consumer.commitOffsets(offsets);
+  }
+
+  async close(): Promise<void> {
+    this.#ending.abort();
+    const consumer = this.#consumer;
+    this.#consumer = undefined;
+    await consumer?.disconnect().catch(() => undefined);
+    await this.#init.left();
+  }
+
+  get #isOver(): boolean {
+    return this.#ending.signal.aborted;
+  }
+
+  async #enter(): Promise<void> {
+    const { make, topic } = this.#init;
+    const consumer = make();
+    this.#consumer = consumer;
+    await consumer.connect();
+    await consumer.subscribe({ topics: [topic], fromBeginning: true });
+    await new Promise<void>((resolve, reject) => {
+      let hasBegun = false;
+      const begin = async (partitions: readonly number[]): Promise<void> => {
+        await this.#joined(consumer, partitions);
+        hasBegun = true;
+        resolve();
+      };
+      consumer.on('consumer.group_join', ({ payload }) => {
+        begin(payload.memberAssignment[topic] ?? []).catch(reject);
+      });
+      consumer.on('consumer.crash', ({ payload }) => {
+        if (hasBegun) this.#lost(consumer, payload.error);
+        else reject(payload.error);
+      });
+      consumer.run(this.#running(consumer)).catch(reject);
+    });
+  }
+
+  #running(consumer: Consumer): object {
+    return {
+      autoCommit: false,
+      eachBatchAutoResolve: false,
+      partitionsConsumedConcurrently: CONCURRENCY,
+      eachBatch: (call: BatchCall) => this.#take(consumer, call),
+    };
+  }
+
+  async #joined(consumer: Consumer, partitions: readonly number[]): Promise<void> {
+    const { topic, events } = this.#init;
+    if (this.#consumer !== consumer || this.#isOver) return;
+    const positions = events.assigned(partitions);
+    this.#positions = positions;
+    // Who takes a batch meanwhile hears of it there.
+    positions.catch(() => undefined);
+    for (const [partition, offset] of await positions)
+      if (partitions.includes(partition)) consumer.seek({ topic, partition, offset: String(offset) });
+  }
+
+  async #take(
+    consumer: Consumer,
+    { batch, resolveOffset, heartbeat, isRunning, isStale }: BatchCall,
+  ): Promise<void> {
+    await this.#positions;
+    if (this.#consumer !== consumer || isStale() || !isRunning()) return;
+    const room = this.#init.events.records(batch.partition, batch.messages.map(recordOf));
+    resolveOffset(batch.lastOffset());
+    if (room === undefined) return;
+    // Until there is room it must say now and then that it lives.
+    const beating = new AbortController();
+    const isOver = (): boolean => beating.signal.aborted || !isRunning() || this.#isOver;
+    void room.finally(() => beating.abort());
+    while (!isOver()) {
+      await Promise.race([room, pause(GROUP.heartbeatMs)]);
+      await heartbeat();
+    }
+  }
+
+  /** It gave up: another one enters in its place. */
+  #lost(consumer: Consumer, error: unknown): void {
+    if (this.#consumer !== consumer || this.#isOver) return;
+    this.#init.events.trouble(error);
+    this.#consumer = undefined;
+    void this.#enterAgain(consumer);
+  }
+
+  async #enterAgain(before: Consumer): Promise<void> {
+    const backoff = new Backoff();
+    void before.disconnect().catch(() => undefined);
+    while (!this.#isOver) {
+      await backoff.wait(this.#ending.signal, false);
+      if (this.#isOver) return;
+      try {
+        await this.#enter();
+        return;
+      } catch (error) {
+        const failed = this.#consumer;
+        this.#consumer = undefined;
+        void failed?.disconnect().catch(() => undefined);
+        if (!this.#isOver) this.#init.events.trouble(error);
+      }
+    }
+  }
+}
+
+export function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, ms).unref();
+  });
+}

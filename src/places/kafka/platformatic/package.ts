@@ -1,0 +1,145 @@
+// What is used of the package @platformatic/kafka, and how each of its clients is made here: bounded, silent, and safe where version 1 would
+// end the process.
+
+import { importPackage } from '../../../client/optional-package.ts';
+import { PACKAGES } from '../client.ts';
+import { REQUEST } from '../limits.ts';
+import type { Target } from '../options.ts';
+import type { FetchResponse } from './records.ts';
+
+/** What is used of the package. */
+export interface Base {
+  readonly connections: Pool;
+  on(event: string, listener: (detail: EventDetail) => void): unknown;
+  close(force?: boolean): Promise<void>;
+  metadata(options: { topics: string[]; forceUpdate?: boolean }): Promise<Metadata>;
+}
+
+type Callback = (error: Error | null | undefined, connection?: unknown) => void;
+
+interface Pool {
+  get(broker: object | undefined, callback?: Callback): unknown;
+  getFirstAvailable(brokers: readonly object[], callback?: Callback): unknown;
+}
+
+export interface EventDetail {
+  readonly error?: unknown;
+  readonly connection?: { readonly socket?: { unref(): void; destroy(): void } };
+}
+
+export interface Metadata {
+  readonly brokers: ReadonlyMap<number, object>;
+  readonly topics: ReadonlyMap<
+    string,
+    | {
+        readonly id: string;
+        readonly partitions: readonly { readonly leader: number; readonly leaderEpoch: number }[];
+      }
+    | undefined
+  >;
+}
+
+export type OffsetList = ReadonlyMap<string, readonly bigint[]>;
+
+export interface Consumer extends Base {
+  readonly topics: { track(topic: string): boolean };
+  readonly assignments: readonly { readonly topic: string; readonly partitions: readonly number[] }[] | null;
+  readonly memberId: string | null;
+  joinGroup(options: object): Promise<unknown>;
+  leaveGroup(force?: boolean): Promise<void>;
+  fetch(options: object): Promise<FetchResponse>;
+  commit(options: object): Promise<void>;
+  listOffsets(options: { topics: string[]; timestamp?: bigint }): Promise<OffsetList>;
+}
+
+export interface Admin extends Base {
+  createTopics(options: object): Promise<unknown>;
+  deleteTopics(options: object): Promise<void>;
+  describeConfigs(
+    options: object,
+  ): Promise<
+    readonly { readonly configs: readonly { readonly name: string; readonly value?: string | null }[] }[]
+  >;
+  listConsumerGroupOffsets(options: object): Promise<
+    readonly {
+      readonly topics: readonly {
+        readonly name: string;
+        readonly partitions: readonly { readonly partitionIndex: number; readonly committedOffset: bigint }[];
+      }[];
+    }[]
+  >;
+}
+
+export interface Producer extends Base {
+  send(options: object): Promise<unknown>;
+}
+
+export interface Package {
+  readonly Admin: new (options: object) => Admin;
+  readonly Producer: new (options: object) => Producer;
+  readonly Consumer: new (options: object) => Consumer;
+  readonly NetworkError: new (message: string, properties: object) => Error;
+}
+
+/** @throws NARU_PACKAGE_MISSING */
+export async function loadPackage(): Promise<Package> {
+  const { name, install } = PACKAGES.platformatic;
+  return (await importPackage(name, install, 'kafka')) as Package;
+}
+
+export function optionsOf({ brokers, sasl, tls }: Target): object {
+  return {
+    clientId: 'naru',
+    bootstrapBrokers: [...brokers],
+    connectTimeout: REQUEST.connectMs,
+    requestTimeout: REQUEST.answerMs,
+    timeout: REQUEST.answerMs,
+    retries: REQUEST.retries,
+    retryDelay: REQUEST.retryMs,
+    autocreateTopics: false,
+    ...(sasl === undefined ? {} : { sasl: { ...sasl, mechanism: sasl.mechanism.toUpperCase() } }),
+    ...(tls === undefined ? {} : { tls }),
+  };
+}
+
+/** Waiting for messages is what keeps a process alive, not a socket; and nothing that goes wrong inside ends it. */
+export function tamed<T extends Base>(one: T, { NetworkError }: Package): T {
+  one.on('client:broker:connect', ({ connection }) => connection?.socket?.unref());
+  // Whoever made a call hears of it; without a listener it would end the process.
+  one.on('error', () => undefined);
+  guard(one.connections, NetworkError);
+  return one;
+}
+
+/**
+ * Version 1 asks its pool for brokers that the cluster does not name just now (a partition without a leader), and where the pool is closed
+ * its callers miss a method in the error. Both are thrown where nobody can catch them. Version 2 answers as it is answered here.
+ */
+function guard(pool: Pool, NetworkError: Package['NetworkError']): void {
+  const get = pool.get.bind(pool);
+  const getFirst = pool.getFirstAvailable.bind(pool);
+  const understood =
+    (callback: Callback): Callback =>
+    (error, connection) => {
+      const isOwn = error === null || error === undefined || 'findBy' in error;
+      callback(
+        isOwn ? error : new NetworkError(error.message, { canRetry: false, cause: error }),
+        connection,
+      );
+    };
+  pool.get = (broker, callback) => {
+    if (callback === undefined) return get(broker);
+    if (broker !== undefined) return get(broker, understood(callback));
+    const what = 'the cluster names no broker for it just now';
+    callback(
+      new NetworkError(what, { canRetry: true, hasStaleMetadata: true, apiId: 'LEADER_NOT_AVAILABLE' }),
+    );
+    return undefined;
+  };
+  pool.getFirstAvailable = (brokers, callback) =>
+    callback === undefined ? getFirst(brokers) : getFirst(brokers, understood(callback));
+}
+
+export function discard(one: Base | undefined): void {
+  one?.close(true).catch(() => undefined);
+}
