@@ -1,5 +1,6 @@
 // Apache Kafka, one node without ZooKeeper (KRaft), from the jars of Maven Central: anybody may use its port, its second spare port
-// wants SASL/PLAIN (`guardedUrl`). More properties are arguments of the test that starts it: `name=value`.
+// wants SASL, PLAIN or SCRAM (`guardedUrl`), and speaks TLS when it is started with `encrypted()`. More properties are arguments of the test
+// that starts it: `name=value`.
 
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
@@ -16,7 +17,11 @@ const MACHINE = ['-Xms64m', '-Xmx400m', '-XX:+UseSerialGC', '-XX:TieredStopAtLev
 const LOG = ['-Dorg.slf4j.simpleLogger.defaultLogLevel=warn'];
 /** Metadata, version 0, about every topic: key 3, version 0, number 1, client id "naru", no names. */
 const WHO_IS_THERE = '\0\0\0\u0012\0\u0003\0\0\0\0\0\u0001\0\u0004naru\0\0\0\0';
+const SCRAM = ['SCRAM-SHA-256', 'SCRAM-SHA-512'];
 const PLAIN = `org.apache.kafka.common.security.plain.PlainLoginModule required user_${USER}="${PASSWORD}";`;
+const SCRAM_MODULE = 'org.apache.kafka.common.security.scram.ScramLoginModule required;';
+/** Its users are kept in the cluster, and so they are there from the start. */
+const SCRAM_USERS = SCRAM.flatMap((name) => ['--add-scram', `${name}=[name=${USER},password=${PASSWORD}]`]);
 
 function properties({ folder, port, spare: [controller, guarded], extra }: Site): string {
   const addresses = `OPEN://127.0.0.1:${port},GUARDED://127.0.0.1:${guarded}`;
@@ -29,8 +34,9 @@ function properties({ folder, port, spare: [controller, guarded], extra }: Site)
     'listener.security.protocol.map=OPEN:PLAINTEXT,GUARDED:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT',
     'controller.listener.names=CONTROLLER',
     'inter.broker.listener.name=OPEN',
-    'listener.name.guarded.sasl.enabled.mechanisms=PLAIN',
+    `listener.name.guarded.sasl.enabled.mechanisms=${['PLAIN', ...SCRAM].join(',')}`,
     `listener.name.guarded.plain.sasl.jaas.config=${PLAIN}`,
+    ...SCRAM.map((name) => `listener.name.guarded.${name.toLowerCase()}.sasl.jaas.config=${SCRAM_MODULE}`),
     `log.dirs=${join(folder, 'data')}`,
     'auto.create.topics.enable=false',
     'num.partitions=1',
@@ -73,7 +79,12 @@ export const kafka: Engine = {
     const file = join(site.folder, 'server.properties');
     return [
       { program: 'sh', args: ['-c', 'printf %s "$1" > "$2"', 'sh', properties(site), file] },
-      java('kafka.tools.StorageTool', 'format', '-t', 'naru-naru-naru-naru-na', '--standalone', '-c', file),
+      java(
+        'kafka.tools.StorageTool',
+        'format',
+        ...['-t', 'naru-naru-naru-naru-na', '--standalone', '-c', file],
+        ...SCRAM_USERS,
+      ),
     ];
   },
   command: ({ folder }) => java('kafka.Kafka', join(folder, 'server.properties')),
@@ -86,4 +97,15 @@ export const kafka: Engine = {
 /** Where an instance asks for user and password. */
 export function guardedUrl({ spare: [, guarded] }: Site): string {
   return `kafka://${USER}:${PASSWORD}@127.0.0.1:${guarded}`;
+}
+
+/** Arguments with which the guarded port speaks TLS. @param key  PKCS 8, as PEM */
+export function encrypted(certificate: string, key: string): readonly string[] {
+  const oneLine = (text: string): string => text.trim().replaceAll(/\r?\n/g, '\\n');
+  return [
+    'listener.security.protocol.map=OPEN:PLAINTEXT,GUARDED:SASL_SSL,CONTROLLER:PLAINTEXT',
+    'listener.name.guarded.ssl.keystore.type=PEM',
+    `listener.name.guarded.ssl.keystore.certificate.chain=${oneLine(certificate)}`,
+    `listener.name.guarded.ssl.keystore.key=${oneLine(key)}`,
+  ];
 }

@@ -21,7 +21,7 @@ export const PARAMETERS = [
 export const CLIENTS = ['platformatic', 'kafkajs'] as const;
 export type ClientName = (typeof CLIENTS)[number];
 
-const MECHANISMS = ['plain', 'scram-sha-256', 'scram-sha-512'] as const;
+export const MECHANISMS = ['plain', 'scram-sha-256', 'scram-sha-512'] as const;
 export type Mechanism = (typeof MECHANISMS)[number];
 
 /** How the brokers are reached. */

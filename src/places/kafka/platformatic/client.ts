@@ -18,6 +18,8 @@ import { PlatformaticProducer } from './producer.ts';
 const TOPIC_RESOURCE = 2;
 const EARLIEST = -2n;
 const LATEST = -1n;
+/** The oldest request about topics that version 1 of the package makes well; Kafka 3.5 has it. */
+const METADATA = { name: 'Metadata', maxVersion: 12 } as const;
 const NETWORK = ['PLT_KFK_NETWORK', 'PLT_KFK_TIMEOUT', 'PLT_KFK_MULTIPLE'];
 
 /** @throws NARU_PACKAGE_MISSING; whether a broker answers is told by the first call */
@@ -45,6 +47,7 @@ class PlatformaticClient implements KafkaClient {
       return topics.get(topic)?.partitions.length;
     } catch (error) {
       if (isUnknownTopic(error)) return undefined;
+      if (isCalled(error, ...NETWORK)) await this.#refuseOld();
       throw error;
     }
   }
@@ -125,6 +128,15 @@ class PlatformaticClient implements KafkaClient {
 
   async close(): Promise<void> {
     await Promise.all([this.#admin.close(), this.#offsets.close(true)]);
+  }
+
+  /** A broker that does not understand a request only hangs up. @throws Error with Kafka's name for it, when the broker is that old */
+  async #refuseOld(): Promise<void> {
+    const known = await this.#admin.listApis().catch(() => []);
+    const { maxVersion } = known.find(({ name }) => name === METADATA.name) ?? METADATA;
+    if (maxVersion >= METADATA.maxVersion) return;
+    const what = `it knows the request ${METADATA.name} up to version ${maxVersion}, ${METADATA.maxVersion} is needed`;
+    throw Object.assign(new Error(what), { code: 'UNSUPPORTED_VERSION' });
   }
 
   async #list(topic: string, timestamp: bigint): Promise<readonly number[]> {

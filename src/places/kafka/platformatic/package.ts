@@ -12,6 +12,7 @@ export interface Base {
   readonly connections: Pool;
   on(event: string, listener: (detail: EventDetail) => void): unknown;
   close(force?: boolean): Promise<void>;
+  listApis(): Promise<readonly { readonly name: string; readonly maxVersion: number }[]>;
   metadata(options: { topics: string[]; forceUpdate?: boolean }): Promise<Metadata>;
 }
 
