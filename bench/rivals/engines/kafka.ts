@@ -1,5 +1,6 @@
 // kafka:// against @platformatic/kafka with the same settings.
 
+import { setTimeout as pause } from 'node:timers/promises';
 import { load } from '../../harness/optional-package.ts';
 import { kafka as server } from '#naru/engines/kafka.fixture';
 import type { Running } from '#naru/engines/engine.fixture';
@@ -9,6 +10,7 @@ import { mailboxFlow } from './mailbox-flow.ts';
 const TOPIC = 'bench';
 const WAIT_MS = 500;
 const COMMIT_MS = 100;
+const APPEAR_MS = 20;
 
 interface Client {
   close(force?: boolean): Promise<unknown>;
@@ -26,8 +28,14 @@ interface Consumer extends Client {
   consume(options: object): Promise<Stream>;
 }
 
+interface Metadata {
+  readonly brokers: ReadonlyMap<number, object>;
+  readonly topics: ReadonlyMap<string, { readonly partitions: readonly { readonly leader: number }[] }>;
+}
+
 interface Admin extends Client {
   createTopics(options: object): Promise<unknown>;
+  metadata(options: object): Promise<Metadata>;
 }
 
 interface KafkaPackage {
@@ -36,11 +44,18 @@ interface KafkaPackage {
   readonly Consumer: new (options: object) => Consumer;
 }
 
+/** A consumer of a topic that no broker leads yet would end the process. */
+async function isLed(admin: Admin): Promise<boolean> {
+  const found = await admin.metadata({ topics: [TOPIC], forceUpdate: true }).catch(() => undefined);
+  return found?.brokers.has(found.topics.get(TOPIC)?.partitions[0]?.leader ?? -1) === true;
+}
+
 async function client({ url }: Running): Promise<Flow> {
   const library = (await load('@platformatic/kafka')) as KafkaPackage;
   const base = { clientId: 'bench', bootstrapBrokers: [new URL(url).host] };
   const admin = new library.Admin(base);
   await admin.createTopics({ topics: [TOPIC], partitions: 1, replicas: 1 });
+  while (!(await isLed(admin))) await pause(APPEAR_MS);
   await admin.close();
   const producer = new library.Producer({ ...base, acks: -1, idempotent: true });
   const consumer = new library.Consumer({ ...base, groupId: 'bench' });
@@ -69,7 +84,7 @@ async function client({ url }: Running): Promise<Flow> {
 export const kafka: EngineFlow = {
   engine: server,
   place: 'kafka',
-  note: `One partition, acks from all replicas (one), idempotent, offsets committed every ${COMMIT_MS} ms by the client and as acks come by Naru.`,
+  note: `One partition, acks from all replicas (one), idempotent, offsets committed every ${COMMIT_MS} ms by the client and at most every 50 ms by Naru.`,
   contestants: [
     {
       who: 'naru',

@@ -23,7 +23,7 @@ const KNOWN: readonly (readonly [RegExp, NaruErrorCode, string])[] = [
   [
     /^(UNSUPPORTED_VERSION|UNSUPPORTED_FOR_MESSAGE_FORMAT|PLT_KFK_UNSUPPORTED_API|KafkaJSServerDoesNotSupportApiKey)$/,
     'NARU_UNSUPPORTED',
-    'the broker is too old for this client: it needs Kafka 2.4, better 3.5 or newer',
+    'the broker is too old for this client: @platformatic/kafka needs Kafka 3.5 or newer, kafkajs 2.4',
   ],
   [/^INVALID_REPLICATION_FACTOR$/, 'NARU_LIMIT', 'there are fewer brokers than the topic needs copies'],
   [

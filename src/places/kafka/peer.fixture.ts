@@ -10,7 +10,10 @@ const OPEN_MS = 60_000;
 
 /** What it tells its parent. */
 export type Told =
-  { readonly created: boolean } | { readonly isReady: true } | { readonly got: number } | { readonly failed: string };
+  | { readonly created: boolean }
+  | { readonly isReady: true }
+  | { readonly got: number }
+  | { readonly failed: string };
 
 function tell(told: Told): void {
   process.send?.(told);

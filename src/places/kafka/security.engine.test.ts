@@ -45,7 +45,11 @@ for (const isEncrypted of [false, true]) {
       for (const sasl of MECHANISMS)
         test(`${client}: ${sasl} lets in who knows the password, and nobody else; no message has it`, async () => {
           const query = `topic=${client}-${sasl}&client=${client}&sasl=${sasl}`;
-          await using good = await open(`${address()}?${query}`, { create: 'if-missing', ...secured, ...PATIENCE });
+          await using good = await open(`${address()}?${query}`, {
+            create: 'if-missing',
+            ...secured,
+            ...PATIENCE,
+          });
           await good.send('in');
           expect((await good.receive(WAIT)).data).toBe('in');
           expect(good.address).not.toMatch(/k4fk4/);
@@ -56,11 +60,15 @@ for (const isEncrypted of [false, true]) {
         }, 120_000);
 
     for (const client of CLIENTS)
-      test.skipIf(!isEncrypted)(`${client}: a certificate of nobody it knows is said to be that`, async () => {
-        const untrusting = `${address()}?topic=t&client=${client}&tls=1`;
-        const { code, message } = await refused(open(untrusting));
-        expect(code).toBe('NARU_DISCONNECTED');
-        expect(message).toMatch(/certificate/);
-      }, 120_000);
+      test.skipIf(!isEncrypted)(
+        `${client}: a certificate of nobody it knows is said to be that`,
+        async () => {
+          const untrusting = `${address()}?topic=t&client=${client}&tls=1`;
+          const { code, message } = await refused(open(untrusting));
+          expect(code).toBe('NARU_DISCONNECTED');
+          expect(message).toMatch(/certificate/);
+        },
+        120_000,
+      );
   });
 }
