@@ -33,6 +33,8 @@ class PlatformaticClient implements KafkaClient {
   readonly #target: Target;
   readonly #admin: Admin;
   readonly #offsets: Consumer;
+  /** A broker has understood a request about topics. */
+  #isUnderstood = false;
 
   constructor(loaded: Package, target: Target) {
     this.#package = loaded;
@@ -44,10 +46,11 @@ class PlatformaticClient implements KafkaClient {
   async partitions(topic: string): Promise<number | undefined> {
     try {
       const { topics } = await this.#admin.metadata({ topics: [topic], forceUpdate: true });
+      this.#isUnderstood = true;
       return topics.get(topic)?.partitions.length;
     } catch (error) {
       if (isUnknownTopic(error)) return undefined;
-      if (isCalled(error, ...NETWORK)) await this.#refuseOld();
+      if (!this.#isUnderstood && isCalled(error, ...NETWORK)) await this.#refuseOld();
       throw error;
     }
   }
