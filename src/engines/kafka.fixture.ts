@@ -82,7 +82,11 @@ export const kafka: Engine = {
       java(
         'kafka.tools.StorageTool',
         'format',
-        ...['-t', 'naru-naru-naru-naru-na', '--standalone', '-c', file],
+        '-t',
+        'naru-naru-naru-naru-na',
+        '--standalone',
+        '-c',
+        file,
         ...SCRAM_USERS,
       ),
     ];

@@ -122,14 +122,12 @@ export class KafkaDriver implements Driver {
   /** To join takes a while, and what is sent meanwhile is new, too: also by this handle, whose sends wait for it. */
   async #dropAnchor(): Promise<void> {
     const { client, reading } = this.#init;
-    const anchored = this.#call(() => client.ranges(reading.topic)).then((ranges) => {
-      this.#anchor = ranges;
-    });
+    const asked = this.#call(() => client.ranges(reading.topic));
     const over = (): void => {
       this.#anchoring = undefined;
     };
-    this.#anchoring = anchored.then(over, over);
-    await anchored;
+    this.#anchoring = asked.then(over, over);
+    this.#anchor = await asked;
   }
 
   async stats(): Promise<PlaceStats> {
