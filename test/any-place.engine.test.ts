@@ -5,6 +5,8 @@ import { randomBytes } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
+import { activemq } from '#naru/engines/activemq.fixture';
+import { artemis } from '#naru/engines/artemis.fixture';
 import type { Engine } from '#naru/engines/engine.fixture';
 import { kafka } from '#naru/engines/kafka.fixture';
 import { onlyWith } from '#naru/engines/only-with.fixture';
@@ -21,6 +23,8 @@ const PLACES: readonly (readonly [Engine, string, string])[] = [
   [redis, `?mailbox=${name}`, 'placed'],
   [kafka, `?topic=${name}&create=if-missing`, 'placed'],
   [rabbitmq, `?queue=${name}`, 'placed'],
+  [artemis, `?queue=${name}`, 'durable'],
+  [activemq, `?queue=${name}`, 'placed'],
 ];
 
 for (const [engine, query, reached] of PLACES) {

@@ -41,6 +41,7 @@ test('the errors page names every code, and the docs name no code that does not 
     'ENGINES',
     'RECOVERED',
     'MANAGER_KEY',
+    'ACTIVEMQ_PASSWORD',
     'AMQP_PASSWORD',
   ];
   const environment = variables.map((name) => `NARU_${name}`);

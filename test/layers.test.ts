@@ -44,6 +44,7 @@ const LEVELS: Readonly<Record<string, number>> = {
   'places/tcp': 3,
   'places/http': 3,
   'places/amqp': 3,
+  'places/activemq': 3,
   'places/sysv': 3,
   'places/posixmq': 3,
   'places/mmap': 3,

@@ -2,6 +2,7 @@
 // it. A further server is a file in rivals/engines/ and a word in the list below.
 
 import { BODY_BYTES } from '../harness/bodies.ts';
+import { activemq } from '../rivals/engines/activemq.ts';
 import { amqp } from '../rivals/engines/amqp.ts';
 import { type EngineFlow, flowDuelId, flowDuels, GROUP } from '../rivals/engines/flow.ts';
 import { kafka } from '../rivals/engines/kafka.ts';
@@ -11,7 +12,7 @@ import { atLeast, type Figures } from './goals.ts';
 import type { PlannedPart } from './plan.ts';
 import type { Goal } from './scenario.ts';
 
-const FLOWS: readonly EngineFlow[] = [amqp, kafka, redis, postgres];
+const FLOWS: readonly EngineFlow[] = [amqp, activemq, kafka, redis, postgres];
 
 export const serverParts: readonly PlannedPart[] = FLOWS.map((flow) => ({
   id: `flow-${flow.place}`,

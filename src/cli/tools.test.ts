@@ -17,6 +17,7 @@ test('naru places --json is what the places declare, and the table names every f
   expect(new Set(places.map(({ scheme }) => scheme))).toEqual(
     new Set([
       'memory',
+      'activemq',
       'amqp',
       'shm',
       'unix',

@@ -3,6 +3,7 @@
 // Tests only: nothing of the package may import this.
 
 import { type ChildProcess, spawn } from 'node:child_process';
+import { randomInt } from 'node:crypto';
 import { chownSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -51,14 +52,22 @@ export interface Engine {
   readonly readyMs?: number;
 }
 
+/** Below the ports that the kernel gives to clients: while an engine is down, no connection, not even one to itself, takes its port. */
+const PORTS = { from: 15_000, to: 32_000 } as const;
+const ATTEMPTS = 100;
+
 /** Three ports that were free a moment ago. */
 async function freePorts(): Promise<readonly [number, number, number]> {
   const one = async (): Promise<Server> => {
-    const server = createServer();
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject).listen(0, '127.0.0.1', resolve);
-    });
-    return server;
+    for (let attempt = 1; attempt <= ATTEMPTS; attempt += 1) {
+      const server = createServer();
+      const isFree = await new Promise<boolean>((resolve) => {
+        server.once('error', () => resolve(false));
+        server.listen(randomInt(PORTS.from, PORTS.to), '127.0.0.1', () => resolve(true));
+      });
+      if (isFree) return server;
+    }
+    throw new Error(`no free port among ${ATTEMPTS} that were tried`);
   };
   const servers = [await one(), await one(), await one()] as const;
   const portOf = (server: Server): number => (server.address() as { port: number }).port;

@@ -1,5 +1,7 @@
 // Every engine that tests use: what `npm run test:engines` installs and starts. A new engine is its own file and one line here.
 
+import { activemq } from './activemq.fixture.ts';
+import { artemis } from './artemis.fixture.ts';
 import { kafka } from './kafka.fixture.ts';
 import { chromium } from './chromium.fixture.ts';
 import { memcached } from './memcached.fixture.ts';
@@ -8,4 +10,13 @@ import { rabbitmq } from './rabbitmq.fixture.ts';
 import { redis } from './redis.fixture.ts';
 import type { Engine } from './engine.fixture.ts';
 
-export const ENGINES: readonly Engine[] = [chromium, redis, postgres, memcached, rabbitmq, kafka];
+export const ENGINES: readonly Engine[] = [
+  chromium,
+  redis,
+  postgres,
+  memcached,
+  rabbitmq,
+  kafka,
+  artemis,
+  activemq,
+];

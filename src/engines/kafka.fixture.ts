@@ -5,15 +5,13 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Command, Engine, Site } from './engine.fixture.ts';
-import { Jars, javaPackages } from './maven.fixture.ts';
+import { JAVA_SMALL, Jars, javaPackages } from './maven.fixture.ts';
 import { ask } from './probe.fixture.ts';
 
 const USER = 'naru';
 const PASSWORD = 'k4fk4-p4ssw0rd';
 const JAVA = '/usr/bin/java';
 const JARS = new Jars('kafka', ['org.apache.kafka:kafka_2.13:4.1.2', 'org.slf4j:slf4j-simple:1.7.36']);
-/** Small, quick to start, no more threads than needed. */
-const MACHINE = ['-Xms64m', '-Xmx400m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-Xshare:auto'];
 const LOG = ['-Dorg.slf4j.simpleLogger.defaultLogLevel=warn'];
 /** Metadata, version 0, about every topic: key 3, version 0, number 1, client id "naru", no names. */
 const WHO_IS_THERE = '\0\0\0\u0012\0\u0003\0\0\0\0\0\u0001\0\u0004naru\0\0\0\0';
@@ -65,7 +63,7 @@ function properties({ folder, port, spare: [controller, guarded], extra }: Site)
 function java(mainClass: string, ...args: readonly string[]): Command {
   return {
     program: JAVA,
-    args: [...MACHINE, ...LOG, '-cp', JARS.classPath ?? '', mainClass, ...args],
+    args: [...JAVA_SMALL, ...LOG, '-cp', JARS.classPath ?? '', mainClass, ...args],
   };
 }
 

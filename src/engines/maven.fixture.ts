@@ -13,6 +13,15 @@ export type Coordinate = `${string}:${string}:${string}`;
 /** How long Maven may take, in milliseconds. */
 const FETCH_MS = 300_000;
 
+/** A Java machine that is small and quick to start. */
+export const JAVA_SMALL: readonly string[] = [
+  '-Xms64m',
+  '-Xmx400m',
+  '-XX:+UseSerialGC',
+  '-XX:TieredStopAtLevel=1',
+  '-Xshare:auto',
+];
+
 /** Debian's packages that are missing for an engine in Java. A Java or a Maven that is there already is good enough. */
 export function javaPackages(): readonly string[] {
   const needed = { '/usr/bin/java': 'default-jre-headless', '/usr/bin/mvn': 'maven' };

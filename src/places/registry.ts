@@ -3,6 +3,7 @@
 
 import type { Capabilities } from '../mailbox/capabilities.ts';
 import type { Place, PlaceUrl } from '../mailbox/place.ts';
+import type { activemq } from './activemq/capabilities.ts';
 import type { amqp } from './amqp/capabilities.ts';
 import type { fifo, fifoRaw } from './fifo/capabilities.ts';
 import type { fileLog, fileRaw } from './file/capabilities.ts';
@@ -43,6 +44,7 @@ export const PLACES: Readonly<Record<string, () => Promise<{ readonly place: Pla
   'zmq+ipc': async () => ({ place: (await import('./zmq/index.ts')).ipcPlace }),
   redis: () => import('./redis/index.ts'),
   amqp: () => import('./amqp/index.ts'),
+  activemq: () => import('./activemq/index.ts'),
 };
 
 /** Other names of schemes: the same place over TLS, as people know it. */
@@ -95,4 +97,5 @@ export interface PlaceTypes {
   rediss: { envelope: typeof redis; raw: typeof redis };
   amqp: { envelope: typeof amqp; raw: typeof amqp };
   amqps: { envelope: typeof amqp; raw: typeof amqp };
+  activemq: { envelope: typeof activemq; raw: typeof activemq };
 }

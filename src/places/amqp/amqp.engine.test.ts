@@ -7,7 +7,7 @@ import { onlyWith } from '../../engines/only-with.fixture.ts';
 import { rabbitmq } from '../../engines/rabbitmq.fixture.ts';
 import { open } from '../../index.ts';
 import { FaultProxy } from '../../link/fault-proxy.fixture.ts';
-import { watchKills } from './kills.fixture.ts';
+import { watchKills } from '../../engines/kills.fixture.ts';
 import type { AmqpPackage } from './protocol.ts';
 
 const KILLS = 20;

@@ -10,7 +10,7 @@ import { watchStalledAcks } from '../../link/stalled-acks.fixture.ts';
 import { BrokerProcess } from './broker.fixture.ts';
 import { readServer } from './client.ts';
 import { roundedDelay } from './delays.ts';
-import { watchKills } from './kills.fixture.ts';
+import { watchKills } from '../../engines/kills.fixture.ts';
 import { toEnvelope, toProperties } from './properties.ts';
 import { currentValue } from './topology.ts';
 

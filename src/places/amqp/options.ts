@@ -1,6 +1,6 @@
 // From URL and options to the server, the name of the mailbox and how it is to be made.
 
-import { readFileSync } from 'node:fs';
+import { readTls } from '../../client/tls-files.ts';
 import { checkName } from '../../mailbox/parse-url.ts';
 import type { PlaceOptions, PlaceUrl } from '../../mailbox/place.ts';
 import { refusal } from '../../mailbox/refusal.ts';
@@ -118,7 +118,7 @@ export function targetOf(url: PlaceUrl, options: PlaceOptions): AmqpTarget {
     socket: {
       noDelay: true,
       clientProperties: { connection_name: 'naru' },
-      ...(isTls ? readTls(url, options) : {}),
+      ...(isTls ? readTls(url, options.tls) : {}),
     },
   };
 }
@@ -144,26 +144,6 @@ function vhostOf({ path }: PlaceUrl): string {
 function passwordOf({ password }: PlaceUrl, username: string): string {
   if (password !== '') return password;
   return process.env['NARU_AMQP_PASSWORD'] ?? (username === 'guest' ? 'guest' : '');
-}
-
-function readTls(url: PlaceUrl, { tls = {} }: PlaceOptions): object {
-  const { ca, cert, key, servername } = tls;
-  const read = (name: string, text: string | undefined): object =>
-    text === undefined ? {} : { [name]: text.includes('-----BEGIN') ? text : readPem(url, name, text) };
-  return {
-    ...(servername === undefined ? {} : { servername }),
-    ...read('ca', ca),
-    ...read('cert', cert),
-    ...read('key', key),
-  };
-}
-
-function readPem(url: PlaceUrl, name: string, path: string): Buffer {
-  try {
-    return readFileSync(path);
-  } catch (error) {
-    throw refusal('NARU_INVALID_ARGUMENT', url, `tls.${name}: ${(error as Error).message}`);
-  }
 }
 
 /** What bodies may have at most when nothing is stated. */

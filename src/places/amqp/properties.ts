@@ -1,6 +1,7 @@
 // A message as AMQP has it: the body as it is, what Naru knows of it in the properties, so that programs of any language read and write it.
 // Sender, sequence and time stand in app-id; what a header of AMQP cannot be travels as JSON in one of its own.
 
+import { packHeaders, parsedJson, unpackHeaders } from '../../client/text-headers.ts';
 import type { Envelope, MessageFields } from '../../wire/envelope-types.ts';
 import type { Outgoing } from '../../mailbox/driver.ts';
 import { messageId } from '../../mailbox/receipt.ts';
@@ -8,7 +9,6 @@ import type { AmqpMessage, AmqpProperties, PublishOptions } from './protocol.ts'
 
 const MARK = 'naru/';
 /** Headers that AMQP or its servers would take for something else, or not take at all. */
-const OTHERS = 'naru-headers';
 const ODD_NAME = /^(?:x-|cc$|bcc$|naru-|__proto__$)/i;
 const NAME_BYTES_MAX = 255;
 /** Properties of AMQP are texts of so many bytes at most. */
@@ -50,7 +50,7 @@ function addFields(
   if (ttlMs !== undefined) properties.expiration = String(Math.ceil(ttlMs));
   const long = LONG_FIELDS.filter((name) => isLong(fields[name]));
   if (headers === undefined && long.length === 0) return;
-  const table: Record<string, string> = headers === undefined ? {} : tableOf(headers);
+  const table: Record<string, string> = headers === undefined ? {} : packHeaders(headers, isOdd);
   if (long.length > 0) {
     table[LONG] = JSON.stringify(Object.fromEntries(long.map((name) => [name, fields[name]])));
     for (const name of long) properties[name === 'id' ? 'messageId' : name] = undefined;
@@ -62,11 +62,8 @@ function isLong(text: string | undefined): boolean {
   return text !== undefined && text.length > TEXT_BYTES_MAX / 4 && Buffer.byteLength(text) > TEXT_BYTES_MAX;
 }
 
-/** All of them in one header as soon as one is odd: then their order is kept, too. */
-function tableOf(headers: Readonly<Record<string, string>>): Record<string, string> {
-  const names = Object.keys(headers);
-  const isOdd = names.some((name) => ODD_NAME.test(name) || Buffer.byteLength(name) > NAME_BYTES_MAX);
-  return isOdd ? { [OTHERS]: JSON.stringify(Object.entries(headers)) } : { ...headers };
+function isOdd(name: string): boolean {
+  return ODD_NAME.test(name) || Buffer.byteLength(name) > NAME_BYTES_MAX;
 }
 
 /** The envelope of a message that anybody may have published. */
@@ -113,39 +110,13 @@ function addHeaders(
   table: Readonly<Record<string, unknown>>,
   isOurs: boolean,
 ): void {
-  const long = parsed(table[LONG]);
+  const long = parsedJson(table[LONG]);
   if (long !== null && typeof long === 'object')
     for (const name of LONG_FIELDS) {
       const text = (long as Partial<Record<Text, unknown>>)[name];
       if (typeof text === 'string') fields[name] = text;
     }
-  const odd = parsed(table[OTHERS]);
-  const entries = Array.isArray(odd)
-    ? odd.filter(isEntry)
-    : Object.entries(table)
-        // Of our own messages those with an odd name are the server's: x-death, x-delivery-count.
-        .filter(([name]) => name !== LONG && name !== OTHERS && !(isOurs && ODD_NAME.test(name)))
-        .map(([name, value]) => [name, textOf(value)] as const);
-  if (entries.length > 0) fields.headers = Object.fromEntries(entries);
-}
-
-function isEntry(one: unknown): one is [string, string] {
-  return Array.isArray(one) && one.length === 2 && typeof one[0] === 'string' && typeof one[1] === 'string';
-}
-
-/** Headers of strangers may be of any kind. */
-function textOf(value: unknown): string {
-  if (typeof value === 'string') return value;
-  if (value instanceof Uint8Array) return Buffer.from(value).toString('base64');
-  if (typeof value === 'bigint') return String(value);
-  return JSON.stringify(value) ?? '';
-}
-
-function parsed(text: unknown): unknown {
-  if (typeof text !== 'string') return undefined;
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
+  // Of our own messages those with an odd name are the server's: x-death, x-delivery-count.
+  const headers = unpackHeaders(table, (name) => name === LONG || (isOurs && ODD_NAME.test(name)));
+  if (headers !== undefined) fields.headers = headers;
 }

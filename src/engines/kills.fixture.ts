@@ -1,8 +1,8 @@
 // A producer and a consumer of one mailbox while its server is killed again and again; what each send came to, and what arrived.
 
 import { expect } from 'vitest';
-import { isNaruError } from '../../errors/index.ts';
-import { open } from '../../index.ts';
+import { isNaruError } from '../errors/index.ts';
+import { open } from '../index.ts';
 
 export interface Witnessed {
   /** Numbers whose send was confirmed. */

@@ -1,0 +1,73 @@
+// What mailboxes of activemq:// can do. Read by types, open(), conformance, `naru places` and the docs; say it only here.
+
+export const activemq = {
+  scheme: 'activemq',
+  mode: 'envelope',
+  summary:
+    'a queue or a topic on ActiveMQ (Artemis, or Classic with its AMQP connector): many machines, JMS programs at the other end',
+  features: {
+    ack: 'native',
+    requeue: 'native',
+    deadLetter: 'native',
+    lease: 'none',
+    priority: 'native',
+    ttl: 'native',
+    delay: 'native',
+    headers: 'native',
+    type: 'native',
+    reply: 'native',
+    deliverAll: 'native',
+    groups: 'native',
+    orderingKey: 'none',
+    dedup: 'none',
+    receipts: 'none',
+    durable: 'native',
+    depth: 'native',
+    peek: 'native',
+    trySync: 'none',
+    waitSync: 'none',
+    wait: 'native',
+    multiProducer: 'native',
+    multiConsumer: 'native',
+    crossProcess: 'native',
+    crossHost: 'native',
+    replay: 'none',
+    retain: 'none',
+    dropOldest: 'none',
+    overwrite: 'none',
+    dropNewest: 'none',
+    rendezvous: 'none',
+    fixedSlots: 'none',
+    end: 'none',
+    claim: 'none',
+    views: 'none',
+  },
+  notes: {
+    requeue:
+      'the server counts what is given back as failed; what a killed consumer had in hand comes again with the same id, and not marked',
+    priority:
+      'a message without one is sent without one, which counts as 4; on Artemis. Classic takes them and keeps the order of sending unless it is configured otherwise',
+    ttl: 'the server removes what has expired and tells nobody: it is not counted',
+    delay: 'Artemis; Classic where its scheduler is switched on (schedulerSupport), which it tells',
+    deliverAll:
+      'a consumer without a group misses what comes while its connection is away; one with a group does not',
+    groups:
+      'a group is a durable subscription: it keeps what comes while no member is there; on Classic it has one member at a time',
+    durable:
+      "survives: 'restart' is the default; the receipt `durable` on Artemis where it says that it syncs its journal, else what is accepted is placed",
+    depth: 'of a queue on Artemis, whose user may ask its management address; Classic tells nobody',
+    peek: 'of a queue on Artemis; what consumers have in hand is not shown',
+  },
+  limits: {
+    maxMessageBytes: 16_777_216,
+    priorityMin: 0,
+    priorityMax: 9,
+    maxProducers: 65_536,
+    maxConsumers: 65_536,
+  },
+  confirm: 'placed',
+  relation: 'advisory',
+  owner: 'system',
+  shapes: ['process', 'worker', 'child'],
+  needs: ['rhea'],
+} as const;

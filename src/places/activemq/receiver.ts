@@ -1,0 +1,350 @@
+// The receiving end. Credit is what the server may send: whoever wants one message gives credit for one, a stream for what may be fetched
+// ahead. What nobody wanted in the end goes back, and so does what is behind a message that goes back.
+
+import { NaruError } from '../../errors/index.ts';
+import type { Delivery, DriverHooks, Outcome, Receiver } from '../../mailbox/driver.ts';
+import type { ActivemqConnection, Settlement } from './client.ts';
+import { CONDITION } from './failures.ts';
+import { decodeMessage } from './message.ts';
+import type { RheaContext, RheaDelivery, RheaReceiver } from './protocol.ts';
+
+/** Whoever wants so many at once gets a stream. */
+const STREAM = 32;
+/** So many wants one after the other, each right after the one before, are a stream, too. */
+const STREAK = 16;
+/** How long what nobody wants is kept before it goes back, in milliseconds: an aborted receive is often followed by another. */
+const KEEP_MS = 5;
+/** How long until a link that the server ended is made again. */
+const AGAIN_MS = 300;
+const POLL_MAX = 256;
+
+export interface ReceiverInit {
+  readonly hooks: DriverHooks;
+  readonly text: string;
+  /** How many messages may be fetched ahead. */
+  readonly prefetch: number;
+  /** Makes the link. */
+  readonly attach: (connection: ActivemqConnection) => Promise<RheaReceiver>;
+  /** The link is left, and what it stood for stays. */
+  readonly isLasting: boolean;
+  /** The mailbox was removed. */
+  readonly removed: () => void;
+  readonly trouble: (error: unknown) => void;
+  readonly hold: (isNeeded: boolean) => void;
+  readonly onClose: () => void;
+}
+
+interface GoingBack {
+  readonly token: number;
+  readonly done: ((error?: Error) => void) | undefined;
+}
+
+export class ActivemqReceiver implements Receiver {
+  readonly ended = false;
+  readonly #init: ReceiverInit;
+  #connection: ActivemqConnection | undefined;
+  #link: RheaReceiver | undefined;
+  /** Everything that is not settled, by token. */
+  readonly #open = new Map<number, RheaDelivery>();
+  readonly #delayed = new Map<number, NodeJS.Timeout>();
+  #token = 0;
+  #fetched: Delivery[] = [];
+  #wanted = 0;
+  #asked = 1;
+  #streak = 0;
+  #polls = 0;
+  #settling = 0;
+  #keep: NodeJS.Timeout | undefined;
+  #draining: Promise<void> | undefined;
+  #drained: (() => void) | undefined;
+  #goingBack: GoingBack[] = [];
+  #returning: Promise<void> | undefined;
+  #closed: Promise<void> | undefined;
+
+  constructor(init: ReceiverInit) {
+    this.#init = init;
+  }
+
+  /** Begins on a connection. What came over the one before is void: the server gives it to somebody again. */
+  async start(connection: ActivemqConnection): Promise<void> {
+    this.lost();
+    const link = await this.#init.attach(connection);
+    this.#connection = connection;
+    this.#link = link;
+    link.on('message', (context: RheaContext) => this.#arrived(link, context));
+    link.once('receiver_close', () => this.#ended(connection, link));
+    this.#work();
+  }
+
+  /** The connection is lost: nothing of it counts any more. */
+  lost(): void {
+    this.#link = undefined;
+    this.#connection = undefined;
+    this.#open.clear();
+    this.#fetched = [];
+    for (const timer of this.#delayed.values()) clearTimeout(timer);
+    this.#delayed.clear();
+    const goingBack = this.#goingBack;
+    this.#goingBack = [];
+    for (const { done } of goingBack) done?.(this.#tooLate());
+    this.#drained?.();
+  }
+
+  take(max: number, out: Delivery[]): number {
+    if (this.#closed !== undefined || this.#returning !== undefined) return 0;
+    this.#asked = max;
+    const fetched = this.#fetched;
+    const count = Math.min(max, fetched.length);
+    for (let i = 0; i < count; i += 1) out.push(fetched[i] as Delivery);
+    this.#fetched = count === fetched.length ? [] : fetched.slice(count);
+    this.#wanted = Math.max(0, this.#wanted - count);
+    return count;
+  }
+
+  want(count: number): void {
+    if (this.#closed !== undefined) return;
+    const was = this.#wanted;
+    this.#wanted = count;
+    this.#hold();
+    if (count === 0) {
+      this.#rest();
+      return;
+    }
+    if (was === 0) this.#streak += 1;
+    clearTimeout(this.#keep);
+    this.#keep = undefined;
+    this.#work();
+  }
+
+  async poll(): Promise<void> {
+    this.#polls += 1;
+    await this.#returning;
+    await this.#draining;
+    const most = Math.min(this.#asked, POLL_MAX) - this.#fetched.length;
+    const credit = this.#link?.credit ?? 0;
+    if (most > credit) this.#link?.add_credit(most - credit);
+    await this.#drain();
+    this.#polls -= 1;
+    if (this.#wanted === 0) this.#rest();
+    else this.#work();
+  }
+
+  settle(delivery: Delivery, outcome: Outcome, delayMs: number, done?: (error?: Error) => void): void {
+    const tell = done === undefined ? undefined : this.#awaited(done);
+    const { token } = delivery;
+    if (!this.#open.has(token) || this.#delayed.has(token)) {
+      if (tell !== undefined) setImmediate(() => tell(this.#tooLate()));
+      return;
+    }
+    if (outcome === 'ack') this.#finish(token, 'accepted', tell);
+    else if (outcome === 'reject') this.#finish(token, 'rejected', tell);
+    else if (outcome === 'release') this.#finish(token, 'released', tell);
+    else if (delayMs > 0) this.#requeueLater(token, delayMs, tell);
+    else this.#goBack({ token, done: tell });
+  }
+
+  ackAll(deliveries: readonly Delivery[]): void {
+    for (const { token } of deliveries) this.#finish(token, 'accepted');
+  }
+
+  received(): void {
+    // Nobody waits for it: the place has no receipts.
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  #arrived(link: RheaReceiver, { delivery, message }: RheaContext): void {
+    if (delivery === undefined || message === undefined) return;
+    // rhea has room for so many from the oldest that is not settled on; this end counts what is open itself.
+    delivery.settled = true;
+    if (link !== this.#link) return;
+    this.#token += 1;
+    this.#open.set(this.#token, delivery);
+    this.#fetched.push({
+      ...decodeMessage(message),
+      deliveries: (message.delivery_count ?? 0) + 1,
+      receipt: false,
+      token: this.#token,
+    });
+    if (link.credit === 0) this.#drained?.();
+    if (this.#returning !== undefined) return;
+    if (this.#wanted > 0) this.#init.hooks.readable();
+    else this.#rest();
+  }
+
+  /** The server ended the link. */
+  #ended(connection: ActivemqConnection, link: RheaReceiver): void {
+    if (link !== this.#link || this.#closed !== undefined) return;
+    this.lost();
+    if (link.error?.condition === CONDITION.deleted) this.#init.removed();
+    else if (!connection.isOver) setTimeout(() => this.#again(connection), AGAIN_MS);
+  }
+
+  #again(connection: ActivemqConnection): void {
+    if (connection.isOver || this.#closed !== undefined || this.#link !== undefined) return;
+    this.start(connection).catch((error: unknown) => {
+      this.#init.trouble(error);
+      setTimeout(() => this.#again(connection), AGAIN_MS).unref();
+    });
+  }
+
+  /** Gives the server credit for what is wanted. */
+  #work(): void {
+    const link = this.#link;
+    if (link === undefined || this.#draining !== undefined || this.#returning !== undefined) return;
+    if (this.#wanted === 0 || this.#closed !== undefined) return;
+    const has = this.#fetched.length + link.credit;
+    const ahead = this.#ahead();
+    if (has < this.#wanted || has <= ahead / 2) link.add_credit(ahead - has);
+    if (this.#fetched.length > 0) this.#init.hooks.readable();
+  }
+
+  /** How many may be on their way for whoever wants so many. */
+  #ahead(): number {
+    const { prefetch } = this.#init;
+    if (this.#wanted >= STREAM) return Math.max(this.#wanted, prefetch);
+    return this.#streak < STREAK ? this.#wanted : Math.max(this.#wanted, Math.min(prefetch, this.#streak));
+  }
+
+  /** Takes back the credit. Comes when nothing more is on its way. */
+  #drain(): Promise<void> {
+    if (this.#draining !== undefined) return this.#draining;
+    const link = this.#link;
+    if (link === undefined || link.credit === 0) return Promise.resolve();
+    this.#draining = new Promise<void>((resolve) => {
+      const over = (): void => {
+        link.off('receiver_drained', over);
+        // rhea would ask for it again with each credit.
+        link.drain = false;
+        this.#draining = undefined;
+        this.#drained = undefined;
+        resolve();
+        this.#work();
+      };
+      this.#drained = over;
+      link.on('receiver_drained', over);
+      link.drain_credit();
+    });
+    return this.#draining;
+  }
+
+  /** Nobody wants anything now: in a moment the credit is taken back, and what came goes back. */
+  #rest(): void {
+    if (this.#closed !== undefined || this.#isAsked) return;
+    this.#keep ??= setTimeout(() => void this.#lapse(), KEEP_MS).unref();
+  }
+
+  async #lapse(): Promise<void> {
+    this.#keep = undefined;
+    if (this.#isAsked) return;
+    this.#streak = 0;
+    await this.#drain();
+    if (!this.#isAsked) this.#giveBack();
+  }
+
+  get #isAsked(): boolean {
+    return this.#wanted > 0 || this.#polls > 0;
+  }
+
+  #giveBack(): void {
+    const fetched = this.#fetched;
+    this.#fetched = [];
+    for (const { token } of fetched) this.#finish(token, 'released');
+  }
+
+  /** What goes back must not be overtaken by what came after it: that goes back as well, once nothing more is on its way. */
+  #goBack(going: GoingBack): void {
+    this.#goingBack.push(going);
+    if (this.#returning !== undefined) return;
+    const link = this.#link;
+    if (this.#draining === undefined && link?.credit === 0) return this.#returnAll();
+    this.#returning = this.#drain().finally(() => {
+      this.#returning = undefined;
+      this.#returnAll();
+    });
+  }
+
+  #returnAll(): void {
+    const goingBack = this.#goingBack;
+    this.#goingBack = [];
+    for (const { token, done } of goingBack) this.#finish(token, 'failed', done);
+    this.#giveBack();
+    this.#work();
+  }
+
+  /** It stays in hand until then: a server has no such thing. */
+  #requeueLater(token: number, delayMs: number, done: ((error?: Error) => void) | undefined): void {
+    const timer = setTimeout(() => {
+      this.#delayed.delete(token);
+      this.#goBack({ token, done: undefined });
+    }, delayMs).unref();
+    this.#delayed.set(token, timer);
+    if (done !== undefined) setImmediate(done);
+  }
+
+  /** @param done  called when the server has it: it gives no answer to what is said of a message, but to a question behind it */
+  #finish(token: number, what: Settlement, done?: (error?: Error) => void): void {
+    const delivery = this.#open.get(token);
+    const connection = this.#connection;
+    if (delivery === undefined || connection === undefined) {
+      if (done !== undefined) setImmediate(() => done(this.#tooLate()));
+      return;
+    }
+    this.#open.delete(token);
+    connection.settle(delivery, what);
+    if (done !== undefined) void this.#tell(connection, done);
+  }
+
+  async #tell(connection: ActivemqConnection, done: (error?: Error) => void): Promise<void> {
+    let failure: Error | undefined;
+    try {
+      await connection.barrier();
+    } catch (error) {
+      failure = connection.isOver ? this.#tooLate() : (error as Error);
+    }
+    done(failure);
+  }
+
+  /** Whoever waits for a message, or to hear that one is settled, keeps the process alive. */
+  #hold(): void {
+    this.#init.hold(this.#wanted > 0 || this.#settling > 0);
+  }
+
+  #awaited(done: (error?: Error) => void): (error?: Error) => void {
+    this.#settling += 1;
+    this.#hold();
+    return (error) => {
+      this.#settling -= 1;
+      this.#hold();
+      done(error);
+    };
+  }
+
+  #tooLate(): NaruError {
+    const { text } = this.#init;
+    return new NaruError(
+      'NARU_DISCONNECTED',
+      `${text}: the connection over which the message came is lost; the server delivers it again`,
+      { place: 'activemq', mailbox: text },
+    );
+  }
+
+  async #close(): Promise<void> {
+    this.#wanted = 0;
+    this.#hold();
+    clearTimeout(this.#keep);
+    await this.#returning;
+    await this.#drain();
+    this.#giveBack();
+    for (const timer of this.#delayed.values()) clearTimeout(timer);
+    this.#delayed.clear();
+    for (const token of this.#open.keys()) this.#finish(token, 'failed');
+    const link = this.#link;
+    this.#link = undefined;
+    await this.#connection?.leave(link, !this.#init.isLasting);
+    this.#init.onClose();
+  }
+}
