@@ -2,11 +2,10 @@
 
 import { readFile } from 'node:fs/promises';
 import { once } from 'node:events';
-import { homedir } from 'node:os';
-import { join } from 'node:path';
 import { isNaruError } from '../errors/index.ts';
 import { Broker, LIMITS, type BrokerOptions, type Definitions } from '../broker/index.ts';
 import { command, wholeNumber, type Command, type Invocation } from './command.ts';
+import { dataFolder } from './data-folder.ts';
 import { ConfigError, EXIT, tell, UsageError } from './exit.ts';
 import { note, print } from './output.ts';
 
@@ -130,13 +129,7 @@ function storageOf(args: Args): Pick<BrokerOptions, 'dataDir' | 'sync' | 'keepTr
   }
   const level = LEVELS.find((known) => known === (sync ?? 'disk'));
   if (level === undefined) throw new UsageError(`--sync is ${LEVELS.join(', ')}, not ${String(sync)}`);
-  return { dataDir: data ?? defaultFolder(), sync: level, keepTransient: args['keep-transient'] === true };
-}
-
-function defaultFolder(): string {
-  const { XDG_STATE_HOME: state } = process.env;
-  const base = state === undefined || state === '' ? join(homedir(), '.local', 'state') : state;
-  return join(base, 'naru');
+  return { dataDir: data ?? dataFolder(), sync: level, keepTransient: args['keep-transient'] === true };
 }
 
 /** @throws ConfigError  the definitions are wrong; and whatever Broker.start() throws */

@@ -3,13 +3,19 @@
 
 import { userInfo } from 'node:os';
 import { command, type Command, type Invocation } from './command.ts';
-import { EXIT } from './exit.ts';
+import { EXIT, UsageError } from './exit.ts';
+import { parseUrl } from '../mailbox/parse-url.ts';
 import type { ListedRing } from '../mapped-ring/listing.ts';
 import { formatBytes, formatCount, note, print, printJson, table } from './output.ts';
 import { listStateObjects } from './state-objects.ts';
 import { peersText, type Shown } from './shown.ts';
 
 const ARGS = {
+  url: {
+    type: 'positional',
+    required: false,
+    description: 'list only the logs in this folder: file:///var/lib/app',
+  },
   json: { type: 'boolean', description: 'all of it as one JSON document' },
 } as const;
 
@@ -22,20 +28,29 @@ export const ls: Command = command({
 Also what other programs made. Reads only. Each name is a URL that naru inspect and naru rm take; where it is a mailbox, all commands do.
 What the kernel does not tell is "unknown" (in JSON: null): a POSIX queue keeps no last sender, a System V semaphore no list of its
 users, and of processes of other users nothing is known. FIFOs and what lies in mapped files are listed while
-somebody has them open. Ends with 0 also when there is nothing.`,
-  examples: ['naru ls', 'naru ls --json | jq \'.objects[] | select(.state == "dead")\''],
+somebody has them open. Logs (file:///folder) are listed that lie in the data folder, $XDG_STATE_HOME/naru or ~/.local/state/naru, or in the folder that is named: it
+and those directly in it. Ends with 0 also when there is nothing.`,
+  examples: [
+    'naru ls',
+    'naru ls file:///var/lib/app',
+    'naru ls --json | jq \'.objects[] | select(.state == "dead")\'',
+  ],
   run,
 });
 
-async function run({ args }: Invocation<typeof ARGS>): Promise<number> {
+async function run({ args, positionals }: Invocation<typeof ARGS>): Promise<number> {
+  const [url, tooMuch] = positionals;
+  if (tooMuch !== undefined) throw new UsageError(`too many arguments: "${tooMuch}"`);
   const { nativeProblem } = await import('../native/index.ts');
-  const missing = nativeProblem();
-  const objects = missing === undefined ? await listAll() : [];
+  const missing = url === undefined ? nativeProblem() : undefined;
+  const { dataFolder } = await import('./data-folder.ts');
+  const logs = await listLogFolders(url === undefined ? dataFolder() : folderOf(url));
+  const objects = missing === undefined && url === undefined ? [...(await listAll()), ...logs] : logs;
   if (args.json) await printJson({ objects });
   else if (objects.length > 0) await print(textOf(objects));
   else
     await print(
-      missing === undefined ? 'nothing\n' : 'nothing can be listed without the addon: naru doctor\n',
+      missing === undefined ? 'nothing\n' : 'nothing but logs can be listed without the addon: naru doctor\n',
     );
   return EXIT.done;
 }
@@ -63,6 +78,28 @@ async function listAll(): Promise<Shown[]> {
     ...files,
     ...objects.filter(({ name }) => !folders.some((own) => name.startsWith(own))),
   ];
+}
+
+/** @throws UsageError */
+function folderOf(url: string): string {
+  const { parts } = parseUrl(url);
+  if (parts.scheme === 'file' && parts.host === '') return parts.path;
+  throw new UsageError(`naru ls lists the logs in a folder, file:///var/lib/app; not ${parts.text}`);
+}
+
+async function listLogFolders(folder: string): Promise<Shown[]> {
+  const { listLogs } = await import('../places/file/log-listing.ts');
+  return (await listLogs(folder)).map(({ address, uid, mode, bytes, holder }) => ({
+    kind: 'mailbox',
+    name: address,
+    uid,
+    mode,
+    // Counting them would be opening it.
+    depth: null,
+    bytes,
+    peers: holder === undefined ? [] : [{ what: `host ${holder.split('.')[0]}`, isAlive: true }],
+    state: holder === undefined ? null : 'live',
+  }));
 }
 
 async function mailboxes(): Promise<Shown[]> {

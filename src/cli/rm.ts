@@ -1,6 +1,6 @@
 // naru rm: destroys a mailbox for everybody.
 
-import { NaruError } from '../errors/index.ts';
+import { isNaruError, NaruError } from '../errors/index.ts';
 import { command, type Command, type Invocation } from './command.ts';
 import { EXIT, UsageError } from './exit.ts';
 import type { PlaceUrl } from '../mailbox/place.ts';
@@ -14,7 +14,7 @@ export const rm: Command = command({
   description: 'Removes a mailbox, or another object that naru ls shows, with everything in it',
   args: ARGS,
   notes: `
-Of a mailbox and a value, array or map of one name the mailbox goes first. Whoever uses it gets NARU_CLOSED; messages in it are lost. A mailbox in shared memory or in a mapped file is
+Of a mailbox and a value, array or map of one name the mailbox goes first. Whoever uses it gets NARU_CLOSED; messages in it are lost. A mailbox in shared memory, in a mapped file or in a log is
 removed even when it is damaged; a map on SQLite, PostgreSQL or Redis is removed with all its entries, one on memcached cannot be; a file that is no mailbox never is. Exit code 1 with NARU_NOT_FOUND when there is none. Shared memory, a semaphore and a FIFO lose their name; who has them
 open goes on, but who waits for a System V semaphore gets an error.`,
   examples: ['naru rm shm://jobs', "naru rm 'shm://jobs?accessGroup=staff'", 'naru rm sysv-shm://0x1234'],
@@ -40,9 +40,15 @@ async function run({ args, positionals, ending }: Invocation<typeof ARGS>): Prom
     await map.close();
     return EXIT.done;
   }
-  const { mailbox } = await connect(target, { create: 'never' }, ending);
-  await mailbox.unlink();
-  await mailbox.close({ flushMs: 0 });
+  try {
+    const { mailbox } = await connect(target, { create: 'never' }, ending);
+    await mailbox.unlink();
+    await mailbox.close({ flushMs: 0 });
+  } catch (error) {
+    if (url.scheme !== 'file' || !isNaruError(error, 'NARU_CORRUPT')) throw error;
+    const { removeLog } = await import('../places/file/index.ts');
+    await removeLog(url);
+  }
   return EXIT.done;
 }
 

@@ -9,6 +9,7 @@ import { RealDisk } from './folder.ts';
 
 export { logClock } from './clock.ts';
 export { RealDisk } from './folder.ts';
+export { lockHolder } from './lock.ts';
 
 /** The log in a folder of this machine; the folder is made when it is not there. Otherwise see `Log.open()`. */
 export async function openLog(

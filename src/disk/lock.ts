@@ -34,6 +34,12 @@ export async function lockFolder(folder: string): Promise<() => Promise<void>> {
   }
 }
 
+/** Who has the lock of a folder, as formatIdentity() writes it; undefined when nobody does. Changes nothing. */
+export async function lockHolder(folder: string): Promise<string | undefined> {
+  const newest = await newestLock(folder);
+  return newest === 0 ? undefined : holderOf(join(folder, `lock.${newest}`));
+}
+
 async function locksOf(folder: string): Promise<number[]> {
   return (await readdir(folder)).flatMap((name) => {
     const match = NAME.exec(name);

@@ -21,6 +21,8 @@ import type { Notes } from './notes.ts';
 import { Retention } from './retention.ts';
 import { Written } from './written.ts';
 
+/** Groups whose lag is shown. */
+const LAGS_MAX = 100;
 /** Bytes that may wait to be written. */
 const PENDING_BYTES_MAX = 32 << 20;
 
@@ -145,7 +147,19 @@ export class Journal implements Contents, Stages, GroupHome {
     const { segments, usedBytes, rewrites } = this.#log.stats;
     const kept = this.#retention?.spare.count ?? 0;
     const { fetches } = this.#batches;
-    return { segments, usedBytes, rewrites, kept, groups: this.#groups.count, fetches };
+    const figures = { segments, usedBytes, rewrites, kept, groups: this.#groups.count, fetches };
+    return this.#retention === undefined ? figures : { ...figures, ...this.#lags() };
+  }
+
+  /** How much each named group has yet to settle. */
+  #lags(): Record<string, number> {
+    const lags: Record<string, number> = {};
+    for (const { name, isOwn, progress } of this.#groups) {
+      if (isOwn) continue;
+      lags[`lag.${name}`] = this.index.from(progress.low, (from, to) => progress.count(from, to)).count;
+      if (Object.keys(lags).length === LAGS_MAX) break;
+    }
+    return lags;
   }
 
   offer(item: LinkMessage, meta: ItemMeta): OfferResult {

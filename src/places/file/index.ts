@@ -3,11 +3,13 @@
 
 import { lstat } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { lockHolder } from '../../disk/index.ts';
 import type { Place, PlaceOptions, PlaceUrl } from '../../mailbox/place.ts';
 import { fileLog, fileRaw } from './capabilities.ts';
 import { FileDriver } from './driver.ts';
 import { fileError } from './error.ts';
 import { plainFile } from './kind.ts';
+import { isMailbox, removeRest } from '../../journal/folder.ts';
 import { openLogMailbox } from './log-mailbox.ts';
 import { LOG_PARAMETERS, readLogOptions } from './log-options.ts';
 import { type FileOptions, PARAMETERS, readFileOptions, refusal } from './options.ts';
@@ -34,6 +36,14 @@ export const place: Place = {
     return new FileDriver(own, !exists, options.survives === 'restart', context.hooks);
   },
 };
+
+/** Removes the log in a folder, damaged or not, that no process has open. @throws NARU_EXISTS  one has; NARU_NOT_FOUND */
+export async function removeLog({ path, text }: PlaceUrl): Promise<void> {
+  if (!(await isMailbox(path))) throw refusal('NARU_NOT_FOUND', text, 'there is no mailbox in this folder');
+  const holder = await lockHolder(path);
+  if (holder !== undefined) throw refusal('NARU_EXISTS', text, `process ${holder} has it open`);
+  await removeRest(path);
+}
 
 /** A parameter of the one kind says nothing to the other. */
 function refuseOthers({ extra, text }: PlaceUrl, { format }: PlaceOptions): void {
