@@ -15,11 +15,11 @@ const STORED = 100_000;
 /** Bytes of a record beside its body. */
 const HEAD_BYTES = 40;
 
-function sampleOf(messages: number, started: bigint): Sample {
+export function sampleOf(messages: number, started: bigint): Sample {
   return { kind: 'throughput', messages, nanoseconds: Number(process.hrtime.bigint() - started) };
 }
 
-function duelOf(
+export function duelOf(
   id: string,
   label: string,
   bodyBytes: number,

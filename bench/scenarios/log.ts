@@ -10,6 +10,7 @@ import {
   logOpens,
   openDuelId,
 } from '../rivals/naru-log.ts';
+import { byHand, handDuelId, mailboxDuelId, mailboxWorks } from '../rivals/log-mailbox.ts';
 import type { Figures } from './goals.ts';
 import { atLeast, noted } from './goals.ts';
 import { scenarioOf } from './plan.ts';
@@ -40,12 +41,34 @@ function goalsOf(figures: Figures): Goal[] {
       figures.ratio(DRAIN_ID, logDuelId('disk', SMALL)),
       '×',
     ),
+    atLeast(
+      'file:///folder, placed, many senders, 128 B',
+      1_000_000,
+      figures.median(mailboxDuelId('lists', 'placed')),
+      'msg/s',
+    ),
+    atLeast(
+      'file:///folder, durable, many senders, 128 B',
+      200_000,
+      figures.median(mailboxDuelId('lists', 'durable')),
+      'msg/s',
+    ),
+    noted(
+      'file:///folder, placed, many senders, against a write by hand',
+      figures.ratio(mailboxDuelId('lists', 'placed'), handDuelId('placed')),
+      '×',
+    ),
+    noted(
+      'file:///folder, durable, many senders, against a write and a sync by hand',
+      figures.ratio(mailboxDuelId('lists', 'durable'), handDuelId('durable')),
+      '×',
+    ),
   ];
 }
 
 export const log: Scenario = scenarioOf({
   name: 'log',
-  summary: 'the segment log: appending at each level, opening, reading back',
+  summary: 'the segment log: appending at each level, opening, reading back; file:///folder on it',
   title: 'The segment log',
   parts: [
     {
@@ -61,6 +84,25 @@ there. The bare calls write and sync as many bytes as a group of 2,048 has, into
         logAppends('os', bytes),
         logAppends('disk', bytes),
       ]),
+    },
+    {
+      id: 'mailbox',
+      title: 'Messages a second through file:///folder',
+      note: `One process is host, sender and, where it says so, consumer. Lists are of 1,000 messages; a receipt is awaited for each list, or for each single send.
+By hand: bodies with their lengths in one buffer, written with one call, synced with another.`,
+      unit: 'msg/s',
+      duels: [
+        byHand('placed', SMALL),
+        mailboxWorks('list', 'placed', SMALL),
+        mailboxWorks('lists', 'placed', SMALL),
+        mailboxWorks('calls', 'placed', SMALL),
+        mailboxWorks('consumed', 'placed', SMALL),
+        byHand('durable', SMALL),
+        mailboxWorks('list', 'durable', SMALL),
+        mailboxWorks('lists', 'durable', SMALL),
+        mailboxWorks('calls', 'durable', SMALL),
+        mailboxWorks('consumed', 'durable', SMALL),
+      ],
     },
     {
       id: 'recovery',
