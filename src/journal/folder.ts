@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs';
 import { lstat, readdir, rmdir, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { logClock, RealDisk } from '../disk/index.ts';
+import { turnTime } from '../mailbox/waiting.ts';
 import { SNAPSHOT_FILE } from './description.ts';
 import type { Outside } from './outside.ts';
 
@@ -24,7 +25,7 @@ export async function isMailbox(folder: string): Promise<boolean> {
 export async function outsideOf(folder: string): Promise<Outside> {
   return {
     disk: await RealDisk.open(folder),
-    clock: logClock,
+    clock: { ...logClock, recent: turnTime },
     time: Date.now,
     random: (bytes) => void randomFillSync(bytes),
     boot: bootId(),

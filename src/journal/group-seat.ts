@@ -1,4 +1,4 @@
-// One consumer of a group: what the store gives it, with the number of each message, so that the log hears what is settled.
+// One consumer of a group: what the store gives it, and what it settles, so that the log hears of it.
 
 import type { LinkMessage } from '../link/item.ts';
 import type { Entry, SettleOutcome, Subscription } from '../store/types.ts';
@@ -6,15 +6,8 @@ import type { Entry, SettleOutcome, Subscription } from '../store/types.ts';
 /** What a seat needs of its group. */
 export interface SeatGroup {
   earlier(number: number): number;
-  settled(number: number, bytes: number): void;
+  settled(item: LinkMessage): void;
   feed(): void;
-}
-
-interface Flight {
-  readonly number: number;
-  /** By this host. */
-  readonly deliveries: number;
-  readonly bytes: number;
 }
 
 const same = (entry: Entry<LinkMessage>): Entry<LinkMessage> => entry;
@@ -23,7 +16,6 @@ export class GroupSeat implements Subscription<LinkMessage> {
   readonly #inner: Subscription<LinkMessage>;
   readonly #group: SeatGroup;
   readonly #left: () => void;
-  readonly #flights = new Map<number, Flight>();
   #isClosed = false;
 
   constructor(inner: Subscription<LinkMessage>, group: SeatGroup, left: () => void) {
@@ -37,12 +29,15 @@ export class GroupSeat implements Subscription<LinkMessage> {
   }
 
   get flying(): number {
-    return this.#flights.size;
+    return this.#inner.flying;
   }
 
-  /** What is in flight. */
-  get flights(): Iterable<Flight> {
-    return this.#flights.values();
+  flight(token: number): Entry<LinkMessage> | undefined {
+    return this.#inner.flight(token);
+  }
+
+  flights(): Entry<LinkMessage>[] {
+    return this.#inner.flights();
   }
 
   take(max: number, out: Entry<LinkMessage>[]): number {
@@ -51,10 +46,7 @@ export class GroupSeat implements Subscription<LinkMessage> {
 
   takeAs<D>(max: number, out: D[], make: (entry: Entry<LinkMessage>) => D): number {
     const taken = this.#inner.takeAs(max, out, (entry) => {
-      const number = entry.item.at;
-      const earlier = this.#group.earlier(number);
-      const bytes = entry.meta.sizeBytes;
-      this.#flights.set(entry.token, { number, deliveries: entry.deliveries, bytes });
+      const earlier = this.#group.earlier(entry.item.at);
       return make(earlier === 0 ? entry : { ...entry, deliveries: entry.deliveries + earlier });
     });
     if (taken > 0) this.#group.feed();
@@ -66,21 +58,21 @@ export class GroupSeat implements Subscription<LinkMessage> {
   }
 
   settle(token: number, outcome: SettleOutcome, delayMs: number): boolean {
-    const flight = this.#flights.get(token);
-    this.#flights.delete(token);
+    const item = this.#inner.flight(token)?.item;
     if (!this.#inner.settle(token, outcome, delayMs)) return false;
-    if (outcome === 'ack' && flight !== undefined) this.#group.settled(flight.number, flight.bytes);
+    if (outcome === 'ack' && item !== undefined) this.#group.settled(item);
     this.#group.feed();
     return true;
   }
 
   ackAll(entries: readonly { readonly token: number }[]): void {
+    const items: LinkMessage[] = [];
     for (const { token } of entries) {
-      const flight = this.#flights.get(token);
-      this.#flights.delete(token);
-      if (this.#inner.settle(token, 'ack', 0) && flight !== undefined)
-        this.#group.settled(flight.number, flight.bytes);
+      const item = this.#inner.flight(token)?.item;
+      if (item !== undefined) items.push(item);
     }
+    this.#inner.ackAll(entries);
+    for (const item of items) this.#group.settled(item);
     this.#group.feed();
   }
 

@@ -155,9 +155,9 @@ export class Group {
     return times;
   }
 
-  settled(number: number, bytes: number): void {
-    if (this.#seen.size > 0) this.#seen.delete(number);
-    this.#home.settled(this, number, bytes);
+  settled({ at, meta }: LinkMessage): void {
+    if (this.#seen.size > 0) this.#seen.delete(at);
+    this.#home.settled(this, at, meta.sizeBytes);
   }
 
   /** Notes that messages up to this one, and some behind it, may be handed out. */
@@ -243,7 +243,7 @@ export class Group {
       if (deliveries > 1) saw(item.at, deliveries - 1);
     }
     for (const seat of this.#seats)
-      for (const { number, deliveries } of seat.flights) saw(number, deliveries);
+      for (const { item, deliveries } of seat.flights()) saw(item.at, deliveries);
     this.#store.dispose();
   }
 

@@ -7,7 +7,7 @@ import type { Room } from '../link/credit.ts';
 import type { LinkMessage, Origin } from '../link/item.ts';
 import type { ConsumerOptions } from '../link/session.ts';
 import type { MailboxSettings } from '../link/settings.ts';
-import type { Log, LogClock } from '../log/index.ts';
+import type { Log } from '../log/index.ts';
 import type { Outgoing } from '../mailbox/driver.ts';
 import type { Clock, Entry, ItemMeta, OfferResult, StoreStats, Subscription } from '../store/types.ts';
 import { encodeEnvelope } from '../wire/envelope.ts';
@@ -18,6 +18,7 @@ import type { Group, GroupHome } from './group.ts';
 import { Groups } from './groups.ts';
 import type { Emptied, MessageIndex } from './message-index.ts';
 import type { Notes } from './notes.ts';
+import type { JournalClock } from './outside.ts';
 import { Retention } from './retention.ts';
 import { Written } from './written.ts';
 
@@ -37,7 +38,7 @@ export interface JournalInit {
   readonly isEnded: boolean;
   /** Milliseconds since 1970. */
   readonly time: () => number;
-  readonly clock: LogClock;
+  readonly clock: JournalClock;
 }
 
 export class Journal implements Contents, Stages, GroupHome {
@@ -238,6 +239,7 @@ export class Journal implements Contents, Stages, GroupHome {
   }
 
   settled(group: Group, number: number, bytes: number | undefined): void {
+    if (group.progress.has(number)) return;
     if (this.#origins.size > 0) this.#origins.delete(number);
     this.#init.notes.changed(group);
     const hasMoved = group.progress.settle(number);
@@ -399,9 +401,11 @@ export class Journal implements Contents, Stages, GroupHome {
 }
 
 /** A log's clock, as the store wants it. */
-function storeClock(clock: LogClock): Clock {
+function storeClock(clock: JournalClock): Clock {
+  const recent = clock.recent?.bind(clock);
   return {
     now: () => clock.now(),
+    ...(recent === undefined ? {} : { recent }),
     schedule: (atMs, fn) => clock.after(Math.max(0, atMs - clock.now()), fn),
   };
 }

@@ -3,9 +3,14 @@
 
 import type { Disk, LogClock } from '../log/index.ts';
 
+export interface JournalClock extends LogClock {
+  /** now(), as it was at some moment of this turn of the event loop: cheaper. */
+  recent?(): number;
+}
+
 export interface Outside {
   readonly disk: Disk;
-  readonly clock: LogClock;
+  readonly clock: JournalClock;
   /** Milliseconds since 1970. */
   readonly time: () => number;
   /** Fills the bytes with random ones. */

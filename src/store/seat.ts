@@ -55,12 +55,18 @@ export class Flights<T> implements FlightTable<T> {
     return slot;
   }
 
+  /** All of them, oldest first. */
+  list(): Slot<T>[] {
+    const slots = this.#slots.filter((slot) => slot !== undefined);
+    return slots.sort((a, b) => a.sequence - b.sequence);
+  }
+
   /** Takes all out, oldest first. */
   drain(): Slot<T>[] {
-    const slots = this.#slots.filter((slot) => slot !== undefined);
+    const slots = this.list();
     this.#slots = emptyRing(TABLE_MIN);
     this.#size = 0;
-    return slots.sort((a, b) => a.sequence - b.sequence);
+    return slots;
   }
 
   /** Slots whose places differ in a table have different places in one of twice its size, too. */

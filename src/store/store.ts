@@ -545,6 +545,18 @@ class Consumer<T> implements Subscription<T> {
     this.#queue.ackAll(this.#seat, entries);
   }
 
+  flight(token: number): Entry<T> | undefined {
+    return this.#seat.flights.get(token);
+  }
+
+  flights(): Entry<T>[] {
+    return this.#seat.flights.list();
+  }
+
+  get flying(): number {
+    return this.#seat.flights.size;
+  }
+
   extend(token: number, ms: number): boolean {
     return this.#queue.extend(this.#seat, token, ms);
   }

@@ -89,6 +89,12 @@ export interface Subscription<T> {
   settle(token: number, outcome: SettleOutcome, delayMs: number): boolean;
   /** Settles many with `ack`; those that are not in flight are passed over. */
   ackAll(entries: readonly { readonly token: number }[]): void;
+  /** What is in flight by a token; undefined when it is not: settled before, or the lease is over. */
+  flight(token: number): Entry<T> | undefined;
+  /** Everything in flight, in the order it was offered. */
+  flights(): Entry<T>[];
+  /** How many these are. */
+  readonly flying: number;
   /** Starts the lease anew. @returns false when the token is not in flight */
   extend(token: number, ms: number): boolean;
   /** True once the store was ended and this subscription can never get anything more. */
