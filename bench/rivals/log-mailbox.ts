@@ -67,8 +67,8 @@ class Box {
     this.#left = count;
     const consumed = this.#work === 'consumed' ? this.#consume(count) : undefined;
     const senders = { list: 1, consumed: 1, lists: SENDERS, calls: CALLS }[this.#work];
-    const send = this.#work === 'calls' ? this.#sendOnes : this.#sendLists;
-    await Promise.all(Array.from({ length: senders }, () => send.call(this)));
+    const send = (): Promise<void> => (this.#work === 'calls' ? this.#sendOnes() : this.#sendLists());
+    await Promise.all(Array.from({ length: senders }, send));
     await consumed;
   }
 
