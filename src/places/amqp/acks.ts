@@ -1,16 +1,18 @@
 // What was delivered on one channel and is not settled, and acks collected for a turn of the event loop: those of the oldest that are all
 // settled go in one frame.
 
-import type { AmqpChannel, AmqpMessage } from './protocol.ts';
+import type { AmqpDelivery } from './delivery.ts';
+import type { AmqpChannel } from './protocol.ts';
+import { Tags } from './tags.ts';
 
 type Done = (error?: Error) => void;
 
 export class Acks {
   readonly #channel: AmqpChannel;
   readonly #barrier: () => Promise<unknown>;
-  /** In the order of their tags. */
-  readonly #open = new Map<number, AmqpMessage>();
-  readonly #acked = new Set<number>();
+  readonly #open = new Tags<AmqpDelivery>();
+  /** Tags that are acked, and the server is still to be told. */
+  #acked: number[] = [];
   #waiting: Done[] = [];
   /** One question at a time: what is settled while it is out waits for the next. */
   #telling: Promise<void> | undefined;
@@ -27,32 +29,35 @@ export class Acks {
     return this.#open.size;
   }
 
-  add(tag: number, message: AmqpMessage): void {
-    this.#open.set(tag, message);
+  add(tag: number, delivery: AmqpDelivery): void {
+    this.#open.add(tag, delivery);
   }
 
   /** @returns undefined when it was settled, or never came over this channel */
-  get(tag: number): AmqpMessage | undefined {
-    return this.#acked.has(tag) ? undefined : this.#open.get(tag);
+  get(tag: number): AmqpDelivery | undefined {
+    const delivery = this.#open.get(tag);
+    return delivery?.isAcked === true ? undefined : delivery;
   }
 
   /** Takes it out without a word to the server. */
-  take(tag: number): AmqpMessage | undefined {
-    const message = this.#open.get(tag);
-    this.#open.delete(tag);
-    return message;
+  take(tag: number): AmqpDelivery | undefined {
+    return this.#open.delete(tag);
   }
 
   /** @param done  called when the queue has it. AMQP has no answer to an ack: the answer to a question behind it tells */
   ack(tag: number, done?: Done): void {
-    this.#acked.add(tag);
+    const delivery = this.get(tag);
+    if (delivery !== undefined) {
+      delivery.isAcked = true;
+      this.#acked.push(tag);
+    }
     if (done !== undefined) this.#waiting.push(done);
     this.#soon ??= setImmediate(() => this.flush());
   }
 
   /** @param requeue  it goes back to its place; else it is gone */
   nack(tag: number, requeue: boolean, done?: Done): void {
-    if (!this.#open.delete(tag)) {
+    if (this.#open.delete(tag) === undefined) {
       // Its channel is gone: the server has given it back by itself.
       if (done !== undefined) setImmediate(done);
       return;
@@ -66,18 +71,19 @@ export class Acks {
   flush(): void {
     clearImmediate(this.#soon);
     this.#soon = undefined;
+    const acked = this.#acked;
+    this.#acked = [];
+    const open = this.#open;
     let upTo = 0;
-    for (const tag of this.#open.keys()) {
-      if (!this.#acked.delete(tag)) break;
-      this.#open.delete(tag);
-      upTo = tag;
+    while (open.size > 0 && open.get(open.oldest)?.isAcked === true) {
+      upTo = open.oldest;
+      open.delete(upTo);
     }
     if (upTo > 0) this.#send(() => this.#channel.ack({ fields: { deliveryTag: upTo } }, true));
-    for (const tag of this.#acked) {
-      if (this.#open.delete(tag))
+    for (const tag of acked) {
+      if (open.delete(tag) !== undefined)
         this.#send(() => this.#channel.ack({ fields: { deliveryTag: tag } }, false));
     }
-    this.#acked.clear();
     if (this.#waiting.length > 0) this.#telling ??= this.#tell();
   }
 
@@ -95,11 +101,10 @@ export class Acks {
   }
 
   /** The channel is gone. @param each  hears of each message that was not settled @param error  for acks that did not go out any more */
-  abandon(each: (message: AmqpMessage) => void, error: Error): void {
+  abandon(each: (delivery: AmqpDelivery) => void, error: Error): void {
     clearImmediate(this.#soon);
-    for (const [tag, message] of this.#open) if (!this.#acked.has(tag)) each(message);
-    this.#open.clear();
-    this.#acked.clear();
+    for (const delivery of this.#open.clear()) if (!delivery.isAcked) each(delivery);
+    this.#acked = [];
     const waiting = this.#waiting;
     this.#waiting = [];
     for (const done of waiting) done(error);

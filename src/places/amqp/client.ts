@@ -47,6 +47,8 @@ export class AmqpConnection implements Connected {
   readonly #model: AmqpModel;
   readonly #text: string;
   #isOver = false;
+  #isGathering = false;
+  #mustGather = false;
 
   private constructor(model: AmqpModel, text: string) {
     this.#model = model;
@@ -117,6 +119,30 @@ export class AmqpConnection implements Connected {
     } finally {
       if (isOpen) await closeChannel(channel);
     }
+  }
+
+  /**
+   * What is written to channels in this turn of the event loop goes out together: amqplib makes a system call for each message. It passes
+   * them on in an immediate of its own, which comes after the first of these two and before the second.
+   */
+  gather(): void {
+    this.#mustGather = true;
+    if (!this.#isGathering) this.#gatherTurn();
+  }
+
+  #gatherTurn(): void {
+    this.#mustGather = false;
+    this.#isGathering = true;
+    const { stream } = this.#model.connection;
+    stream.cork();
+    setImmediate(() => {
+      setImmediate(() => {
+        this.#isGathering = false;
+        stream.uncork();
+        // What was written between the two is still to be passed on.
+        if (this.#mustGather) this.#gatherTurn();
+      });
+    });
   }
 
   ref(): void {

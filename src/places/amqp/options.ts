@@ -13,6 +13,8 @@ const PORT_TLS = 5_671;
 /** How often either side says that it lives, in seconds; after two that did not come the connection counts as broken. */
 const HEARTBEAT_SECONDS = 10;
 const HEARTBEAT_SECONDS_MAX = 3_600;
+/** So much may wait in the socket before amqplib stops passing it on: what goes out together. */
+const SOCKET_BYTES = 524_288;
 /** The largest body that any RabbitMQ takes by default. */
 const MESSAGE_BYTES_MAX = 134_217_728;
 
@@ -117,6 +119,7 @@ export function targetOf(url: PlaceUrl, options: PlaceOptions): AmqpTarget {
     },
     socket: {
       noDelay: true,
+      highWaterMark: SOCKET_BYTES,
       clientProperties: { connection_name: 'naru' },
       ...(isTls ? readTls(url, options.tls) : {}),
     },

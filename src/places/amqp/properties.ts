@@ -16,6 +16,8 @@ const TEXT_BYTES_MAX = 255;
 const LONG_FIELDS = ['id', 'contentType', 'correlationId', 'replyTo', 'type'] as const;
 const LONG = 'naru-fields';
 
+const NOBODY: readonly string[] = [];
+
 type Text = (typeof LONG_FIELDS)[number];
 
 export interface PublishSettings {
@@ -71,7 +73,7 @@ export function toEnvelope(message: AmqpMessage): Envelope {
   const { content: body, properties } = message;
   const { appId, timestamp } = properties;
   const own = appId?.startsWith(MARK) === true ? appId.slice(MARK.length).split(' ') : undefined;
-  const [sender = '', sequence = '0', time] = own ?? [];
+  const [sender = '', sequence = '0', time] = own ?? NOBODY;
   return {
     body,
     sender,

@@ -91,7 +91,7 @@ export interface AmqpModel {
   readonly connection: {
     readonly serverProperties: ServerProperties;
     readonly heartbeater?: { readonly sendTimer: NodeJS.Timeout; readonly recvTimer: NodeJS.Timeout } | null;
-    readonly stream: { ref?(): void; unref?(): void; destroy(): void };
+    readonly stream: { ref?(): void; unref?(): void; cork(): void; uncork(): void; destroy(): void };
   };
 }
 

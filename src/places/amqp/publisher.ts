@@ -4,7 +4,11 @@
 import { NaruError } from '../../errors/index.ts';
 import { type AmqpConnection, closeChannel } from './client.ts';
 import { amqpError, REPLY, replyCode, replyText } from './failures.ts';
+import type { Outgoing } from '../../mailbox/driver.ts';
+import type { Route } from './delays.ts';
+import { type PublishSettings, toProperties } from './properties.ts';
 import type { AmqpChannel, AmqpMessage, PublishOptions } from './protocol.ts';
+import { Tags } from './tags.ts';
 
 /** How long a message waits for a connection before its send fails, in milliseconds. */
 export const PATIENCE_MS = 30_000;
@@ -13,20 +17,39 @@ const LOOK_MS = 500;
 /** What became of a message: the server has it; no queue took it; a full queue refused it; or an error. */
 export type Published = 'placed' | 'returned' | 'refused' | Error;
 
-/** A message on its way. */
-export interface Publication {
-  readonly exchange: string;
-  readonly key: string;
-  readonly body: Buffer;
-  readonly properties: PublishOptions;
-  readonly over: (what: Published) => void;
+/** Whose messages they are. */
+export interface PublicationOwner {
+  /** Called once for each, never from within publish(). */
+  over(publication: Publication, what: Published): void;
 }
 
-interface Entry extends Publication {
-  wasWritten: boolean;
-  isReturned: boolean;
-  /** Since when there has been no connection for it. */
-  waitsSince: number;
+/** A message on its way. */
+export class Publication {
+  readonly exchange: string;
+  readonly key: string;
+  readonly message: Outgoing;
+  /** A copy: the caller may use its buffer again, and the message may have to go out once more. */
+  readonly body: Buffer;
+  readonly properties: PublishOptions;
+  readonly owner: PublicationOwner;
+  wasWritten = false;
+  isReturned = false;
+  /** Since when there has been no connection for it; 0 = it is on its way. */
+  waitsSince = 0;
+
+  constructor(
+    { exchange, key }: Route,
+    message: Outgoing,
+    publishing: PublishSettings,
+    owner: PublicationOwner,
+  ) {
+    this.exchange = exchange;
+    this.key = key;
+    this.message = message;
+    this.body = Buffer.from(message.body);
+    this.properties = toProperties(message, publishing);
+    this.owner = owner;
+  }
 }
 
 export interface PublisherInit {
@@ -44,12 +67,13 @@ export interface PublisherInit {
 export class Publisher {
   readonly #init: PublisherInit;
   #channel: AmqpChannel | undefined;
+  #connection: AmqpConnection | undefined;
   #starting: Promise<void> | undefined;
   /** Published on the channel, by delivery tag. */
-  readonly #sent = new Map<number, Entry>();
+  readonly #sent = new Tags<Publication>();
   #tag = 0;
   /** To be published as soon as there is a channel. */
-  #waiting: Entry[] = [];
+  #waiting: Publication[] = [];
   #bytes = 0;
   #look: NodeJS.Timeout | undefined;
   #end: Error | undefined;
@@ -81,18 +105,16 @@ export class Publisher {
     return this.#channel;
   }
 
-  publish(publication: Publication): void {
-    const entry: Entry = {
-      ...publication,
-      wasWritten: false,
-      isReturned: false,
-      waitsSince: performance.now(),
-    };
+  publish(entry: Publication): void {
     if (this.#end !== undefined) {
       const error = this.#end;
-      setImmediate(() => entry.over(error));
+      setImmediate(() => entry.owner.over(entry, error));
       return;
     }
+    // It may have been on its way before, and have been refused.
+    entry.wasWritten = false;
+    entry.isReturned = false;
+    entry.waitsSince = 0;
     this.#bytes += entry.body.byteLength;
     if (this.pending === 0) this.#init.hold(true);
     if (this.#channel !== undefined && this.#waiting.length === 0) this.#write(this.#channel, entry);
@@ -109,8 +131,7 @@ export class Publisher {
   end(error: Error): void {
     this.#end ??= error;
     clearInterval(this.#look);
-    const all = [...this.#sent.values(), ...this.#waiting];
-    this.#sent.clear();
+    const all = [...this.#sent.clear(), ...this.#waiting];
     this.#waiting = [];
     for (const entry of all) this.#over(entry, entry.wasWritten ? this.#unknown() : error);
   }
@@ -141,6 +162,7 @@ export class Publisher {
       throw amqpError(error, this.#init.text);
     }
     this.#channel = channel;
+    this.#connection = connection;
     this.#tag = 0;
     const waiting = this.#waiting;
     this.#waiting = [];
@@ -150,9 +172,10 @@ export class Publisher {
     this.#look = undefined;
   }
 
-  #write(channel: AmqpChannel, entry: Entry): void {
+  #write(channel: AmqpChannel, entry: Publication): void {
     const { exchange, key, body, properties } = entry;
     try {
+      this.#connection?.gather();
       channel.publish(exchange, key, body, properties);
     } catch (error) {
       // Either the channel is over, and the news of it is on its way, or these properties cannot be encoded.
@@ -162,10 +185,11 @@ export class Publisher {
     }
     entry.wasWritten = true;
     this.#tag += 1;
-    this.#sent.set(this.#tag, entry);
+    this.#sent.add(this.#tag, entry);
   }
 
-  #wait(entry: Entry): void {
+  #wait(entry: Publication): void {
+    if (entry.waitsSince === 0) entry.waitsSince = performance.now();
     this.#waiting.push(entry);
     this.#look ??= setInterval(() => this.#giveUp(), LOOK_MS).unref();
   }
@@ -180,25 +204,20 @@ export class Publisher {
   }
 
   #confirmed(tag: number, multiple: boolean, what: 'placed' | 'refused'): void {
-    if (multiple) {
-      for (const [one, entry] of this.#sent) {
-        if (one > tag) break;
-        this.#sent.delete(one);
-        this.#over(entry, entry.isReturned ? 'returned' : what);
-      }
-    } else {
-      const entry = this.#sent.get(tag);
-      if (entry === undefined) return;
-      this.#sent.delete(tag);
-      this.#over(entry, entry.isReturned ? 'returned' : what);
+    const sent = this.#sent;
+    for (let one = multiple ? sent.oldest : tag; one <= tag && sent.size > 0; one += 1) {
+      const entry = sent.delete(one);
+      if (entry !== undefined) this.#over(entry, entry.isReturned ? 'returned' : what);
     }
     this.#init.changed();
   }
 
   /** Comes before the confirm of the same message. */
   #returned({ properties }: AmqpMessage): void {
-    for (const entry of this.#sent.values()) {
-      if (entry.isReturned || entry.properties.messageId !== properties.messageId) continue;
+    const sent = this.#sent;
+    for (let tag = sent.oldest; tag <= this.#tag; tag += 1) {
+      const entry = sent.get(tag);
+      if (entry === undefined || entry.isReturned || entry.properties.messageId !== properties.messageId) continue;
       entry.isReturned = true;
       return;
     }
@@ -207,13 +226,10 @@ export class Publisher {
   #lost(channel: AmqpChannel | undefined, error: Error | undefined): void {
     if (channel === undefined || channel !== this.#channel) return;
     this.#channel = undefined;
-    const now = performance.now();
-    const sent = [...this.#sent.values()];
-    this.#sent.clear();
     const waiting = this.#waiting;
     this.#waiting = [];
-    for (const entry of sent) {
-      entry.waitsSince = now;
+    for (const entry of this.#sent.clear()) {
+      entry.waitsSince = 0;
       this.#wait(entry);
     }
     this.#waiting.push(...waiting);
@@ -242,9 +258,9 @@ export class Publisher {
     this.start().catch(() => undefined);
   }
 
-  #over(entry: Entry, what: Published): void {
+  #over(entry: Publication, what: Published): void {
     this.#bytes -= entry.body.byteLength;
-    entry.over(what);
+    entry.owner.over(entry, what);
     if (this.pending > 0) return;
     this.#init.hold(false);
     const idle = this.#idle;
@@ -252,7 +268,7 @@ export class Publisher {
     for (const listener of idle) listener();
   }
 
-  #tooLarge({ body }: Entry, cause: unknown): NaruError {
+  #tooLarge({ body }: Publication, cause: unknown): NaruError {
     return this.#error(
       'NARU_TOO_LARGE',
       `the message has ${body.byteLength} bytes, more than the server takes (its setting max_message_size)`,

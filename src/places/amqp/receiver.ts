@@ -6,7 +6,7 @@ import type { Delivery, DriverHooks, Outcome, Receiver } from '../../mailbox/dri
 import { Acks } from './acks.ts';
 import { type AmqpConnection, closeChannel } from './client.ts';
 import { Deliveries } from './deliveries.ts';
-import { toEnvelope } from './properties.ts';
+import { AmqpDelivery } from './delivery.ts';
 import type { AmqpChannel, AmqpMessage } from './protocol.ts';
 
 /** Whoever wants so many at once gets a stream. */
@@ -48,7 +48,7 @@ export class AmqpReceiver implements Receiver {
   #channel: AmqpChannel | undefined;
   #queue = '';
   #epoch = 0;
-  #fetched: Delivery[] = [];
+  #fetched: AmqpDelivery[] = [];
   #wanted = 0;
   #asked = 1;
   #streak = 0;
@@ -175,11 +175,12 @@ export class AmqpReceiver implements Receiver {
   #settle(delivery: Delivery, outcome: Outcome, delayMs: number, done?: (error?: Error) => void): void {
     const acks = this.#acks;
     const tag = delivery.token - this.#epoch * EPOCH;
-    const message = tag > 0 ? acks?.get(tag) : undefined;
-    if (acks === undefined || message === undefined) {
+    const found = tag > 0 ? acks?.get(tag) : undefined;
+    if (acks === undefined || found === undefined) {
       if (done !== undefined) setImmediate(() => done(this.#tooLate()));
       return;
     }
+    const { message } = found;
     if (outcome === 'ack' || outcome === 'reject') {
       this.#deliveries.forget(message);
       if (outcome === 'ack') acks.ack(tag, done);
@@ -199,11 +200,11 @@ export class AmqpReceiver implements Receiver {
   /** Nothing of the channel counts any more. */
   #forget(): void {
     for (const { token, deliveries } of this.#fetched) {
-      const message = this.#acks?.take(token - this.#epoch * EPOCH);
-      if (message !== undefined) this.#deliveries.wentBack(message, deliveries - 1);
+      const found = this.#acks?.take(token - this.#epoch * EPOCH);
+      if (found !== undefined) this.#deliveries.wentBack(found.message, deliveries - 1);
     }
     this.#acks?.abandon(
-      (message) => this.#deliveries.wentBack(message, this.#deliveries.count(message)),
+      ({ message }) => this.#deliveries.wentBack(message, this.#deliveries.count(message)),
       this.#tooLate(),
     );
     for (const timer of this.#delayed.values()) clearTimeout(timer);
@@ -343,22 +344,18 @@ export class AmqpReceiver implements Receiver {
     this.#fetched = [];
     for (const { token, deliveries } of fetched) {
       const tag = token - this.#epoch * EPOCH;
-      const message = acks.get(tag);
-      if (message !== undefined) this.#deliveries.wentBack(message, deliveries - 1);
+      const found = acks.get(tag);
+      if (found !== undefined) this.#deliveries.wentBack(found.message, deliveries - 1);
       acks.nack(tag, true);
     }
   }
 
   #arrived(message: AmqpMessage): void {
     const { deliveryTag } = message.fields;
-    this.#acks?.add(deliveryTag, message);
-    const envelope = toEnvelope(message);
-    this.#fetched.push({
-      ...envelope,
-      deliveries: this.#deliveries.count(message),
-      receipt: false,
-      token: this.#epoch * EPOCH + deliveryTag,
-    });
+    const token = this.#epoch * EPOCH + deliveryTag;
+    const delivery = new AmqpDelivery(message, this.#deliveries.count(message), token);
+    this.#acks?.add(deliveryTag, delivery);
+    this.#fetched.push(delivery);
   }
 
   #offer(): void {

@@ -2,9 +2,9 @@
 
 import { NaruError } from '../../errors/index.ts';
 import type { DriverHooks, Outgoing, ReplyPort } from '../../mailbox/driver.ts';
-import { toEnvelope, toProperties } from './properties.ts';
+import { toEnvelope } from './properties.ts';
 import type { AmqpChannel, AmqpMessage } from './protocol.ts';
-import type { Publisher } from './publisher.ts';
+import { Publication, type Published, type Publisher } from './publisher.ts';
 
 const REPLY_TO = 'amq.rabbitmq.reply-to';
 
@@ -28,16 +28,14 @@ export class DirectReplies implements ReplyPort {
 
   send(replyTo: string, message: Outgoing): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.#publisher.publish({
-        exchange: '',
-        key: replyTo,
-        body: Buffer.from(message.body),
-        properties: toProperties(message, { persistent: false, identity: this.#identity }),
-        over: (what) => {
-          if (what === 'placed') resolve();
-          else reject(what instanceof Error ? what : gone(replyTo));
-        },
-      });
+      const publishing = { persistent: false, identity: this.#identity };
+      const over = (_: Publication, what: Published): void => {
+        if (what === 'placed') resolve();
+        else reject(what instanceof Error ? what : gone(replyTo));
+      };
+      this.#publisher.publish(
+        new Publication({ exchange: '', key: replyTo }, message, publishing, { over }),
+      );
     });
   }
 

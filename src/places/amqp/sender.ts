@@ -4,8 +4,8 @@
 import { isNaruError, NaruError } from '../../errors/index.ts';
 import type { DriverHooks, Outgoing, Sender } from '../../mailbox/driver.ts';
 import type { Delays, Route } from './delays.ts';
-import { toProperties, type PublishSettings } from './properties.ts';
-import type { Published, Publisher } from './publisher.ts';
+import type { PublishSettings } from './properties.ts';
+import { Publication, type PublicationOwner, type Published, type Publisher } from './publisher.ts';
 
 /** Messages and bytes that may be under way. */
 const PENDING_MAX = 2_048;
@@ -33,8 +33,10 @@ export interface SenderInit {
 
 export class AmqpSender implements Sender {
   readonly #init: SenderInit;
+  readonly #owner: PublicationOwner = { over: ({ message }, what) => this.#over(message, what) };
+  readonly #queueOwner: PublicationOwner = { over: (head, what) => this.#headOver(head, what) };
   /** Taken and not yet published: where one follows the other. */
-  #queue: Outgoing[] = [];
+  #queue: Publication[] = [];
   #isPublishing = false;
   /** Taken, and a queue for their delay is still being made. */
   #delayed = 0;
@@ -111,35 +113,25 @@ export class AmqpSender implements Sender {
   }
 
   #take(message: Outgoing): void {
+    if (!this.#isBusy) this.#init.hold(true);
     this.#taken += 1;
-    this.#init.hold(true);
-    // The caller may use its buffer again, and this one may have to go out once more.
-    const own = { ...message, body: Buffer.from(message.body) };
     const { delayMs } = message.fields ?? {};
-    if (delayMs !== undefined && delayMs > 0) void this.#later(own, delayMs);
-    else if (this.#init.look === undefined) this.#publish(own, this.#init.route);
+    const { publisher, look, route, publishing } = this.#init;
+    if (delayMs !== undefined && delayMs > 0) void this.#later({ ...message, body: Buffer.from(message.body) }, delayMs);
+    else if (look === undefined) publisher.publish(new Publication(route, message, publishing, this.#owner));
     else {
       this.#room -= 1;
-      this.#queue.push(own);
+      this.#queue.push(new Publication(route, message, publishing, this.#queueOwner));
       this.#publishNext();
     }
-  }
-
-  #publish(message: Outgoing, { exchange, key }: Route): void {
-    this.#init.publisher.publish({
-      exchange,
-      key,
-      body: message.body as Buffer,
-      properties: toProperties(message, this.#init.publishing),
-      over: (what) => this.#over(message, what),
-    });
   }
 
   async #later(message: Outgoing, delayMs: number): Promise<void> {
     this.#delayed += 1;
     try {
       const key = await this.#init.delays.queueFor(delayMs);
-      this.#publish(message, { exchange: '', key });
+      const { publisher, publishing } = this.#init;
+      publisher.publish(new Publication({ exchange: '', key }, message, publishing, this.#owner));
     } catch (error) {
       this.#over(message, error as Error);
     } finally {
@@ -151,23 +143,20 @@ export class AmqpSender implements Sender {
     const [head] = this.#queue;
     if (head === undefined || this.#isPublishing) return;
     this.#isPublishing = true;
-    this.#init.publisher.publish({
-      ...this.#init.route,
-      body: head.body as Buffer,
-      properties: toProperties(head, this.#init.publishing),
-      over: (what) => {
-        this.#isPublishing = false;
-        if (what === 'refused') {
-          // Others were faster. It keeps its place.
-          this.#room = 0;
-          this.#again ??= setTimeout(() => this.#lookAgain(), LOOK_MS);
-          return;
-        }
-        this.#queue.shift();
-        this.#over(head, what);
-        this.#publishNext();
-      },
-    });
+    this.#init.publisher.publish(head);
+  }
+
+  #headOver(head: Publication, what: Published): void {
+    this.#isPublishing = false;
+    if (what === 'refused') {
+      // Others were faster. It keeps its place.
+      this.#room = 0;
+      this.#again ??= setTimeout(() => this.#lookAgain(), LOOK_MS);
+      return;
+    }
+    this.#queue.shift();
+    this.#over(head.message, what);
+    this.#publishNext();
   }
 
   #over(message: Outgoing, what: Published): void {
