@@ -43,7 +43,9 @@ export class FaultProxy {
   }
 
   async close(): Promise<void> {
-    this.reset();
+    // Not reset(): that of a socket which is being shut down fails in Node, and its handle would keep the process alive.
+    for (const pair of this.#pairs) for (const socket of pair) socket.destroy();
+    this.#pairs.clear();
     await new Promise((resolve) => {
       this.#server.close(resolve);
     });

@@ -1,7 +1,7 @@
 // Naru's broker as a process of its own, with a folder: to be killed and started again on its port.
 
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -9,10 +9,27 @@ import { fileURLToPath } from 'node:url';
 
 const NARU = fileURLToPath(new URL('../../cli/index.js', import.meta.url));
 
+interface Ready {
+  readonly ready?: boolean;
+  readonly amqp: number;
+  readonly tls?: number;
+}
+
 export class BrokerProcess {
   readonly #folder = mkdtempSync(join(tmpdir(), 'naru-amqp-'));
   #child: ChildProcess | undefined;
   #port = 0;
+  #tlsPort = 0;
+  readonly #tls: readonly string[];
+
+  /** @param certificate  with one it takes TLS on a port of its own, too */
+  constructor(certificate?: { readonly cert: string; readonly key: string }) {
+    this.#tls = Object.entries(certificate ?? {}).flatMap(([name, pem]) => {
+      const file = join(this.#folder, `${name}.pem`);
+      writeFileSync(file, pem);
+      return [`--tls-${name}`, file];
+    });
+  }
 
   get url(): string {
     return `amqp://guest:guest@127.0.0.1:${this.#port}`;
@@ -22,15 +39,22 @@ export class BrokerProcess {
     return this.#port;
   }
 
+  get tlsPort(): number {
+    return this.#tlsPort;
+  }
+
   async start(): Promise<void> {
     const data = join(this.#folder, 'data');
-    const args = [NARU, 'broker', '--json', '--no-http', '--port', String(this.#port), '--data', data];
+    const tls = this.#tls.length === 0 ? [] : [...this.#tls, '--tls-port', String(this.#tlsPort)];
+    const port = ['--port', String(this.#port), ...tls];
+    const args = [NARU, 'broker', '--json', '--no-http', ...port, '--data', data];
     const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
     this.#child = child;
     for await (const line of createInterface({ input: child.stdout })) {
-      const { ready, amqp } = JSON.parse(line) as { ready?: boolean; amqp: number };
+      const { ready, amqp, tls: secure = 0 } = JSON.parse(line) as Ready;
       if (ready !== true) continue;
       this.#port = amqp;
+      this.#tlsPort = secure;
       return;
     }
     throw new Error('the broker ended before it was ready');

@@ -217,7 +217,8 @@ export class Publisher {
     const sent = this.#sent;
     for (let tag = sent.oldest; tag <= this.#tag; tag += 1) {
       const entry = sent.get(tag);
-      if (entry === undefined || entry.isReturned || entry.properties.messageId !== properties.messageId) continue;
+      if (entry === undefined || entry.isReturned || entry.properties.messageId !== properties.messageId)
+        continue;
       entry.isReturned = true;
       return;
     }

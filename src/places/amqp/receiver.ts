@@ -65,7 +65,9 @@ export class AmqpReceiver implements Receiver {
   #polls = 0;
   /** How many are told when what they settled is. */
   #settling = 0;
+  /** Goes on while somebody wants something: to make a timer for each rest costs more than to look when one ends. */
   #keep: NodeJS.Timeout | undefined;
+  #restsSince = 0;
   readonly #delayed = new Map<number, NodeJS.Timeout>();
   #closed: Promise<void> | undefined;
 
@@ -113,13 +115,13 @@ export class AmqpReceiver implements Receiver {
     this.#wanted = count;
     this.#hold();
     if (count === 0) {
-      if (was > 0) this.#rest();
+      if (was === 0) return;
+      this.#restsSince = performance.now();
+      this.#rest();
       return;
     }
     if (was === 0) this.#streak += 1;
-    clearTimeout(this.#keep);
-    this.#keep = undefined;
-    this.#work();
+    if (!this.#isFed) this.#work();
   }
 
   async poll(): Promise<void> {
@@ -252,6 +254,15 @@ export class AmqpReceiver implements Receiver {
     else this.#offer();
   }
 
+  /** A consumer with room brings what is wanted by itself. */
+  get #isFed(): boolean {
+    const consumer = this.#consumer;
+    if (consumer === undefined || this.#returning !== undefined || this.#fetched.length > 0) return false;
+    return (
+      this.#working === undefined && !this.#isTooNarrow(consumer.limit, this.#heldByUsers() + this.#ahead())
+    );
+  }
+
   /** Whether what users hold leaves hardly any room in a prefetch, or a larger one pays by now. */
   #isTooNarrow(has: number, wants: number): boolean {
     const free = has - this.#heldByUsers();
@@ -292,7 +303,8 @@ export class AmqpReceiver implements Receiver {
         return;
       }
       this.#arrived(message);
-      this.#offer();
+      // The first of a group wakes whoever waits, who takes the rest of it as well.
+      if (this.#wanted > 0 || this.#fetched.length === 1) this.#offer();
     };
     this.#consumer = consumer;
     // One behind the other without waiting: the prefetch is that of the consumer that comes next.
@@ -378,6 +390,11 @@ export class AmqpReceiver implements Receiver {
   #lapse(): void {
     this.#keep = undefined;
     if (this.#isAsked) return;
+    const leftMs = this.#restsSince + KEEP_MS - performance.now();
+    if (leftMs > 0) {
+      this.#keep = setTimeout(() => this.#lapse(), leftMs).unref();
+      return;
+    }
     this.#streak = 0;
     // What was on its way when it was cancelled arrives before the answer.
     this.#cancel()

@@ -33,9 +33,7 @@ export class DirectReplies implements ReplyPort {
         if (what === 'placed') resolve();
         else reject(what instanceof Error ? what : gone(replyTo));
       };
-      this.#publisher.publish(
-        new Publication({ exchange: '', key: replyTo }, message, publishing, { over }),
-      );
+      this.#publisher.publish(new Publication({ exchange: '', key: replyTo }, message, publishing, { over }));
     });
   }
 

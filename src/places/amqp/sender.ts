@@ -117,7 +117,8 @@ export class AmqpSender implements Sender {
     this.#taken += 1;
     const { delayMs } = message.fields ?? {};
     const { publisher, look, route, publishing } = this.#init;
-    if (delayMs !== undefined && delayMs > 0) void this.#later({ ...message, body: Buffer.from(message.body) }, delayMs);
+    if (delayMs !== undefined && delayMs > 0)
+      void this.#later({ ...message, body: Buffer.from(message.body) }, delayMs);
     else if (look === undefined) publisher.publish(new Publication(route, message, publishing, this.#owner));
     else {
       this.#room -= 1;
