@@ -4,6 +4,7 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { importPackage } from '../../client/optional-package.ts';
 import { open } from '../../index.ts';
 import { FaultProxy } from '../../link/fault-proxy.fixture.ts';
 import { watchStalledAcks } from '../../link/stalled-acks.fixture.ts';
@@ -12,6 +13,7 @@ import { readServer } from './client.ts';
 import { roundedDelay } from './delays.ts';
 import { watchKills } from '../../engines/kills.fixture.ts';
 import { toEnvelope, toProperties } from './properties.ts';
+import type { AmqpPackage } from './protocol.ts';
 import { currentValue } from './topology.ts';
 
 describe("with Naru's broker", () => {
@@ -62,6 +64,36 @@ describe("with Naru's broker", () => {
     await watchStalledAcks(direct, through, proxy);
     await direct.unlink();
     await proxy.close();
+  });
+
+  test('survives says what is there after a restart: "restart" queue and messages, "process" neither', {
+    timeout: 60_000,
+  }, async () => {
+    const { default: client } = (await importPackage('amqplib', 'amqplib', 'amqp')) as AmqpPackage;
+    const persistence = async (queue: string): Promise<number | undefined> => {
+      const model = await client.connect({ protocol: 'amqp', hostname: '127.0.0.1', port: broker.port }, {});
+      const channel = await model.createChannel();
+      const message = await channel.get(queue, { noAck: false });
+      await model.close();
+      return message === false ? undefined : message.properties.deliveryMode;
+    };
+    const url = (queue: string): string => `${broker.url}/?queue=${queue}`;
+    for (const survives of ['restart', 'process'] as const) {
+      await using mailbox = await open(url(survives), { survives });
+      await mailbox.send('kept?');
+    }
+    expect(await persistence('restart')).toBe(2);
+    expect(await persistence('process')).not.toBe(2);
+    await broker.restart();
+    await using kept = await open(url('restart'), { create: 'never' });
+    expect((await kept.receive({ timeoutMs: 20_000 })).data).toBe('kept?');
+    await kept.unlink();
+    // Its settings are there, and its queue is made again: empty.
+    await using lost = await open(url('process'), { create: 'never' });
+    expect((await lost.stats()).place.depth).toBe(0);
+    await lost.send('new');
+    expect((await lost.receive({ timeoutMs: 20_000 })).data).toBe('new');
+    await lost.unlink();
   });
 
   test('a slow consumer leaves at the server what it has not asked for', { timeout: 60_000 }, async () => {

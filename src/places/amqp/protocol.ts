@@ -9,6 +9,8 @@ export interface AmqpProperties {
   readonly contentType?: string | undefined;
   readonly correlationId?: string | undefined;
   readonly replyTo?: string | undefined;
+  /** Of what was received: 2 = on disk. */
+  readonly deliveryMode?: number | undefined;
   readonly type?: string | undefined;
   readonly priority?: number | undefined;
   /** Milliseconds as text. */

@@ -69,7 +69,16 @@ async function findExisting(
       `the mailbox "${own.name}" exists already, and create is "new"; choose another name`,
     );
   refuseDifferences(url, statedSettings(own, options), settings);
+  await restoreQueue(connection, settings);
   return settings;
+}
+
+/** A queue with survives "process" goes with its server; the settings stay, and say how it was. */
+async function restoreQueue(connection: AmqpConnection, settings: BoxSettings): Promise<void> {
+  const { id, name, deliver, survives } = settings;
+  if (survives === 'restart' || deliver === 'all' || id === '') return;
+  if (await attempt(connection, (channel) => channel.checkQueue(name), REPLY.notFound)) return;
+  await declareBox(connection, settings);
 }
 
 /** @returns undefined when somebody else is making one */
