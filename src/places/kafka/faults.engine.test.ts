@@ -9,6 +9,7 @@ import { onlyWith } from '../../engines/only-with.fixture.ts';
 import { isNaruError } from '../../errors/index.ts';
 import { open } from '../../index.ts';
 import { FaultProxy } from '../../link/fault-proxy.fixture.ts';
+import { loadFirst } from './loaded.fixture.ts';
 import { CLIENTS, type ClientName } from './options.ts';
 
 const KILLS = 20;
@@ -82,6 +83,8 @@ async function behindProxy(engine: Running): Promise<FaultProxy> {
   await engine.restart();
   return proxy;
 }
+
+loadFirst();
 
 onlyWith(kafka, 'mailboxes on kafka:// when things break', () => {
   for (const client of CLIENTS) each(client);

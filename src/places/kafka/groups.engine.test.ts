@@ -9,6 +9,7 @@ import { expect, test } from 'vitest';
 import { kafka } from '../../engines/kafka.fixture.ts';
 import { onlyWith } from '../../engines/only-with.fixture.ts';
 import { open } from '../../index.ts';
+import { loadFirst } from './loaded.fixture.ts';
 import { CLIENTS, type ClientName } from './options.ts';
 import type { Told } from './peer.fixture.ts';
 
@@ -61,6 +62,8 @@ function stream(send: (n: number) => Promise<unknown>): { readonly stop: () => P
     },
   };
 }
+
+loadFirst();
 
 onlyWith(kafka, 'groups on kafka://', (url) => {
   for (const client of CLIENTS) each(client, url);

@@ -9,6 +9,7 @@ import { guardedUrl, kafka } from '../../engines/kafka.fixture.ts';
 import { onlyWith } from '../../engines/only-with.fixture.ts';
 import type { NaruError } from '../../errors/index.ts';
 import { open } from '../../index.ts';
+import { loadFirst } from './loaded.fixture.ts';
 import { CLIENTS, type ClientName } from './options.ts';
 
 const range = (count: number): number[] => Array.from({ length: count }, (_, i) => i + 1);
@@ -43,6 +44,8 @@ async function refused(call: Promise<unknown>): Promise<NaruError> {
     (error: unknown) => error,
   )) as NaruError;
 }
+
+loadFirst();
 
 onlyWith(kafka, 'mailboxes on kafka://', (url) => {
   for (const client of CLIENTS) each(client, url);

@@ -8,11 +8,10 @@ import { encrypted, guardedUrl, kafka } from '../../engines/kafka.fixture.ts';
 import { onlyWith } from '../../engines/only-with.fixture.ts';
 import type { NaruError } from '../../errors/index.ts';
 import { open } from '../../index.ts';
+import { loadFirst } from './loaded.fixture.ts';
 import { CLIENTS, MECHANISMS } from './options.ts';
 
 const WAIT = { timeoutMs: 20_000 };
-/** The first test loads the package, on a machine that may have other things to do. */
-const PATIENCE = { timeoutMs: 60_000 };
 const WRONG = 'c4n4ry';
 
 async function refused(call: Promise<unknown>): Promise<NaruError> {
@@ -21,6 +20,8 @@ async function refused(call: Promise<unknown>): Promise<NaruError> {
     (error: unknown) => error,
   )) as NaruError;
 }
+
+loadFirst();
 
 for (const isEncrypted of [false, true]) {
   onlyWith(kafka, `users on kafka:// ${isEncrypted ? 'over TLS' : 'without TLS'}`, () => {
@@ -48,7 +49,6 @@ for (const isEncrypted of [false, true]) {
           await using good = await open(`${address()}?${query}`, {
             create: 'if-missing',
             ...secured,
-            ...PATIENCE,
           });
           await good.send('in');
           expect((await good.receive(WAIT)).data).toBe('in');
