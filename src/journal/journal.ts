@@ -35,6 +35,8 @@ export interface JournalInit {
   /** Of a topic: how long a message is kept that every group has had. 0 = as long as there is room. */
   readonly retainMs: number;
   readonly mailbox: string;
+  /** Every message before it is gone. */
+  readonly low: number;
   readonly isEnded: boolean;
   /** Milliseconds since 1970. */
   readonly time: () => number;
@@ -81,7 +83,8 @@ export class Journal implements Contents, Stages, GroupHome {
     });
     this.#groups = new Groups(this, notes, settings, clock);
     if (settings.deliver === 'all') {
-      this.#retention = new Retention(index, init, () => this.#emptied(index.shift()));
+      while (index.first !== 0 && index.first < init.low) this.#emptied(index.shift());
+      this.#retention = new Retention(index, init, () => this.#shift());
       this.#retention.look(this.#groups.low);
     } else this.#forgetSettled();
   }
@@ -371,11 +374,19 @@ export class Journal implements Contents, Stages, GroupHome {
     this.#events.room();
   }
 
+  /** The oldest message that a topic keeps goes. */
+  #shift(): void {
+    this.#emptied(this.index.shift());
+    const { next, low } = this.index;
+    this.#init.notes.moved({ next, low });
+  }
+
   #emptied(batch: Emptied | undefined): void {
     if (batch === undefined) return;
     const isNewest = batch.sequence === this.index.newest;
     this.index.remove(batch);
-    if (isNewest) this.#init.notes.removeLast(batch, this.index.next);
+    const { next, low } = this.index;
+    if (isNewest) this.#init.notes.removeLast(batch, { next, low });
     else this.#log.remove(streamOf(batch.first), batch.sequence);
   }
 

@@ -48,6 +48,11 @@ export class MessageIndex {
     return this.#next;
   }
 
+  /** Everything before it is gone. */
+  get low(): number {
+    return this.#low;
+  }
+
   /** Sequence of the newest batch that was added; 0 when there was none. */
   get newest(): number {
     return this.#newest;

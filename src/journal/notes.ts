@@ -14,7 +14,7 @@ const LAZY_MS = 20;
 const LAZY_MS_PER_BYTE = 1 / 1000;
 
 /** What the `note` of such a record says it is. */
-const NOTE = { group: 1, end: 2, boot: 3, next: 4 } as const;
+const NOTE = { group: 1, end: 2, boot: 3, bounds: 4 } as const;
 
 /** In place of the boot: the host has closed the log, and noted all it knew. */
 const CLOSED = 'closed';
@@ -23,6 +23,14 @@ const CLOSED = 'closed';
 export interface FoundNote {
   readonly sequence: number;
   readonly note: number;
+}
+
+/** The numbers of messages. */
+export interface Bounds {
+  /** Of the next one. */
+  readonly next: number;
+  /** Everything before it is gone, also where its batch is still there. */
+  readonly low: number;
 }
 
 export interface FoundGroup {
@@ -43,10 +51,12 @@ export class Notes {
   readonly #changed = new Set<Group>();
   #cancel: (() => void) | undefined;
   #endNote: number;
-  #nextNote: number;
+  #boundsNote: number;
   #groupBytes = 0;
   /** The newest batch, when nobody needs it any more: it tells the number of the next message, until something else does. */
-  #last: (Emptied & { readonly next: number }) | undefined;
+  #last: Emptied | undefined;
+  /** What is to be noted of the numbers. */
+  #bounds: Bounds | undefined;
   readonly #replaced = new Deque<Replaced>();
   #isOver = false;
   #isClosed = false;
@@ -58,11 +68,11 @@ export class Notes {
     clock: LogClock,
     found: readonly FoundGroup[],
     end: { readonly noted: number; readonly isEnded: boolean },
-    nextNote: number,
+    boundsNote: number,
   ) {
     this.#log = log;
     this.#clock = clock;
-    this.#nextNote = nextNote;
+    this.#boundsNote = boundsNote;
     this.found = found;
     this.#endNote = end.noted;
     this.isEnded = end.isEnded;
@@ -79,12 +89,12 @@ export class Notes {
     notes: readonly FoundNote[],
     next: number,
     { clock, boot }: Pick<Outside, 'clock' | 'boot'>,
-  ): Promise<{ readonly notes: Notes; readonly next: number }> {
+  ): Promise<Bounds & { readonly notes: Notes }> {
     const groups = new Map<string, FoundGroup>();
     const older: number[] = [];
     let end = { noted: 0, isEnded: false };
     let last = { noted: 0, boot: CLOSED };
-    let known = { noted: 0, next };
+    let known = { noted: 0, next, low: 1 };
     for (const { sequence, note } of notes) {
       const record = await log.read(sequence);
       if (record === undefined) continue;
@@ -99,9 +109,10 @@ export class Notes {
       } else if (note === NOTE.boot) {
         older.push(last.noted);
         last = { noted: sequence, boot: text };
-      } else if (note === NOTE.next) {
+      } else if (note === NOTE.bounds) {
         older.push(known.noted);
-        known = { noted: sequence, next: Math.max(next, Number(text)) };
+        const bounds = JSON.parse(text) as Bounds;
+        known = { noted: sequence, next: Math.max(next, bounds.next), low: bounds.low };
       }
     }
     for (const sequence of older) if (sequence > 0) log.remove(CONTROL_STREAM, sequence);
@@ -115,7 +126,8 @@ export class Notes {
     // Before anything is handed out: a successor must not take this host for one that closed.
     await log.commit('os');
     if (last.noted > 0) log.remove(CONTROL_STREAM, last.noted);
-    return { notes: new Notes(log, clock, found, end, known.noted), next: known.next };
+    const { low } = known;
+    return { notes: new Notes(log, clock, found, end, known.noted), next: known.next, low };
   }
 
   /** Notes how a group is. @returns the number of the note */
@@ -138,9 +150,15 @@ export class Notes {
   }
 
   /** The newest batch is needed no more: removed when the next one comes, or when it is noted what it tells. */
-  removeLast(batch: Emptied, next: number): void {
-    this.#last = { ...batch, next };
-    if (this.#isOver) this.#noteNext();
+  removeLast(batch: Emptied, bounds: Bounds): void {
+    this.#last = batch;
+    this.moved(bounds);
+  }
+
+  /** What is kept begins later. */
+  moved(bounds: Bounds): void {
+    this.#bounds = bounds;
+    if (this.#isOver) this.#noteBounds();
     else this.#writeSoon();
   }
 
@@ -181,18 +199,18 @@ export class Notes {
       this.#cancel = undefined;
       if (this.#isOver || this.#log.failure !== undefined) return;
       for (const group of this.#changed) this.write(group, 'memory');
-      this.#noteNext();
+      this.#noteBounds();
     });
   }
 
-  #noteNext(): void {
-    const last = this.#last;
-    if (last === undefined) return;
-    const before = this.#nextNote;
-    const body = Buffer.from(String(last.next));
-    this.#nextNote = this.#log.append([{ stream: CONTROL_STREAM, note: NOTE.next, body }], 'memory');
-    this.#replace(before, this.#nextNote);
-    this.isFollowed(this.#nextNote);
+  #noteBounds(): void {
+    if (this.#bounds === undefined) return;
+    const before = this.#boundsNote;
+    const body = Buffer.from(JSON.stringify(this.#bounds));
+    this.#bounds = undefined;
+    this.#boundsNote = this.#log.append([{ stream: CONTROL_STREAM, note: NOTE.bounds, body }], 'memory');
+    this.#replace(before, this.#boundsNote);
+    this.isFollowed(this.#boundsNote);
   }
 
   forget(group: Group): void {
@@ -214,7 +232,7 @@ export class Notes {
     this.#isOver = true;
     this.#cancel?.();
     for (const group of groups) this.write(group, 'memory');
-    this.#noteNext();
+    this.#noteBounds();
     // The next start removes what these replace.
     this.#log.append([noteOfBoot(CLOSED)], 'memory');
   }

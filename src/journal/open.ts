@@ -77,7 +77,7 @@ export async function openJournal(options: JournalOptions): Promise<OpenedJourna
     const { settings, retainMs } = description;
     const last = batches.at(-1);
     const after = last === undefined ? 1 : last.first + last.count;
-    const { notes: found, next } = await Notes.read(log, notes, after, outside);
+    const { notes: found, next, low } = await Notes.read(log, notes, after, outside);
     const index = indexOf(batches, next, settings.capacityBytes);
     if (found.isEnded && !options.isBack) found.end(false);
     const isEnded = found.isEnded && options.isBack;
@@ -87,7 +87,7 @@ export async function openJournal(options: JournalOptions): Promise<OpenedJourna
       contents(hostEvents) {
         events = hostEvents;
         journal = new Journal(
-          { log, index, notes: found, settings, retainMs, mailbox, isEnded, time, clock },
+          { log, index, notes: found, settings, retainMs, mailbox, low, isEnded, time, clock },
           hostEvents,
         );
         return journal;

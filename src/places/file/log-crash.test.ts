@@ -9,7 +9,7 @@ import { type Peer, Peers } from '../../link/processes.fixture.ts';
 import { checkLogIn } from '../../disk/index.ts';
 import { open } from '../../open.ts';
 
-const KILLS = Number(process.env['NARU_LOG_KILLS'] ?? 6);
+const KILLS = Number(process.env['NARU_LOG_KILLS'] ?? 7);
 
 let base = '';
 let peers: Peers;
