@@ -44,7 +44,7 @@ export const activemq = {
   },
   notes: {
     requeue:
-      'the server counts what is given back as failed; what a killed consumer had in hand comes again with the same id, and not marked',
+      'the server counts what is given back as failed; what a killed consumer had in hand comes again with the same id, and not marked. On Classic it is the same consumer that gets it again, marked; another one without a mark',
     priority:
       'a message without one is sent without one, which counts as 4; on Artemis. Classic takes them and keeps the order of sending unless it is configured otherwise',
     ttl: 'the server removes what has expired and tells nobody: it is not counted',

@@ -43,6 +43,8 @@ export interface ServerFacts {
   readonly isArtemis: boolean;
   /** It can hold a message back. */
   readonly delays: boolean;
+  /** What stands before the name of a queue and of a topic: Classic tells them apart by it. */
+  readonly prefix: { readonly one: string; readonly all: string };
   /** Several connections can share a durable subscription. */
   readonly sharesSubscriptions: boolean;
 }
@@ -222,7 +224,8 @@ export class ActivemqConnection implements Connected {
 
   async #openNowhere(): Promise<RheaSender> {
     try {
-      const link = await this.sender({ target: { address: NOWHERE, capabilities: ['topic'] } });
+      const address = `${this.server.prefix.all}${NOWHERE}`;
+      const link = await this.sender({ target: { address, capabilities: ['topic'] } });
       link.on('settled', () => this.#arrived?.resolve());
       link.on('sender_close', () => {
         this.#nowhere = undefined;
@@ -300,12 +303,17 @@ function handshake(rhea: RheaConnection, text: string): Promise<void> {
 }
 
 function readServer(rhea: RheaConnection): ServerFacts {
-  const { product, version } = rhea.properties ?? {};
+  const { product, version, ...others } = rhea.properties ?? {};
+  const prefix = (kind: string): string => {
+    const text = others[`${kind}-prefix`];
+    return typeof text === 'string' ? text : '';
+  };
   const offered = rhea.remote.open?.offered_capabilities;
   const capabilities: readonly unknown[] = Array.isArray(offered) ? offered : [offered];
   return {
     product: `${String(product)} ${String(version)}`,
     isArtemis: /artemis/i.test(String(product)),
+    prefix: { one: prefix('queue'), all: prefix('topic') },
     delays: capabilities.includes('DELAYED_DELIVERY'),
     sharesSubscriptions: capabilities.includes('SHARED-SUBS'),
   };

@@ -235,8 +235,7 @@ export class ActivemqDriver implements Driver {
   async #startSending(connection: ActivemqConnection): Promise<void> {
     if (this.#outbox.isConnected) return;
     const { name, deliver } = this.#init.box;
-    const capabilities = [deliver === 'one' ? 'queue' : 'topic'];
-    const link = await connection.sender({ target: { address: name, capabilities } });
+    const link = await connection.sender({ target: terminusOf(connection, name, deliver) });
     if (this.#outbox.isConnected || connection !== this.#init.reconnecting.current) return;
     const wire = new LinkWire(link, this.#outbox, this.#init.text, () => this.#changed());
     this.#wire = wire;
@@ -274,12 +273,11 @@ export class ActivemqDriver implements Driver {
 
   #subscribe(connection: ActivemqConnection): Promise<RheaReceiver> {
     const { name, deliver, group } = this.#init.box;
-    if (deliver === 'one') return connection.receiver({ source: { address: name, capabilities: ['queue'] } });
-    if (group === undefined)
-      return connection.receiver({ source: { address: name, capabilities: ['topic'] } });
+    const end = terminusOf(connection, name, deliver);
+    if (group === undefined) return connection.receiver({ source: end });
     const isShared = connection.server.sharesSubscriptions;
     const source: Terminus = {
-      address: name,
+      ...end,
       durable: 2,
       expiry_policy: 'never',
       capabilities: isShared ? ['topic', 'shared', 'global'] : ['topic'],
@@ -372,4 +370,12 @@ export class ActivemqDriver implements Driver {
       mailbox: text,
     });
   }
+}
+
+/** The mailbox as an end of a link. */
+function terminusOf({ server }: ActivemqConnection, name: string, deliver: 'one' | 'all'): Terminus {
+  return {
+    address: `${server.prefix[deliver]}${name}`,
+    capabilities: [deliver === 'one' ? 'queue' : 'topic'],
+  };
 }

@@ -101,7 +101,7 @@ export interface RheaSocket extends EventEmitter {
 }
 
 export interface RheaConnection extends EventEmitter {
-  readonly properties?: { readonly product?: unknown; readonly version?: unknown } | undefined;
+  readonly properties?: Readonly<Record<string, unknown>> | undefined;
   readonly offered_capabilities?: unknown;
   readonly remote: { readonly open?: { readonly offered_capabilities?: unknown } | undefined };
   readonly socket?: RheaSocket | undefined;

@@ -59,6 +59,9 @@ export class ActivemqReceiver implements Receiver {
   #drained: (() => void) | undefined;
   #goingBack: GoingBack[] = [];
   #returning: Promise<void> | undefined;
+  /** Something went back since the link was made. */
+  #gaveBack = false;
+  #renewing: Promise<void> | undefined;
   #closed: Promise<void> | undefined;
 
   constructor(init: ReceiverInit) {
@@ -71,6 +74,7 @@ export class ActivemqReceiver implements Receiver {
     const link = await this.#init.attach(connection);
     this.#connection = connection;
     this.#link = link;
+    this.#gaveBack = false;
     link.on('message', (context: RheaContext) => this.#arrived(link, context));
     link.once('receiver_close', () => this.#ended(connection, link));
     this.#work();
@@ -118,6 +122,7 @@ export class ActivemqReceiver implements Receiver {
 
   async poll(): Promise<void> {
     this.#polls += 1;
+    await this.#renewing;
     await this.#returning;
     await this.#draining;
     const most = Math.min(this.#asked, POLL_MAX) - this.#fetched.length;
@@ -180,15 +185,17 @@ export class ActivemqReceiver implements Receiver {
     if (link !== this.#link || this.#closed !== undefined) return;
     this.lost();
     if (link.error?.condition === CONDITION.deleted) this.#init.removed();
-    else if (!connection.isOver) setTimeout(() => this.#again(connection), AGAIN_MS);
+    else if (!connection.isOver) setTimeout(() => void this.#again(connection), AGAIN_MS);
   }
 
-  #again(connection: ActivemqConnection): void {
+  async #again(connection: ActivemqConnection): Promise<void> {
     if (connection.isOver || this.#closed !== undefined || this.#link !== undefined) return;
-    this.start(connection).catch((error: unknown) => {
+    try {
+      await this.start(connection);
+    } catch (error) {
       this.#init.trouble(error);
-      setTimeout(() => this.#again(connection), AGAIN_MS).unref();
-    });
+      setTimeout(() => void this.#again(connection), AGAIN_MS).unref();
+    }
   }
 
   /** Gives the server credit for what is wanted. */
@@ -242,7 +249,24 @@ export class ActivemqReceiver implements Receiver {
     if (this.#isAsked) return;
     this.#streak = 0;
     await this.#drain();
-    if (!this.#isAsked) this.#giveBack();
+    if (this.#isAsked) return;
+    this.#giveBack();
+    this.#renew();
+  }
+
+  /** Classic keeps what was given back for the link that had it: while nothing of it is in hand, it is made anew for the sake of others. */
+  #renew(): void {
+    const connection = this.#connection;
+    const link = this.#link;
+    if (connection === undefined || link === undefined || connection.server.isArtemis) return;
+    if (!this.#gaveBack || this.#open.size > 0 || this.#closed !== undefined) return;
+    this.#link = undefined;
+    this.#renewing = connection
+      .leave(link, !this.#init.isLasting)
+      .then(() => this.#again(connection))
+      .finally(() => {
+        this.#renewing = undefined;
+      });
   }
 
   get #isAsked(): boolean {
@@ -294,6 +318,7 @@ export class ActivemqReceiver implements Receiver {
       return;
     }
     this.#open.delete(token);
+    if (what === 'released' || what === 'failed') this.#gaveBack = true;
     connection.settle(delivery, what);
     if (done !== undefined) void this.#tell(connection, done);
   }
@@ -336,6 +361,7 @@ export class ActivemqReceiver implements Receiver {
     this.#wanted = 0;
     this.#hold();
     clearTimeout(this.#keep);
+    await this.#renewing;
     await this.#returning;
     await this.#drain();
     this.#giveBack();
