@@ -29,7 +29,7 @@ export interface NewRows {
 
 /** A message that was taken, or looked at. */
 export interface TakenRow {
-  /** Its number in the mailbox: younger messages have higher ones. */
+  /** Its number in the mailbox, which stays its own when it goes back. */
   readonly id: number;
   /** This delivery counted. */
   readonly deliveries: number;

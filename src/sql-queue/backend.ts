@@ -18,8 +18,14 @@ export interface Dialect {
   readonly text: (n: number) => string;
   /** The nth parameter as the lock of a seat. */
   readonly lock: (n: number) => string;
-  /** The nth parameter as the rows of a subquery: a list of numbers. */
-  readonly list: (n: number) => string;
+  /** Whether a column has one of the numbers of the nth parameter, which is a list. */
+  readonly among: (column: string, n: number) => string;
+  /** What a row is found again by in the same statement, in the fastest way. */
+  readonly row: string;
+  /** Whether that column has one of the values of a subquery. */
+  readonly isIn: (column: string, subquery: string) => string;
+  /** A statement may begin with others that change something (WITH … AS (DELETE …)). */
+  readonly changesInWith: boolean;
   /** Now, in milliseconds since the epoch, by the clock that all users of the database share. */
   readonly now: string;
   /** Behind a SELECT: the rows are this transaction's; those that others have are left out. */

@@ -1,13 +1,18 @@
 // The statements of one mailbox, in the words that SQLite and PostgreSQL share. Times are milliseconds since the epoch, by the database's
-// clock. A row: id (the order), priority, due (not before), expires, deliveries, holder (the seat that has it), lease (until when), size,
+// clock. A row: id (the order: order.ts), due (not before), expires, deliveries, holder (the seat that has it), lease (until when), size,
 // message (envelope with its sender: wire/named-envelope.ts).
 
 import type { Dialect, Statement } from './backend.ts';
 
+/** So many rows are looked at where the whole table may be long. */
+export const FRONT = 1_000;
+
 /** About messages. */
 interface MessageStatements {
-  /** seat, max, lease in ms or 0 → id, deliveries, message, priority */
+  /** seat, max, lease in ms or 0 → id, deliveries, message */
   readonly claim: Statement;
+  /** The same, and ids that the seat acks; undefined: the database knows no such statement. */
+  readonly ackAndClaim: Statement | undefined;
   /** seat, ids */
   readonly ack: Statement;
   /** seat, ids, delay in ms */
@@ -20,17 +25,19 @@ interface MessageStatements {
   readonly extend: Statement;
   /** → how many have outlived their time */
   readonly expire: Statement;
-  /** Leases that are over. */
-  readonly endLeases: Statement;
   /** What seats hold that are not there any more. */
   readonly free: Statement;
-  /** seat → ms until something changes by itself, whether others hold messages */
+  /** Whether there is such a thing among the first rows. */
+  readonly orphans: Statement;
+  /** seat, the highest id that it ever had: what it has goes back */
+  readonly freeSeat: Statement;
+  /** seat → ms until a delay is over, ms until a lease is over, how many of the first rows others hold, how many rows these are */
   readonly outlook: Statement;
   /** → messages, bytes */
   readonly room: Statement;
   /** → waiting, bytes of all, unsettled */
   readonly stats: Statement;
-  /** max → id, deliveries, message, priority */
+  /** max → id, deliveries, message */
   readonly peek: Statement;
   readonly purge: Statement;
 }
@@ -55,29 +62,19 @@ export function boxStatements(dialect: Dialect, id: number): BoxStatements {
 }
 
 function messageStatements(dialect: Dialect, id: number): MessageStatements {
-  const { seats, now, skipLocked, list, parameter: p } = dialect;
+  const { seats, now, parameter: p } = dialect;
   const table = dialect.messages(id);
   const one = maker(id);
   const some = (name: string, text: string, condition: string, returns = false): Statement => ({
     ...one(name, text, returns),
     guard: `SELECT 1 FROM ${table} WHERE ${condition} LIMIT 1`,
   });
-  const ready = `holder IS NULL AND (due IS NULL OR due <= ${now}) AND (expires IS NULL OR expires > ${now})`;
-  const first = 'ORDER BY priority DESC, id';
   const expired = `holder IS NULL AND expires <= ${now}`;
-  const over = `lease <= ${now}`;
   const orphaned = `holder IS NOT NULL AND holder NOT IN (SELECT id FROM ${seats} WHERE box = ${id})`;
-  const mine = `holder = ${p(1)} AND id IN (${list(2)})`;
+  const mine = `holder = ${p(1)} AND ${dialect.among('id', 2)}`;
+  const front = (columns: string): string => `(SELECT ${columns} FROM ${table} ORDER BY id LIMIT ${FRONT}) front`;
   return {
-    claim: some(
-      'claim',
-      `WITH picked AS MATERIALIZED (SELECT id FROM ${table} WHERE ${ready} ${first} LIMIT ${p(2)} ${skipLocked})
-       UPDATE ${table} SET holder = ${p(1)}, deliveries = deliveries + 1,
-         lease = CASE WHEN ${p(3)} > 0 THEN ${now} + ${p(3)} END
-       WHERE id IN (SELECT id FROM picked) RETURNING id, deliveries, message, priority`,
-      ready,
-      true,
-    ),
+    ...takingStatements(dialect, id),
     ack: one('ack', `DELETE FROM ${table} WHERE ${mine}`),
     requeue: one(
       'requeue',
@@ -90,17 +87,20 @@ function messageStatements(dialect: Dialect, id: number): MessageStatements {
     ),
     forget: one(
       'forget',
-      `UPDATE ${table} SET holder = NULL, lease = NULL WHERE holder = ${p(1)} AND id NOT IN (${list(2)})`,
+      `UPDATE ${table} SET holder = NULL, lease = NULL WHERE holder = ${p(1)} AND NOT (${dialect.among('id', 2)})`,
     ),
     extend: one('extend', `UPDATE ${table} SET lease = ${now} + ${p(3)} WHERE ${mine} AND lease IS NOT NULL`),
     expire: some('expire', `DELETE FROM ${table} WHERE ${expired} RETURNING id`, expired, true),
-    endLeases: some('end_leases', `UPDATE ${table} SET holder = NULL, lease = NULL WHERE ${over}`, over),
     free: some('free', `UPDATE ${table} SET holder = NULL, lease = NULL WHERE ${orphaned}`, orphaned),
+    orphans: one('orphans', `SELECT 1 FROM ${front('holder')} WHERE ${orphaned} LIMIT 1`, true),
+    freeSeat: one(
+      'free_seat',
+      `UPDATE ${table} SET holder = NULL, lease = NULL WHERE holder = ${p(1)} AND id <= ${p(2)}`,
+    ),
     outlook: one(
       'outlook',
-      `SELECT min(CASE WHEN holder IS NULL THEN due ELSE lease END) - ${now},
-         sum(CASE WHEN holder <> ${p(1)} THEN 1 ELSE 0 END)
-       FROM ${table} WHERE holder IS NOT NULL OR due IS NOT NULL`,
+      `SELECT (SELECT min(due) FROM ${table} WHERE due IS NOT NULL AND holder IS NULL) - ${now}, min(lease) - ${now},
+         sum(CASE WHEN holder <> ${p(1)} THEN 1 ELSE 0 END), count(*) FROM ${front('holder, lease')}`,
       true,
     ),
     room: one('room', `SELECT count(*), coalesce(sum(size), 0) FROM ${table}`, true),
@@ -110,17 +110,39 @@ function messageStatements(dialect: Dialect, id: number): MessageStatements {
          coalesce(sum(CASE WHEN holder IS NULL THEN 0 ELSE 1 END), 0) FROM ${table}`,
       true,
     ),
-    peek: one(
-      'peek',
-      `SELECT id, deliveries, message, priority FROM ${table} WHERE ${ready} ${first} LIMIT ${p(1)}`,
-      true,
-    ),
     purge: one('purge', `DELETE FROM ${table} WHERE holder IS NULL RETURNING id`, true),
   };
 }
 
+/** A lease that is over counts as none: its message is taken in its turn, whoever has it. */
+function takingStatements(
+  dialect: Dialect,
+  id: number,
+): Pick<MessageStatements, 'claim' | 'ackAndClaim' | 'peek'> {
+  const { now, row, parameter: p } = dialect;
+  const table = dialect.messages(id);
+  const ready = `(holder IS NULL OR lease <= ${now}) AND (due IS NULL OR due <= ${now}) AND (expires IS NULL OR expires > ${now})`;
+  const columns = 'id, deliveries, message';
+  const picked = `picked AS MATERIALIZED (SELECT ${row} FROM ${table} WHERE ${ready} ORDER BY id LIMIT ${p(2)} ${dialect.skipLocked})`;
+  const taking = `UPDATE ${table} SET holder = ${p(1)}, deliveries = deliveries + 1,
+      lease = CASE WHEN ${p(3)} > 0 THEN ${now} + ${p(3)} END
+    WHERE ${dialect.isIn(row, `SELECT ${row} FROM picked`)} RETURNING ${columns}`;
+  const done = `done AS (DELETE FROM ${table} WHERE holder = ${p(1)} AND ${dialect.among('id', 4)})`;
+  const one = maker(id);
+  return {
+    claim: {
+      ...one('claim', `WITH ${picked} ${taking}`, true),
+      guard: `SELECT 1 FROM ${table} WHERE ${ready} LIMIT 1`,
+    },
+    ackAndClaim: dialect.changesInWith
+      ? one('ack_and_claim', `WITH ${done}, ${picked} ${taking}`, true)
+      : undefined,
+    peek: one('peek', `SELECT ${columns} FROM ${table} WHERE ${ready} ORDER BY id LIMIT ${p(1)}`, true),
+  };
+}
+
 function seatStatements(dialect: Dialect, id: number): SeatStatements {
-  const { boxes, seats, forUpdate, list, parameter: p, text, lock } = dialect;
+  const { boxes, seats, forUpdate, among, parameter: p, text, lock } = dialect;
   const one = maker(id);
   return {
     lockBox: one('lock_box', `SELECT id FROM ${boxes} WHERE id = ${id} ${forUpdate}`, true),
@@ -136,7 +158,7 @@ function seatStatements(dialect: Dialect, id: number): SeatStatements {
        VALUES (${p(1)}, ${id}, ${text(2)}, ${lock(3)}, ${text(4)}, 0)
        ON CONFLICT (id) DO UPDATE SET lock = excluded.lock, waits = 0`,
     ),
-    leave: one('leave', `DELETE FROM ${seats} WHERE id IN (${list(1)})`),
+    leave: one('leave', `DELETE FROM ${seats} WHERE ${among('id', 1)}`),
     peers: one('peers', `SELECT role, count(*) FROM ${seats} WHERE box = ${id} GROUP BY role`, true),
   };
 }

@@ -17,7 +17,7 @@ import type {
 import { isNaruError, NaruError } from '../errors/index.ts';
 import type { DriverFacts } from '../mailbox/driver.ts';
 import type { Dialect, SqlBackend, SqlBoxSettings, SqlListener, SqlRow, Step } from './backend.ts';
-import { boxStatements, type BoxStatements } from './statements.ts';
+import { boxStatements, type BoxStatements, FRONT } from './statements.ts';
 
 export interface TablesInit {
   readonly facts: DriverFacts;
@@ -31,6 +31,8 @@ export class Tables implements Backend, SqlListener {
   readonly #statements: BoxStatements;
   /** Set by start(), before anybody has this object; a database may call back before that. */
   #opened: SqlBackend | undefined;
+  /** The highest number of a message that each seat of this handle ever had: what it has lies no further. */
+  readonly #highest = new Map<number, number>();
 
   private constructor(init: TablesInit) {
     this.#init = init;
@@ -63,11 +65,12 @@ export class Tables implements Backend, SqlListener {
   }
 
   async leave(seat: number): Promise<void> {
-    const { leave, free } = this.#statements;
-    await this.#run([
-      { statement: leave, values: [[seat]] },
-      { statement: free, values: [] },
-    ]);
+    const { leave, freeSeat } = this.#statements;
+    const highest = this.#highest.get(seat);
+    this.#highest.delete(seat);
+    const steps: Step[] = [{ statement: leave, values: [[seat]] }];
+    if (highest !== undefined) steps.push({ statement: freeSeat, values: [seat, highest] });
+    await this.#run(steps);
   }
 
   async peers(): Promise<{ producers: number; consumers: number }> {
@@ -77,9 +80,12 @@ export class Tables implements Backend, SqlListener {
   }
 
   async reap(): Promise<number> {
+    const { free, orphans } = this.#statements;
     const count = await this.#watched(this.#sql.reap());
-    if (count > 0) await this.#run([{ statement: this.#statements.free, values: [] }]);
-    return count;
+    // Seats may also have gone with a server that crashed.
+    const isNeeded = count > 0 || (await this.#query({ statement: orphans, values: [] })).length > 0;
+    if (isNeeded) await this.#run([{ statement: free, values: [] }]);
+    return isNeeded ? Math.max(1, count) : 0;
   }
 
   async put(messages: NewRows, isDurable: boolean): Promise<Stored> {
@@ -96,19 +102,40 @@ export class Tables implements Backend, SqlListener {
     };
   }
 
-  async take({ seat, max, leaseMs, settling, known, sleeps }: Taking): Promise<Taken> {
-    const { forget, claim } = this.#statements;
-    const steps = this.#settlingSteps(seat, settling);
-    if (known !== undefined) steps.push({ statement: forget, values: [seat, known] });
-    const claiming: Step = { statement: claim, values: [seat, max, leaseMs] };
-    const results = await this.#run([...steps, claiming]);
-    const rows = inOrder(results.at(-1));
+  async take(taking: Taking): Promise<Taken> {
+    const { seat, max, leaseMs, sleeps } = taking;
+    const rows = await this.#claim(seat, this.#takingSteps(taking));
     if (rows.length > 0 || !sleeps) return { rows, expired: 0, outlook: undefined };
     // One behind the other without waiting: what comes after it has said that it sleeps finds it asleep.
-    const looked = [this.tend(), this.#sql.sleeps(seat), this.#run([claiming]), this.#outlook(seat)] as const;
-    const [expired, , again, outlook] = await Promise.all(looked);
-    const late = inOrder(again[0]);
+    const again: Step = { statement: this.#statements.claim, values: [seat, max, leaseMs] };
+    const looked = [this.tend(), this.#sql.sleeps(seat), this.#claim(seat, [again]), this.#outlook(seat)] as const;
+    const [expired, , late, outlook] = await Promise.all(looked);
     return { rows: late, expired, outlook: late.length > 0 ? undefined : outlook };
+  }
+
+  #takingSteps({ seat, max, leaseMs, settling, known }: Taking): Step[] {
+    const { forget, claim, ackAndClaim } = this.#statements;
+    const isAckAlone = settling.gone.length > 0 && settling.released.length === 0 && settling.requeued.size === 0;
+    // One statement sees the table as it was: a message whose lease is over would be acked and taken at once.
+    if (ackAndClaim !== undefined && leaseMs === 0 && known === undefined && isAckAlone)
+      return [{ statement: ackAndClaim, values: [seat, max, leaseMs, settling.gone] }];
+    const steps = this.#settlingSteps(seat, settling);
+    if (known !== undefined) steps.push({ statement: forget, values: [seat, known] });
+    return [...steps, { statement: claim, values: [seat, max, leaseMs] }];
+  }
+
+  /** The last of the steps is a taking. */
+  async #claim(seat: number, steps: readonly Step[]): Promise<readonly TakenRow[]> {
+    try {
+      const rows = inOrder((await this.#run(steps)).at(-1));
+      const last = rows.at(-1)?.id ?? 0;
+      if (last > (this.#highest.get(seat) ?? 0)) this.#highest.set(seat, last);
+      return rows;
+    } catch (error) {
+      // What it took, if it did, is not known.
+      this.#highest.set(seat, Number.MAX_SAFE_INTEGER);
+      throw error;
+    }
   }
 
   async settle(seat: number, settling: Settling): Promise<void> {
@@ -120,11 +147,8 @@ export class Tables implements Backend, SqlListener {
   }
 
   async tend(): Promise<number> {
-    const { expire, endLeases } = this.#statements;
-    const steps: Step[] = [{ statement: expire, values: [] }];
-    if (this.#init.settings.leaseMs > 0) steps.push({ statement: endLeases, values: [] });
-    const [expired] = await this.#run(steps);
-    return expired?.length ?? 0;
+    const expired = await this.#query({ statement: this.#statements.expire, values: [] });
+    return expired.length;
   }
 
   sleeps(seat: number): Promise<void> {
@@ -132,11 +156,13 @@ export class Tables implements Backend, SqlListener {
   }
 
   async #outlook(seat: number): Promise<Outlook> {
-    const [row] = await this.#query({ statement: this.#statements.outlook, values: [seat] });
-    const [dueMs, held] = row ?? [];
+    const [row = []] = await this.#query({ statement: this.#statements.outlook, values: [seat] });
+    const [due, lease, held, seen] = row;
+    const times = [due, lease].filter((ms) => ms !== null && ms !== undefined).map(Number);
     return {
-      dueMs: dueMs === null || dueMs === undefined ? undefined : Number(dueMs),
-      othersHold: Number(held ?? 0) > 0,
+      dueMs: times.length === 0 ? undefined : Math.min(...times),
+      // Behind many that are delayed there may be more.
+      othersHold: Number(held ?? 0) > 0 || Number(seen) >= FRONT,
     };
   }
 
@@ -235,9 +261,7 @@ export class Tables implements Backend, SqlListener {
 
 /** Nothing says in which order changed rows come back. */
 function inOrder(rows: readonly SqlRow[] = []): readonly TakenRow[] {
-  return rows
-    .toSorted((a, b) => Number(b[3]) - Number(a[3]) || Number(a[0]) - Number(b[0]))
-    .map((row) => takenRow(row, 0));
+  return rows.map((row) => takenRow(row, 0)).sort((a, b) => a.id - b.id);
 }
 
 function takenRow([id, deliveries, message]: SqlRow, more: number): TakenRow {

@@ -4,9 +4,10 @@
 import { Reconnecting } from '../../client/reconnecting.ts';
 import { isNaruError, NaruError } from '../../errors/index.ts';
 import type { NewRows } from '../../engine-queue/backend.ts';
+import { orderIn } from '../../sql-queue/order.ts';
 import type { Dialect, SqlBackend, SqlListener, SqlRow, Step } from '../../sql-queue/backend.ts';
 import { isMissingTable, PgConnection, type PgTarget, type Statement } from './client.ts';
-import { channelOf, removeBox, tableOf } from './mailbox-tables.ts';
+import { channelOf, nextOf, removeBox, tableOf } from './mailbox-tables.ts';
 
 /** The class of the advisory locks that handles live by: "narl" as a number. */
 const LIFE = 1_851_880_044;
@@ -18,7 +19,10 @@ export const POSTGRES_DIALECT: Dialect = {
   parameter: (n) => `$${n}::bigint`,
   text: (n) => `$${n}::text`,
   lock: (n) => `$${n}::int`,
-  list: (n) => `SELECT unnest($${n}::bigint[])`,
+  among: (column, n) => `${column} = ANY ($${n}::bigint[])`,
+  row: 'ctid',
+  isIn: (column, subquery) => `${column} = ANY (ARRAY(${subquery}))`,
+  changesInWith: true,
   now: '(extract(epoch FROM clock_timestamp()) * 1000)::bigint',
   skipLocked: 'FOR UPDATE SKIP LOCKED',
   forUpdate: 'FOR UPDATE',
@@ -28,6 +32,8 @@ const NEW_LIFE: Statement = {
   name: '',
   text: `SELECT id, pg_advisory_lock(${LIFE}, id) FROM (SELECT nextval('naru.seat_ids')::int AS id) one`,
 };
+/** A plan that was made while a table was empty stays right when it is long. */
+const PLANS = 'SET enable_seqscan = off; SET jit = off; SET plan_cache_mode = force_generic_plan';
 const BEGIN: Statement = { name: '', text: 'BEGIN' };
 const COMMIT: Statement = { name: '', text: 'COMMIT' };
 
@@ -99,10 +105,11 @@ export class PostgresBackend implements SqlBackend {
     const { now } = POSTGRES_DIALECT;
     this.#insert = {
       name: `naru_${id}_put`,
-      text: `INSERT INTO ${tableOf(id)} (priority, due, expires, deliveries, size, message)
-        SELECT priority, ${now} + delay, ${now} + ttl, 0, size, substring($6::bytea FROM start FOR length)
-        FROM unnest($1::int[], $2::bigint[], $3::bigint[], $4::bigint[], $5::int[], $7::int[]) WITH ORDINALITY
-          AS one (priority, delay, ttl, size, start, length, n) ORDER BY n`,
+      text: `INSERT INTO ${tableOf(id)} (id, due, expires, deliveries, size, message)
+        SELECT ${orderIn('priority', nextOf(id))}, ${now} + delay, ${now} + ttl, 0, size,
+          substring($6::bytea FROM start FOR length)
+        FROM unnest($1::int[], $2::bigint[], $3::bigint[], $4::bigint[], $5::int[], $7::int[])
+          AS one (priority, delay, ttl, size, start, length)`,
     };
     const wake = (role: 'c' | 'p'): Statement => ({
       name: `naru_${id}_wake_${role}`,
@@ -135,7 +142,7 @@ export class PostgresBackend implements SqlBackend {
 
   /** What a new connection begins with: a lock of its own, and the seats again. */
   async prepare(connection: PgConnection): Promise<void> {
-    await connection.execute(`LISTEN ${this.#channel}`);
+    await connection.execute(`${PLANS}; LISTEN ${this.#channel}`);
     const [row] = await connection.write(NEW_LIFE);
     this.#lock = Number(row?.[0]);
     for (const { statement, values } of this.#listener.seatsAgain(this.#lock))
@@ -222,19 +229,25 @@ export class PostgresBackend implements SqlBackend {
 
 function send(connection: PgConnection, { statement, values }: Step): Promise<readonly SqlRow[]> {
   const isReading = statement.text.startsWith('SELECT');
-  return isReading ? connection.read(statement, values) : connection.write(statement, values);
+  const sent = values.map((value) => (Array.isArray(value) ? listOf(value) : value));
+  return isReading ? connection.read(statement, sent) : connection.write(statement, sent);
 }
 
 /** All bodies in one value: a list of them would travel as text. */
 function valuesOf({ rows, bytes }: NewRows): unknown[] {
-  const rounded = (ms: number | undefined): number | null => (ms === undefined ? null : Math.round(ms));
+  const rounded = (ms: number | undefined): number | string => (ms === undefined ? 'NULL' : Math.round(ms));
   return [
-    rows.map(({ priority }) => priority),
-    rows.map(({ delayMs }) => rounded(delayMs)),
-    rows.map(({ ttlMs }) => rounded(ttlMs)),
-    rows.map(({ size }) => size),
-    rows.map(({ from }) => from + 1),
+    listOf(rows.map(({ priority }) => priority)),
+    listOf(rows.map(({ delayMs }) => rounded(delayMs))),
+    listOf(rows.map(({ ttlMs }) => rounded(ttlMs))),
+    listOf(rows.map(({ size }) => size)),
+    listOf(rows.map(({ from }) => from + 1)),
     bytes,
-    rows.map(({ from, to }) => to - from),
+    listOf(rows.map(({ from, to }) => to - from)),
   ];
+}
+
+/** As PostgreSQL writes an array: pg would quote every number. */
+function listOf(values: readonly (number | string)[]): string {
+  return `{${values.join(',')}}`;
 }

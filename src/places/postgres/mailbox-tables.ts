@@ -19,7 +19,7 @@ import { isMissingTable, type PgConnection, type PgRow, type Statement } from '.
 import { MAKERS_LOCK } from './map-tables.ts';
 
 /** Of the tables below. A database with a newer one is refused. */
-const FORMAT = 1;
+const FORMAT = 2;
 /** PostgreSQL 12: WITH … AS MATERIALIZED. */
 const VERSION_MIN = 120_000;
 
@@ -95,7 +95,10 @@ function settingsOf(name: string, row: PgRow): SqlBoxSettings {
   };
 }
 
-/** One block: all of it happens, once, or nothing. Others wait for the lock and then find it made. */
+/**
+ * One block: all of it happens, once, or nothing. Others wait for the lock and then find it made. No index knows of `holder` and `lease`, and every
+ * page has room for a second version of its rows: taking writes into the page where the message is, and nowhere else (HOT).
+ */
 function makeBox(settings: BoxSettings, maker: string): string {
   const { name, relation, capacityBytes, capacityMessages, maxMessageBytes, leaseMs } = settings;
   const values = [capacityBytes ?? 'NULL', capacityMessages ?? 'NULL', maxMessageBytes, Math.round(leaseMs)];
@@ -120,11 +123,9 @@ function makeBox(settings: BoxSettings, maker: string): string {
         VALUES ('${name}', '${relation}', ${values.join(', ')}, '${maker}')
         ON CONFLICT (name) DO NOTHING RETURNING id INTO made;
       IF made IS NOT NULL THEN
-        EXECUTE format('CREATE TABLE naru.box_%s (id bigserial PRIMARY KEY, priority int NOT NULL, due bigint, expires bigint, '
+        EXECUTE format('CREATE TABLE naru.box_%s (id bigserial PRIMARY KEY, due bigint, expires bigint, '
           'deliveries int NOT NULL, holder int, lease bigint, size bigint NOT NULL, message bytea NOT NULL) '
-          'WITH (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.05)', made);
-        EXECUTE format('CREATE INDEX ON naru.box_%s (priority DESC, id) WHERE holder IS NULL', made);
-        EXECUTE format('CREATE INDEX ON naru.box_%s (holder) WHERE holder IS NOT NULL', made);
+          'WITH (fillfactor = 45, autovacuum_vacuum_scale_factor = 0.05)', made);
         EXECUTE format('CREATE INDEX ON naru.box_%s (expires) WHERE expires IS NOT NULL', made);
         EXECUTE format('CREATE INDEX ON naru.box_%s (due) WHERE due IS NOT NULL', made);
       END IF;
@@ -144,6 +145,11 @@ export function removeBox(id: number): string {
 
 export function tableOf(id: number): string {
   return `naru.box_${id}`;
+}
+
+/** The next sequence number of a mailbox, in SQL. */
+export function nextOf(id: number): string {
+  return `nextval('${tableOf(id)}_id_seq')`;
 }
 
 export function channelOf(id: number): string {

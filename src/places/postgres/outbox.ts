@@ -2,10 +2,11 @@
 
 import { parseUrl, placeOptions } from '../../mailbox/parse-url.ts';
 import { OutboxEncoder, type OutboxOptions, type OutboxSendOptions } from '../../sql-queue/outbox.ts';
+import { orderIn } from '../../sql-queue/order.ts';
 import { PgLink, POSTGRES_DIALECT } from './backend.ts';
 import { pgTarget } from './client.ts';
 import { factsOf } from './facts.ts';
-import { channelOf, findBox, tableOf } from './mailbox-tables.ts';
+import { channelOf, findBox, nextOf, tableOf } from './mailbox-tables.ts';
 import { postgres } from './capabilities.ts';
 import { checkBox } from '../../engine-queue/settings.ts';
 
@@ -26,8 +27,8 @@ export class PostgresOutbox {
   constructor(encoder: OutboxEncoder, id: number) {
     const { now } = POSTGRES_DIALECT;
     this.#encoder = encoder;
-    this.#insert = `INSERT INTO ${tableOf(id)} (priority, due, expires, deliveries, size, message)
-      VALUES ($1, ${now} + $2::bigint, ${now} + $3::bigint, 0, $4, $5)`;
+    this.#insert = `INSERT INTO ${tableOf(id)} (id, due, expires, deliveries, size, message)
+      VALUES (${orderIn('$1::int', nextOf(id))}, ${now} + $2::bigint, ${now} + $3::bigint, 0, $4, $5)`;
     this.#notify = `SELECT pg_notify('${channelOf(id)}', 'c')`;
   }
 

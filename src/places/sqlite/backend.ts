@@ -3,12 +3,13 @@
 import { NaruError } from '../../errors/index.ts';
 import type { Maybe } from '../../state/map-driver.ts';
 import type { NewRows } from '../../engine-queue/backend.ts';
+import { orderOf } from '../../sql-queue/order.ts';
 import type { Dialect, SqlBackend, SqlListener, SqlRow, Statement, Step } from '../../sql-queue/backend.ts';
 import type { Connection } from './connection.ts';
 import { type Change, type Database, type Query, SQLITE, sqliteCode, type SqlValue } from './database.ts';
 import { FileWatch } from './file-watch.ts';
 import { isDead, LifeLock } from './life-lock.ts';
-import { removeBox, tableOf } from './mailbox-tables.ts';
+import { nextOf, removeBox, tableOf } from './mailbox-tables.ts';
 
 export const SQLITE_DIALECT: Dialect = {
   boxes: 'naru_boxes',
@@ -17,7 +18,10 @@ export const SQLITE_DIALECT: Dialect = {
   parameter: (n) => `?${n}`,
   text: (n) => `?${n}`,
   lock: (n) => `?${n}`,
-  list: (n) => `SELECT value FROM json_each(?${n})`,
+  among: (column, n) => `${column} IN (SELECT value FROM json_each(?${n}))`,
+  row: 'id',
+  isIn: (column, subquery) => `${column} IN (${subquery})`,
+  changesInWith: false,
   now: "CAST(unixepoch('subsec') * 1000 AS INTEGER)",
   skipLocked: '',
   forUpdate: '',
@@ -60,24 +64,33 @@ export class SqliteBackend implements SqlBackend {
     });
   }
 
-  async put({ rows, bytes }: NewRows, isDurable: boolean): Promise<void> {
-    const name = 'put';
-    const { now } = SQLITE_DIALECT;
-    const text = `INSERT INTO ${tableOf(this.#id)} (priority, due, expires, deliveries, size, message)
-      VALUES (?1, ${now} + ?2, ${now} + ?3, 0, ?4, ?5)`;
+  async put(messages: NewRows, isDurable: boolean): Promise<void> {
     await this.#run((db) => {
       const mustSync = isDurable && !this.#connection.settings.isDurable;
       if (mustSync) db.exec('PRAGMA synchronous = FULL');
       try {
-        db.write(() => {
-          const insert = this.#change(db, { name, text, returns: false });
-          for (const { priority, delayMs, ttlMs, size, from, to } of rows)
-            insert.run(priority, rounded(delayMs), rounded(ttlMs), size, bytes.subarray(from, to));
-        });
+        db.write(() => this.#insert(db, messages));
       } finally {
         if (mustSync) db.exec('PRAGMA synchronous = NORMAL');
       }
     });
+  }
+
+  #insert(db: Database, { rows, bytes }: NewRows): void {
+    const { now } = SQLITE_DIALECT;
+    const next = this.#query(db, { name: 'next', text: nextOf(this.#id), returns: true }).all(rows.length)[0]?.['next'];
+    const insert = this.#change(db, {
+      name: 'put',
+      text: `INSERT INTO ${tableOf(this.#id)} (id, due, expires, deliveries, size, message)
+        VALUES (?1, ${now} + ?2, ${now} + ?3, 0, ?4, ?5)`,
+      returns: false,
+    });
+    let sequence = Number(next) - rows.length;
+    for (const { priority, delayMs, ttlMs, size, from, to } of rows) {
+      const id = orderOf(priority, sequence);
+      insert.run(id, rounded(delayMs), rounded(ttlMs), size, bytes.subarray(from, to));
+      sequence += 1;
+    }
   }
 
   /** The file itself tells. */

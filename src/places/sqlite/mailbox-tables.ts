@@ -14,13 +14,14 @@ import {
 import type { Database, Row } from './database.ts';
 
 /** Of the tables below. A file with a newer one is refused. */
-const FORMAT = 1;
+const FORMAT = 2;
 
 const TABLES = `
   CREATE TABLE IF NOT EXISTS naru_format (part TEXT PRIMARY KEY, version INTEGER NOT NULL);
   CREATE TABLE IF NOT EXISTS naru_boxes (
     id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, relation TEXT NOT NULL, capacity_bytes INTEGER,
-    capacity_messages INTEGER, max_message_bytes INTEGER NOT NULL, lease_ms INTEGER NOT NULL);
+    capacity_messages INTEGER, max_message_bytes INTEGER NOT NULL, lease_ms INTEGER NOT NULL,
+    next INTEGER NOT NULL DEFAULT 1);
   CREATE TABLE IF NOT EXISTS naru_seats (
     id INTEGER PRIMARY KEY AUTOINCREMENT, box INTEGER NOT NULL, role TEXT NOT NULL, lock TEXT NOT NULL,
     identity TEXT NOT NULL, waits INTEGER NOT NULL);
@@ -65,6 +66,11 @@ export function removeBox(database: Database, id: number): void {
   });
 }
 
+/** Takes so many sequence numbers, and gives the one behind them. */
+export function nextOf(id: number): string {
+  return `UPDATE naru_boxes SET next = next + ?1 WHERE id = ${id} RETURNING next`;
+}
+
 export function tableOf(id: number): string {
   return `naru_box_${id}`;
 }
@@ -81,9 +87,8 @@ function makeBox(database: Database, settings: BoxSettings): FoundBox {
   const id = Number(row?.['id']);
   const table = tableOf(id);
   database.exec(`
-    CREATE TABLE ${table} (id INTEGER PRIMARY KEY AUTOINCREMENT, priority INTEGER NOT NULL, due INTEGER, expires INTEGER,
-      deliveries INTEGER NOT NULL, holder INTEGER, lease INTEGER, size INTEGER NOT NULL, message BLOB NOT NULL);
-    CREATE INDEX ${table}_next ON ${table} (priority DESC, id) WHERE holder IS NULL;
+    CREATE TABLE ${table} (id INTEGER PRIMARY KEY, due INTEGER, expires INTEGER, deliveries INTEGER NOT NULL,
+      holder INTEGER, lease INTEGER, size INTEGER NOT NULL, message BLOB NOT NULL);
     CREATE INDEX ${table}_held ON ${table} (holder) WHERE holder IS NOT NULL;
     CREATE INDEX ${table}_expires ON ${table} (expires) WHERE expires IS NOT NULL;
     CREATE INDEX ${table}_due ON ${table} (due) WHERE due IS NOT NULL;

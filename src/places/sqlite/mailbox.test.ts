@@ -74,11 +74,11 @@ test.skipIf(!hasAddon)(
 test.skipIf(!hasAddon)('a newer format is NARU_CORRUPT, and nothing is changed', async () => {
   await (await open(url())).close();
   const other = await raw();
-  other.write(() => other.change("UPDATE naru_format SET version = 2 WHERE part = 'mailbox'").run());
+  other.write(() => other.change("UPDATE naru_format SET version = 3 WHERE part = 'mailbox'").run());
   other.close();
   await expect(open(url())).rejects.toMatchObject({
     code: 'NARU_CORRUPT',
-    message: expect.stringContaining('format 2') as unknown,
+    message: expect.stringContaining('format 3') as unknown,
   });
 });
 

@@ -3,6 +3,7 @@
 import { parseUrl, placeOptions } from '../../mailbox/parse-url.ts';
 import { OutboxEncoder, type OutboxOptions, type OutboxSendOptions } from '../../sql-queue/outbox.ts';
 import { checkBox } from '../../engine-queue/settings.ts';
+import { orderIn } from '../../sql-queue/order.ts';
 import { SQLITE_DIALECT } from './backend.ts';
 import { readBusyTimeout } from './busy-timeout.ts';
 import { sqlite } from './capabilities.ts';
@@ -21,14 +22,16 @@ const OPEN_MS = 10_000;
 /** A mailbox that is sent to through a database that the caller opened. Holds nothing open itself. */
 export class SqliteOutbox {
   readonly #encoder: OutboxEncoder;
+  readonly #count: string;
   readonly #insert: string;
 
   /** @internal */
   constructor(encoder: OutboxEncoder, id: number) {
     const { now } = SQLITE_DIALECT;
     this.#encoder = encoder;
-    this.#insert = `INSERT INTO ${tableOf(id)} (priority, due, expires, deliveries, size, message)
-      VALUES (?, ${now} + ?, ${now} + ?, 0, ?, ?)`;
+    this.#count = `UPDATE naru_boxes SET next = next + 1 WHERE id = ${id}`;
+    this.#insert = `INSERT INTO ${tableOf(id)} (id, due, expires, deliveries, size, message)
+      SELECT ${orderIn('?', 'next - 1')}, ${now} + ?, ${now} + ?, 0, ?, ? FROM naru_boxes WHERE id = ${id}`;
   }
 
   /**
@@ -38,6 +41,7 @@ export class SqliteOutbox {
    */
   send(database: TransactionDatabase, data: unknown, options?: OutboxSendOptions): string {
     const { id, values } = this.#encoder.encode(data, options);
+    database.prepare(this.#count).run();
     database.prepare(this.#insert).run(...(values as unknown as never[]));
     return id;
   }
