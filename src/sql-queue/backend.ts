@@ -24,8 +24,11 @@ export interface Dialect {
   readonly row: string;
   /** Whether that column has one of the values of a subquery. */
   readonly isIn: (column: string, subquery: string) => string;
-  /** A statement may begin with others that change something (WITH … AS (DELETE …)). */
-  readonly changesInWith: boolean;
+  /**
+   * Acks go with the taking in one statement (WITH … AS (DELETE …)), and deleted rows stay in the way until a vacuum. Otherwise statements of one
+   * transaction cost little, and rows that are gone are gone.
+   */
+  readonly acksInTaking: boolean;
   /** Now, in milliseconds since the epoch, by the clock that all users of the database share. */
   readonly now: string;
   /** Behind a SELECT: the rows are this transaction's; those that others have are left out. */

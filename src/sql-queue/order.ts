@@ -10,7 +10,12 @@ export function orderOf(priority: number, sequence: number): number {
   return (PRIORITY_MAX - priority) * SEQUENCES + sequence;
 }
 
-/** The same in SQL. */
+/** The number before all others of the same priority. */
+export function firstOfPriority(order: number): number {
+  return order - (order % SEQUENCES);
+}
+
+/** The same as orderOf() in SQL. */
 export function orderIn(priority: string, sequence: string): string {
   return `(${PRIORITY_MAX} - ${priority}) * ${SEQUENCES} + ${sequence}`;
 }

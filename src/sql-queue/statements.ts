@@ -9,10 +9,11 @@ export const FRONT = 1_000;
 
 /** About messages. */
 interface MessageStatements {
-  /** seat, max, lease in ms or 0 → id, deliveries, message */
+  /**
+   * seat, max, lease in ms or 0 → id, deliveries, message. Where acks go with a taking, also: ids that the seat acks, and between which ids
+   * nothing is looked at (Floor).
+   */
   readonly claim: Statement;
-  /** The same, and ids that the seat acks; undefined: the database knows no such statement. */
-  readonly ackAndClaim: Statement | undefined;
   /** seat, ids */
   readonly ack: Statement;
   /** seat, ids, delay in ms */
@@ -115,30 +116,29 @@ function messageStatements(dialect: Dialect, id: number): MessageStatements {
 }
 
 /** A lease that is over counts as none: its message is taken in its turn, whoever has it. */
-function takingStatements(
-  dialect: Dialect,
-  id: number,
-): Pick<MessageStatements, 'claim' | 'ackAndClaim' | 'peek'> {
+function takingStatements(dialect: Dialect, id: number): Pick<MessageStatements, 'claim' | 'peek'> {
   const { now, row, parameter: p } = dialect;
   const table = dialect.messages(id);
+  const one = maker(id);
   const ready = `(holder IS NULL OR lease <= ${now}) AND (due IS NULL OR due <= ${now}) AND (expires IS NULL OR expires > ${now})`;
   const columns = 'id, deliveries, message';
-  const picked = `picked AS MATERIALIZED (SELECT ${row} FROM ${table} WHERE ${ready} ORDER BY id LIMIT ${p(2)} ${dialect.skipLocked})`;
-  const taking = `UPDATE ${table} SET holder = ${p(1)}, deliveries = deliveries + 1,
-      lease = CASE WHEN ${p(3)} > 0 THEN ${now} + ${p(3)} END
-    WHERE ${dialect.isIn(row, `SELECT ${row} FROM picked`)} RETURNING ${columns}`;
-  const done = `done AS (DELETE FROM ${table} WHERE holder = ${p(1)} AND ${dialect.among('id', 4)})`;
-  const one = maker(id);
-  return {
-    claim: {
-      ...one('claim', `WITH ${picked} ${taking}`, true),
-      guard: `SELECT 1 FROM ${table} WHERE ${ready} LIMIT 1`,
-    },
-    ackAndClaim: dialect.changesInWith
-      ? one('ack_and_claim', `WITH ${done}, ${picked} ${taking}`, true)
-      : undefined,
-    peek: one('peek', `SELECT ${columns} FROM ${table} WHERE ${ready} ORDER BY id LIMIT ${p(1)}`, true),
-  };
+  const pick = (where: string, max: string): string =>
+    `AS MATERIALIZED (SELECT ${row} FROM ${table} WHERE ${where} AND ${ready} ORDER BY id LIMIT ${max} ${dialect.skipLocked})`;
+  const take = (picked: string): string => `UPDATE ${table} SET holder = ${p(1)}, deliveries = deliveries + 1,
+      lease = CASE WHEN ${p(3)} > 0 THEN ${now} + ${p(3)} END WHERE ${dialect.isIn(row, picked)} RETURNING ${columns}`;
+  const peek = one('peek', `SELECT ${columns} FROM ${table} WHERE ${ready} ORDER BY id LIMIT ${p(1)}`, true);
+  if (!dialect.acksInTaking) {
+    const claim = `WITH picked ${pick('id > 0', p(2))} ${take(`SELECT ${row} FROM picked`)}`;
+    return {
+      claim: { ...one('claim', claim, true), guard: `SELECT 1 FROM ${table} WHERE ${ready} LIMIT 1` },
+      peek,
+    };
+  }
+  const claim = `WITH done AS (DELETE FROM ${table} WHERE holder = ${p(1)} AND ${dialect.among('id', 4)}),
+    urgent ${pick(`id < ${p(5)}`, p(2))},
+    others ${pick(`id >= ${p(6)}`, `${p(2)} - (SELECT count(*) FROM urgent)`)}
+    ${take(`SELECT ${row} FROM urgent UNION ALL SELECT ${row} FROM others`)}`;
+  return { claim: one('claim', claim, true), peek };
 }
 
 function seatStatements(dialect: Dialect, id: number): SeatStatements {

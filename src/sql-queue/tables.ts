@@ -17,6 +17,7 @@ import type {
 import { isNaruError, NaruError } from '../errors/index.ts';
 import type { DriverFacts } from '../mailbox/driver.ts';
 import type { Dialect, SqlBackend, SqlBoxSettings, SqlListener, SqlRow, Step } from './backend.ts';
+import { FloorKeeper } from './floor.ts';
 import { boxStatements, type BoxStatements, FRONT } from './statements.ts';
 
 export interface TablesInit {
@@ -33,6 +34,8 @@ export class Tables implements Backend, SqlListener {
   #opened: SqlBackend | undefined;
   /** The highest number of a message that each seat of this handle ever had: what it has lies no further. */
   readonly #highest = new Map<number, number>();
+  /** One for all seats of this handle: what one gives back, another may take. */
+  readonly #floor = new FloorKeeper();
 
   private constructor(init: TablesInit) {
     this.#init = init;
@@ -103,37 +106,45 @@ export class Tables implements Backend, SqlListener {
   }
 
   async take(taking: Taking): Promise<Taken> {
-    const { seat, max, leaseMs, sleeps } = taking;
-    const rows = await this.#claim(seat, this.#takingSteps(taking));
+    const { seat, sleeps } = taking;
+    const rows = await this.#claim(this.#takingSteps(taking), taking);
     if (rows.length > 0 || !sleeps) return { rows, expired: 0, outlook: undefined };
     // One behind the other without waiting: what comes after it has said that it sleeps finds it asleep.
-    const again: Step = { statement: this.#statements.claim, values: [seat, max, leaseMs] };
-    const looked = [this.tend(), this.#sql.sleeps(seat), this.#claim(seat, [again]), this.#outlook(seat)] as const;
+    const again = this.#claiming(taking, []);
+    const looked = [this.tend(), this.#sql.sleeps(seat), this.#claim([again], taking), this.#outlook(seat)] as const;
     const [expired, , late, outlook] = await Promise.all(looked);
     return { rows: late, expired, outlook: late.length > 0 ? undefined : outlook };
   }
 
-  #takingSteps({ seat, max, leaseMs, settling, known }: Taking): Step[] {
-    const { forget, claim, ackAndClaim } = this.#statements;
-    const isAckAlone = settling.gone.length > 0 && settling.released.length === 0 && settling.requeued.size === 0;
+  #takingSteps(taking: Taking): Step[] {
+    const { seat, leaseMs, settling, known } = taking;
     // One statement sees the table as it was: a message whose lease is over would be acked and taken at once.
-    if (ackAndClaim !== undefined && leaseMs === 0 && known === undefined && isAckAlone)
-      return [{ statement: ackAndClaim, values: [seat, max, leaseMs, settling.gone] }];
-    const steps = this.#settlingSteps(seat, settling);
-    if (known !== undefined) steps.push({ statement: forget, values: [seat, known] });
-    return [...steps, { statement: claim, values: [seat, max, leaseMs] }];
+    const areTogether = this.#init.dialect.acksInTaking && leaseMs === 0;
+    const steps = this.#settlingSteps(seat, areTogether ? { ...settling, gone: [] } : settling);
+    if (known !== undefined) steps.push({ statement: this.#statements.forget, values: [seat, known] });
+    return [...steps, this.#claiming(taking, areTogether ? settling.gone : [])];
+  }
+
+  #claiming({ seat, max, leaseMs }: Taking, acked: readonly number[]): Step {
+    const { claim } = this.#statements;
+    if (!this.#init.dialect.acksInTaking) return { statement: claim, values: [seat, max, leaseMs] };
+    const { until, from } = this.#floor.next();
+    return { statement: claim, values: [seat, max, leaseMs, acked, until, from] };
   }
 
   /** The last of the steps is a taking. */
-  async #claim(seat: number, steps: readonly Step[]): Promise<readonly TakenRow[]> {
+  async #claim(steps: readonly Step[], { seat, max }: Taking): Promise<readonly TakenRow[]> {
     try {
       const rows = inOrder((await this.#run(steps)).at(-1));
       const last = rows.at(-1)?.id ?? 0;
       if (last > (this.#highest.get(seat) ?? 0)) this.#highest.set(seat, last);
+      if (rows.length === max) this.#floor.passed(last);
+      else this.#floor.reset();
       return rows;
     } catch (error) {
       // What it took, if it did, is not known.
       this.#highest.set(seat, Number.MAX_SAFE_INTEGER);
+      this.#floor.reset();
       throw error;
     }
   }
@@ -222,6 +233,7 @@ export class Tables implements Backend, SqlListener {
   #settlingSteps(seat: number, { gone, released, requeued }: Settling): Step[] {
     const { ack, release, requeue } = this.#statements;
     const steps: Step[] = [];
+    if (released.length > 0 || requeued.size > 0) this.#floor.reset();
     if (gone.length > 0) steps.push({ statement: ack, values: [seat, gone] });
     if (released.length > 0) steps.push({ statement: release, values: [seat, released] });
     for (const [delayMs, ids] of requeued)

@@ -18,8 +18,11 @@ export interface Flow {
 }
 
 export interface Contestant {
-  /** `rival`: a queue that others made on the same server. */
-  readonly who: 'naru' | 'client' | 'rival';
+  /**
+   * `client`: by hand, with the same guarantees. `rival`: a queue that others made on the same server. `held` and `loose`: by hand with other
+   * guarantees, told beside.
+   */
+  readonly who: 'naru' | 'client' | 'rival' | 'held' | 'loose';
   readonly label: string;
   readonly open: (running: Running) => Promise<Flow>;
   /** A package that need not be there. */

@@ -1,23 +1,28 @@
-// Naru's side of every flow: one handle that sends and consumes.
+// Naru's side of every flow: one handle that sends and consumes, or two where the other side has a connection for each.
 
 import { open } from '#naru/index';
 import type { Flow } from './flow.ts';
 
-/** @param url  of a mailbox that nobody else uses */
-export async function mailboxFlow(url: string): Promise<Flow> {
+/**
+ * @param url  of a mailbox that nobody else uses
+ * @param isApart  sends through a handle of its own
+ */
+export async function mailboxFlow(url: string, isApart = false): Promise<Flow> {
   const mailbox = await open(url, { codec: 'bytes' });
+  const sending = isApart ? await open(url, { codec: 'bytes' }) : mailbox;
   let listener: (body: Uint8Array) => void = () => undefined;
   const consuming = (async () => {
     for await (const { data } of mailbox) listener(data);
   })();
   return {
     send: async (bodies) => {
-      await mailbox.sendMany(bodies);
+      await sending.sendMany(bodies);
     },
     onMessage: (heard) => {
       listener = heard;
     },
     async close() {
+      if (isApart) await sending.close();
       await mailbox.close();
       await consuming;
     },

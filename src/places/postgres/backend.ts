@@ -22,7 +22,7 @@ export const POSTGRES_DIALECT: Dialect = {
   among: (column, n) => `${column} = ANY ($${n}::bigint[])`,
   row: 'ctid',
   isIn: (column, subquery) => `${column} = ANY (ARRAY(${subquery}))`,
-  changesInWith: true,
+  acksInTaking: true,
   now: '(extract(epoch FROM clock_timestamp()) * 1000)::bigint',
   skipLocked: 'FOR UPDATE SKIP LOCKED',
   forUpdate: 'FOR UPDATE',

@@ -21,7 +21,7 @@ export const SQLITE_DIALECT: Dialect = {
   among: (column, n) => `${column} IN (SELECT value FROM json_each(?${n}))`,
   row: 'id',
   isIn: (column, subquery) => `${column} IN (${subquery})`,
-  changesInWith: false,
+  acksInTaking: false,
   now: "CAST(unixepoch('subsec') * 1000 AS INTEGER)",
   skipLocked: '',
   forUpdate: '',
