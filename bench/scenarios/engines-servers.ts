@@ -8,11 +8,12 @@ import { type EngineFlow, flowDuelId, flowDuels, GROUP } from '../rivals/engines
 import { kafka } from '../rivals/engines/kafka.ts';
 import { postgres } from '../rivals/engines/postgres.ts';
 import { redis } from '../rivals/engines/redis.ts';
+import { sqlite } from '../rivals/engines/sqlite.ts';
 import { atLeast, type Figures } from './goals.ts';
 import type { PlannedPart } from './plan.ts';
 import type { Goal } from './scenario.ts';
 
-const FLOWS: readonly EngineFlow[] = [amqp, activemq, kafka, redis, postgres];
+const FLOWS: readonly EngineFlow[] = [amqp, activemq, kafka, redis, postgres, sqlite];
 
 export const serverParts: readonly PlannedPart[] = FLOWS.map((flow) => ({
   id: `flow-${flow.place}`,

@@ -1,9 +1,8 @@
 // activemq:// against rhea on ActiveMQ Artemis.
 
 import { load } from '../../harness/optional-package.ts';
-import type { Running } from '#naru/engines/engine.fixture';
 import { artemis } from '#naru/engines/artemis.fixture';
-import type { EngineFlow, Flow } from './flow.ts';
+import type { EngineFlow, Flow, Served } from './flow.ts';
 import { mailboxFlow } from './mailbox-flow.ts';
 
 const PREFETCH = 256;
@@ -37,7 +36,7 @@ interface RheaPackage {
   };
 }
 
-async function client({ url }: Running): Promise<Flow> {
+async function client({ url }: Served): Promise<Flow> {
   const { default: rhea } = (await load('rhea')) as RheaPackage;
   const { hostname: host, port, username, password } = new URL(url);
   const options = { host, port: Number(port), username, password, reconnect: false, tcp_no_delay: true };

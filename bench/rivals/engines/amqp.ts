@@ -1,9 +1,8 @@
 // amqp:// against amqplib on RabbitMQ.
 
 import { load } from '../../harness/optional-package.ts';
-import type { Running } from '#naru/engines/engine.fixture';
 import { rabbitmq } from '#naru/engines/rabbitmq.fixture';
-import type { EngineFlow, Flow } from './flow.ts';
+import type { EngineFlow, Flow, Served } from './flow.ts';
 import { mailboxFlow } from './mailbox-flow.ts';
 
 const PREFETCH = 256;
@@ -31,7 +30,7 @@ interface AmqpPackage {
   };
 }
 
-async function client({ url }: Running): Promise<Flow> {
+async function client({ url }: Served): Promise<Flow> {
   const { default: amqplib } = (await load('amqplib')) as AmqpPackage;
   const connection = await amqplib.connect(url, { noDelay: true });
   const sending = await connection.createConfirmChannel();

@@ -1,7 +1,7 @@
 // Messages through a server: sent in groups whose confirms are awaited, consumed and settled in the same process. Naru's place against the
 // server's own client with the same settings; every contestant has a server of its own. What differs between servers is a file beside this one.
 
-import { type Engine, type Running, startEngine } from '#naru/engines/engine.fixture';
+import { type Engine, startEngine } from '#naru/engines/engine.fixture';
 import { BODY_BYTES } from '../../harness/bodies.ts';
 import type { Duel, NearEnd } from '../../harness/duel.ts';
 
@@ -17,6 +17,12 @@ export interface Flow {
   close(): Promise<void>;
 }
 
+/** What a contestant has for itself. */
+export interface Served {
+  readonly url: string;
+  stop(): Promise<void>;
+}
+
 export interface Contestant {
   /**
    * `client`: by hand, with the same guarantees. `rival`: a queue that others made on the same server. `held` and `loose`: by hand with other
@@ -24,19 +30,25 @@ export interface Contestant {
    */
   readonly who: 'naru' | 'client' | 'rival' | 'held' | 'loose';
   readonly label: string;
-  readonly open: (running: Running) => Promise<Flow>;
+  readonly open: (running: Served) => Promise<Flow>;
   /** A package that need not be there. */
   readonly needs?: string;
 }
 
-/** One server, and who moves messages through it. */
+/** One server, or what needs none, and who moves messages through it. */
 export interface EngineFlow {
-  readonly engine: Engine;
+  readonly engine: Engine | Serverless;
   /** The scheme of Naru's place. */
   readonly place: string;
   /** The settings that both sides have. */
   readonly note: string;
   readonly contestants: readonly Contestant[];
+}
+
+/** A file, or whatever else no program has to be started for. */
+export interface Serverless {
+  readonly name: string;
+  readonly serve: () => Promise<Served>;
 }
 
 export function flowDuelId({ place }: EngineFlow, who: Contestant['who']): string {
@@ -53,7 +65,7 @@ export function flowDuels(flow: EngineFlow): readonly Duel[] {
     far: 'same',
     serialization: 'json',
     async prepare(): Promise<void> {
-      if (engine.program() === undefined)
+      if (!('serve' in engine) && engine.program() === undefined)
         throw new Error(`${engine.name} is not installed: npm run test:engines installs it`);
       if (needs !== undefined) await import(needs);
     },
@@ -62,8 +74,8 @@ export function flowDuels(flow: EngineFlow): readonly Duel[] {
   }));
 }
 
-async function openNear(engine: Engine, open: Contestant['open']): Promise<NearEnd> {
-  const running = await startEngine(engine);
+async function openNear(engine: EngineFlow['engine'], open: Contestant['open']): Promise<NearEnd> {
+  const running = 'serve' in engine ? await engine.serve() : await startEngine(engine);
   const flow = await open(running);
   let seen = 0;
   let target = 0;

@@ -3,8 +3,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { load } from '../../harness/optional-package.ts';
 import { kafka as server } from '#naru/engines/kafka.fixture';
-import type { Running } from '#naru/engines/engine.fixture';
-import type { EngineFlow, Flow } from './flow.ts';
+import type { EngineFlow, Flow, Served } from './flow.ts';
 import { mailboxFlow } from './mailbox-flow.ts';
 
 const TOPIC = 'bench';
@@ -50,7 +49,7 @@ async function isLed(admin: Admin): Promise<boolean> {
   return found?.brokers.has(found.topics.get(TOPIC)?.partitions[0]?.leader ?? -1) === true;
 }
 
-async function client({ url }: Running): Promise<Flow> {
+async function client({ url }: Served): Promise<Flow> {
   const library = (await load('@platformatic/kafka')) as KafkaPackage;
   const base = { clientId: 'bench', bootstrapBrokers: [new URL(url).host] };
   const admin = new library.Admin(base);

@@ -2,9 +2,8 @@
 // npm install --no-save pg-boss
 
 import { load } from '../../harness/optional-package.ts';
-import type { Running } from '#naru/engines/engine.fixture';
 import { postgres as server } from '#naru/engines/postgres.fixture';
-import type { EngineFlow, Flow } from './flow.ts';
+import type { EngineFlow, Flow, Served } from './flow.ts';
 import { mailboxFlow } from './mailbox-flow.ts';
 
 const BATCH = 256;
@@ -47,7 +46,7 @@ const FIRST = `SELECT id FROM bench WHERE true ORDER BY id LIMIT ${BATCH} FOR UP
 /** How a queue by hand takes: a batch into memory, and what is done with it afterwards. */
 interface Way {
   readonly create: string;
-  take(client: Client, heard: Listener): Promise<number>;
+  readonly take: (client: Client, heard: Listener) => Promise<number>;
 }
 
 /**
@@ -57,7 +56,7 @@ interface Way {
 const LEASED: Way = {
   create: `CREATE TABLE bench (id bigserial PRIMARY KEY, body bytea NOT NULL, deliveries int NOT NULL DEFAULT 0,
     lease timestamptz NOT NULL DEFAULT '-infinity') WITH (fillfactor = 45, autovacuum_vacuum_scale_factor = 0.05)`,
-  async take(client, heard) {
+  take: async (client, heard) => {
     const { rows } = await client.query({
       name: 'take',
       rowMode: 'array',
@@ -76,7 +75,7 @@ const LEASED: Way = {
 /** At least once, but a transaction is open while messages are handled: no vacuum meanwhile, no count of deliveries, no lease. */
 const HELD: Way = {
   create: 'CREATE TABLE bench (id bigserial PRIMARY KEY, body bytea NOT NULL)',
-  async take(client, heard) {
+  take: async (client, heard) => {
     client.query({ text: 'BEGIN' }).catch(() => undefined);
     const text = FIRST.replace('SELECT id', 'SELECT id, body');
     const { rows } = await client.query({ name: 'take', rowMode: 'array', text });
@@ -91,7 +90,7 @@ const HELD: Way = {
 /** At most once: what was taken is gone, whatever becomes of the consumer. */
 const LOOSE: Way = {
   create: HELD.create,
-  async take(client, heard) {
+  take: async (client, heard) => {
     const { rows } = await client.query({
       name: 'take',
       rowMode: 'array',
@@ -104,7 +103,7 @@ const LOOSE: Way = {
 
 const byHand =
   ({ create, take }: Way) =>
-  async ({ url }: Running): Promise<Flow> => {
+  async ({ url }: Served): Promise<Flow> => {
     const { default: pg } = (await load('pg')) as PgPackage;
     const connect = async (): Promise<Client> => {
       const client = new pg.Client({ connectionString: url, pipeline: true });
@@ -144,7 +143,7 @@ const byHand =
     };
   };
 
-async function pgBoss({ url }: Running): Promise<Flow> {
+async function pgBoss({ url }: Served): Promise<Flow> {
   const { default: PgBoss } = (await load('pg-boss')) as BossPackage;
   const boss = new PgBoss(url);
   await boss.start();

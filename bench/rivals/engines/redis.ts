@@ -1,9 +1,8 @@
 // redis:// against @redis/client with a stream and a group, and against BullMQ: npm install --no-save bullmq ioredis
 
 import { load } from '../../harness/optional-package.ts';
-import type { Running } from '#naru/engines/engine.fixture';
 import { redis as server } from '#naru/engines/redis.fixture';
-import type { EngineFlow, Flow } from './flow.ts';
+import type { EngineFlow, Flow, Served } from './flow.ts';
 import { mailboxFlow } from './mailbox-flow.ts';
 
 const BATCH = 256;
@@ -38,7 +37,7 @@ interface BullPackage {
   };
 }
 
-async function client({ url }: Running): Promise<Flow> {
+async function client({ url }: Served): Promise<Flow> {
   const { createClient } = (await load('@redis/client')) as RedisPackage;
   const connect = async (): Promise<Client> => {
     const one = createClient({ url, RESP: 3, commandOptions: { timeout: 0, typeMapping: { 36: Buffer } } });
@@ -88,7 +87,7 @@ async function client({ url }: Running): Promise<Flow> {
   };
 }
 
-async function bull({ url }: Running): Promise<Flow> {
+async function bull({ url }: Served): Promise<Flow> {
   const { Queue, Worker } = (await load('bullmq')) as BullPackage;
   const { hostname, port, password } = new URL(url);
   const connection = { host: hostname, port: Number(port), password, maxRetriesPerRequest: null };
