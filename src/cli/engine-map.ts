@@ -1,4 +1,5 @@
-// Maps on engines, for the commands that look at and remove things by URL: those places have maps and nothing else.
+// Maps on engines, for the commands that look at and remove things by URL. Most of these places have mailboxes as well: `?map=` says that a map is
+// meant, as everything without it is a mailbox.
 
 import { NaruError } from '../errors/index.ts';
 import type { PlaceUrl } from '../mailbox/place.ts';
@@ -9,7 +10,7 @@ import type { Target } from './url.ts';
 const ENGINES = new Set(['sqlite', 'postgres', 'redis', 'rediss', 'memcached']);
 
 /**
- * The map of a URL on an engine; undefined: the URL leads elsewhere.
+ * The map of a URL on an engine; undefined: the URL means something else.
  * @throws NARU_NOT_FOUND  there is none; what openMap() throws; NARU_UNSUPPORTED  a cache does not know which maps there are
  */
 export async function engineMapOf(
@@ -18,6 +19,7 @@ export async function engineMapOf(
   ending: Ending,
 ): Promise<SharedMap | undefined> {
   if (!ENGINES.has(url.scheme)) return undefined;
+  if (url.scheme !== 'memcached' && url.extra['map'] === undefined) return undefined;
   if (url.scheme === 'memcached')
     throw new NaruError(
       'NARU_UNSUPPORTED',

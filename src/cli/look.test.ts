@@ -2,6 +2,7 @@
 
 import { describe, expect, test } from 'vitest';
 import { Sandbox } from './command.fixture.ts';
+import { looksThrough } from './look-engines.fixture.ts';
 import { SHARED_PLACES, startHost } from './places.fixture.ts';
 
 describe.each(SHARED_PLACES)('through %s', (place) => {
@@ -40,6 +41,15 @@ describe.each(SHARED_PLACES)('through %s', (place) => {
     expect(JSON.parse(purged.stdout.toString())).toEqual({ mailbox: url, removed: waiting });
   });
 });
+
+test.skipIf(!SHARED_PLACES.includes('shm'))(
+  'a mailbox in a file of SQLite is inspected, looked into, emptied and removed',
+  { timeout: 120_000 },
+  async () => {
+    await using sandbox = new Sandbox();
+    await looksThrough(sandbox, `sqlite://${sandbox.path('jobs.db')}?mailbox=jobs`, 'sqlite');
+  },
+);
 
 test('none of them creates a mailbox', async () => {
   await using sandbox = new Sandbox();
