@@ -3,8 +3,8 @@
 
 import type { Outgoing } from '../mailbox/driver.ts';
 
-/** `p`: a producer, `c`: a consumer. */
-export type SeatRole = 'p' | 'c';
+/** `p`: a producer, `c`: a consumer, `r`: one that waits for answers to its requests. */
+export type SeatRole = 'p' | 'c' | 'r';
 
 /** A message that is to be stored. */
 export interface NewRow {
@@ -112,6 +112,8 @@ export interface Replies {
   open(heard: (message: Uint8Array) => void): Promise<string>;
   /** Hands an answer to a requester. @returns false: there is nobody at that address */
   answer(address: string, message: Buffer): Promise<boolean>;
+  /** Nobody waits for answers any more. Absent where the way back goes with the handle. */
+  close?(): Promise<void>;
 }
 
 /** Every call rejects with NARU_CLOSED when the mailbox was removed, and with what the engine's connection says otherwise. */

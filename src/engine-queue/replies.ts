@@ -1,7 +1,7 @@
 // The way back for answers where the engine itself carries them: an answer is handed to an address, and whoever asked knows by the correlation id
 // which question it is to.
 
-import { NaruError } from '../errors/index.ts';
+import { isNaruError, NaruError } from '../errors/index.ts';
 import type { DriverFacts, DriverHooks, Outgoing, ReplyPort } from '../mailbox/driver.ts';
 import { decodeNamed, encodeNamed, namedSize, viewOf } from '../wire/named-envelope.ts';
 import type { Replies } from './backend.ts';
@@ -42,8 +42,12 @@ export class EngineReplies implements ReplyPort {
     });
   }
 
-  /** It goes with the handle. */
-  close(): Promise<void> {
-    return Promise.resolve();
+  async close(): Promise<void> {
+    try {
+      await this.#replies.close?.();
+    } catch (error) {
+      // Whoever looks next finds that this handle is gone.
+      if (!isNaruError(error)) throw error;
+    }
   }
 }

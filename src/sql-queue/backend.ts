@@ -11,11 +11,17 @@ export interface Dialect {
   /** The table of mailboxes, the table of seats. */
   readonly boxes: string;
   readonly seats: string;
+  /** The table of answers to requests. */
+  readonly answers: string;
+  /** An INSERT of such a row that gives its seat; whom it is for is told at the commit. */
+  readonly telling: (insert: string, id: number) => string;
   /** The table of one mailbox. */
   readonly messages: (id: number) => string;
   /** The nth parameter, from 1: a number, or a text. */
   readonly parameter: (n: number) => string;
   readonly text: (n: number) => string;
+  /** The nth parameter, which is bytes. */
+  readonly bytes: (n: number) => string;
   /** The nth parameter as the lock of a seat. */
   readonly lock: (n: number) => string;
   /** Whether a column has one of the numbers of the nth parameter, which is a list. */
@@ -59,6 +65,8 @@ export interface SqlListener {
   changed(): void;
   /** Who is attached has changed. */
   seatsChanged(): void;
+  /** There may be answers for this seat; undefined: for any. */
+  answered(seat: number | undefined): void;
   disconnected(reason: string): void;
   /** The connection is there again, and the seats with it. */
   reconnected(attempts: number): void;

@@ -56,10 +56,24 @@ interface SeatStatements {
   readonly peers: Statement;
 }
 
-export type BoxStatements = MessageStatements & SeatStatements;
+/** About answers to requests. */
+export interface ReplyStatements {
+  /** seat, message → the seat; nothing: it is no requester's any more */
+  readonly answer: Statement;
+  /** seat → id, message of what came for it, which is gone then */
+  readonly answers: Statement;
+  /** Answers for seats that are not there any more. */
+  readonly forgetAnswers: Statement;
+}
+
+export type BoxStatements = MessageStatements & SeatStatements & ReplyStatements;
 
 export function boxStatements(dialect: Dialect, id: number): BoxStatements {
-  return { ...messageStatements(dialect, id), ...seatStatements(dialect, id) };
+  return {
+    ...messageStatements(dialect, id),
+    ...seatStatements(dialect, id),
+    ...replyStatements(dialect, id),
+  };
 }
 
 function messageStatements(dialect: Dialect, id: number): MessageStatements {
@@ -73,7 +87,8 @@ function messageStatements(dialect: Dialect, id: number): MessageStatements {
   const expired = `holder IS NULL AND expires <= ${now}`;
   const orphaned = `holder IS NOT NULL AND holder NOT IN (SELECT id FROM ${seats} WHERE box = ${id})`;
   const mine = `holder = ${p(1)} AND ${dialect.among('id', 2)}`;
-  const front = (columns: string): string => `(SELECT ${columns} FROM ${table} ORDER BY id LIMIT ${FRONT}) front`;
+  const front = (columns: string): string =>
+    `(SELECT ${columns} FROM ${table} ORDER BY id LIMIT ${FRONT}) front`;
   return {
     ...takingStatements(dialect, id),
     ack: one('ack', `DELETE FROM ${table} WHERE ${mine}`),
@@ -160,6 +175,26 @@ function seatStatements(dialect: Dialect, id: number): SeatStatements {
     ),
     leave: one('leave', `DELETE FROM ${seats} WHERE ${among('id', 1)}`),
     peers: one('peers', `SELECT role, count(*) FROM ${seats} WHERE box = ${id} GROUP BY role`, true),
+  };
+}
+
+function replyStatements(dialect: Dialect, id: number): ReplyStatements {
+  const { answers, seats, parameter: p, bytes } = dialect;
+  const one = maker(id);
+  const box = `box = ${id}`;
+  const insert = `INSERT INTO ${answers} (box, seat, message)
+    SELECT ${id}, id, ${bytes(2)} FROM ${seats} WHERE id = ${p(1)} AND ${box} AND role = 'r' RETURNING seat`;
+  const forgotten = `${box} AND seat NOT IN (SELECT id FROM ${seats} WHERE ${box})`;
+  return {
+    answer: one('answer', dialect.telling(insert, id), true),
+    answers: {
+      ...one('answers', `DELETE FROM ${answers} WHERE ${box} AND seat = ${p(1)} RETURNING id, message`, true),
+      guard: `SELECT 1 FROM ${answers} WHERE ${box} LIMIT 1`,
+    },
+    forgetAnswers: {
+      ...one('forget_answers', `DELETE FROM ${answers} WHERE ${forgotten}`),
+      guard: `SELECT 1 FROM ${answers} WHERE ${forgotten} LIMIT 1`,
+    },
   };
 }
 

@@ -18,7 +18,10 @@ import { isNaruError, NaruError } from '../errors/index.ts';
 import type { DriverFacts } from '../mailbox/driver.ts';
 import type { Dialect, SqlBackend, SqlBoxSettings, SqlListener, SqlRow, Step } from './backend.ts';
 import { FloorKeeper } from './floor.ts';
+import { SqlReplies } from './replies.ts';
 import { boxStatements, type BoxStatements, FRONT } from './statements.ts';
+
+const UNLIMITED = 2 ** 31 - 1;
 
 export interface TablesInit {
   readonly facts: DriverFacts;
@@ -28,6 +31,7 @@ export interface TablesInit {
 }
 
 export class Tables implements Backend, SqlListener {
+  readonly replies: SqlReplies;
   readonly #init: TablesInit;
   readonly #statements: BoxStatements;
   /** Set by start(), before anybody has this object; a database may call back before that. */
@@ -40,6 +44,12 @@ export class Tables implements Backend, SqlListener {
   private constructor(init: TablesInit) {
     this.#init = init;
     this.#statements = boxStatements(init.dialect, init.settings.id);
+    this.replies = new SqlReplies({
+      statements: this.#statements,
+      enter: async () => (await this.enter('r', init.facts.identity, UNLIMITED)) as number,
+      leave: (seat) => this.#leaveAsking(seat),
+      query: (step) => this.#query(step),
+    });
   }
 
   /** @param open  connects to the database, which tells its listener of changes */
@@ -76,6 +86,14 @@ export class Tables implements Backend, SqlListener {
     await this.#run(steps);
   }
 
+  async #leaveAsking(seat: number): Promise<void> {
+    const { leave, forgetAnswers } = this.#statements;
+    await this.#run([
+      { statement: leave, values: [[seat]] },
+      { statement: forgetAnswers, values: [] },
+    ]);
+  }
+
   async peers(): Promise<{ producers: number; consumers: number }> {
     const rows = await this.#query({ statement: this.#statements.peers, values: [] });
     const counts = new Map(rows.map(([role, count]) => [role, Number(count)]));
@@ -83,11 +101,15 @@ export class Tables implements Backend, SqlListener {
   }
 
   async reap(): Promise<number> {
-    const { free, orphans } = this.#statements;
+    const { free, forgetAnswers, orphans } = this.#statements;
     const count = await this.#watched(this.#sql.reap());
     // Seats may also have gone with a server that crashed.
     const isNeeded = count > 0 || (await this.#query({ statement: orphans, values: [] })).length > 0;
-    if (isNeeded) await this.#run([{ statement: free, values: [] }]);
+    if (isNeeded)
+      await this.#run([
+        { statement: free, values: [] },
+        { statement: forgetAnswers, values: [] },
+      ]);
     return isNeeded ? Math.max(1, count) : 0;
   }
 
@@ -111,7 +133,12 @@ export class Tables implements Backend, SqlListener {
     if (rows.length > 0 || !sleeps) return { rows, expired: 0, outlook: undefined };
     // One behind the other without waiting: what comes after it has said that it sleeps finds it asleep.
     const again = this.#claiming(taking, []);
-    const looked = [this.tend(), this.#sql.sleeps(seat), this.#claim([again], taking), this.#outlook(seat)] as const;
+    const looked = [
+      this.tend(),
+      this.#sql.sleeps(seat),
+      this.#claim([again], taking),
+      this.#outlook(seat),
+    ] as const;
     const [expired, , late, outlook] = await Promise.all(looked);
     return { rows: late, expired, outlook: late.length > 0 ? undefined : outlook };
   }
@@ -217,7 +244,12 @@ export class Tables implements Backend, SqlListener {
     this.#init.listener.disconnected(reason);
   }
 
+  answered(seat: number | undefined): void {
+    this.replies.look(seat);
+  }
+
   reconnected(attempts: number): void {
+    this.replies.look();
     this.#init.listener.reconnected(attempts);
   }
 
@@ -225,9 +257,12 @@ export class Tables implements Backend, SqlListener {
   seatsAgain(lock: number | string): Step[] {
     const { enterAgain } = this.#statements;
     const { identity } = this.#init.facts;
-    return this.#init.listener
-      .seats()
-      .map(({ id, role }) => ({ statement: enterAgain, values: [id, role, lock, identity] }));
+    const { seat } = this.replies;
+    const asking = seat === undefined ? [] : [{ id: seat, role: 'r' as const }];
+    return [...this.#init.listener.seats(), ...asking].map(({ id, role }) => ({
+      statement: enterAgain,
+      values: [id, role, lock, identity],
+    }));
   }
 
   #settlingSteps(seat: number, { gone, released, requeued }: Settling): Step[] {

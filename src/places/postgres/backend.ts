@@ -15,9 +15,13 @@ const LIFE = 1_851_880_044;
 export const POSTGRES_DIALECT: Dialect = {
   boxes: 'naru.boxes',
   seats: 'naru.seats',
+  answers: 'naru.answers',
+  telling: (insert, id) =>
+    `WITH kept AS (${insert}) SELECT seat, pg_notify('${channelOf(id)}', 'r' || seat) FROM kept`,
   messages: tableOf,
   parameter: (n) => `$${n}::bigint`,
   text: (n) => `$${n}::text`,
+  bytes: (n) => `$${n}::bytea`,
   lock: (n) => `$${n}::int`,
   among: (column, n) => `${column} = ANY ($${n}::bigint[])`,
   row: 'ctid',
@@ -196,9 +200,13 @@ export class PostgresBackend implements SqlBackend {
     this.#link.reconnecting.close();
   }
 
-  /** @param payload  what the notification says: 'c' and 'p' for those who sleep, 's' for seats, '' when the mailbox is gone */
+  /**
+   * @param payload  what the notification says: 'c' and 'p' for those who sleep, 's' for seats, 'r' and a seat for answers, '' when the mailbox
+   * is gone
+   */
   hear(payload: string): void {
     if (payload === 's') this.#listener.seatsChanged();
+    else if (payload.startsWith('r')) this.#listener.answered(Number(payload.slice(1)));
     else this.#listener.changed();
   }
 

@@ -15,7 +15,7 @@ export const postgres = {
     delay: 'native',
     headers: 'native',
     type: 'native',
-    reply: 'none',
+    reply: 'native',
     deliverAll: 'none',
     groups: 'none',
     orderingKey: 'none',

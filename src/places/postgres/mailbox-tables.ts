@@ -117,6 +117,8 @@ function makeBox(settings: BoxSettings, maker: string): string {
         CREATE SEQUENCE naru.seat_ids AS int CYCLE;
         CREATE UNLOGGED TABLE naru.seats (id int PRIMARY KEY DEFAULT nextval('naru.seat_ids'), box int NOT NULL,
           role text NOT NULL, lock int NOT NULL, identity text NOT NULL, waits int NOT NULL) WITH (fillfactor = 50);
+        CREATE UNLOGGED TABLE naru.answers (id bigserial PRIMARY KEY, box int NOT NULL, seat int NOT NULL, message bytea NOT NULL);
+        CREATE INDEX ON naru.answers (box, seat);
         INSERT INTO naru.format (part, version) VALUES ('mailbox', ${FORMAT});
       END IF;
       INSERT INTO naru.boxes (name, relation, capacity_bytes, capacity_messages, max_message_bytes, lease_ms, maker)
@@ -139,6 +141,7 @@ export function removeBox(id: number): string {
       DROP TABLE IF EXISTS ${tableOf(id)};
       DELETE FROM naru.boxes WHERE id = ${id};
       DELETE FROM naru.seats WHERE box = ${id};
+      DELETE FROM naru.answers WHERE box = ${id};
       PERFORM pg_notify('${channelOf(id)}', '');
     END $remove$`;
 }

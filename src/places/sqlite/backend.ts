@@ -14,9 +14,13 @@ import { nextOf, removeBox, tableOf } from './mailbox-tables.ts';
 export const SQLITE_DIALECT: Dialect = {
   boxes: 'naru_boxes',
   seats: 'naru_seats',
+  answers: 'naru_answers',
+  // The file itself tells.
+  telling: (insert) => insert,
   messages: tableOf,
   parameter: (n) => `?${n}`,
   text: (n) => `?${n}`,
+  bytes: (n) => `?${n}`,
   lock: (n) => `?${n}`,
   among: (column, n) => `${column} IN (SELECT value FROM json_each(?${n}))`,
   row: 'id',
@@ -78,7 +82,9 @@ export class SqliteBackend implements SqlBackend {
 
   #insert(db: Database, { rows, bytes }: NewRows): void {
     const { now } = SQLITE_DIALECT;
-    const next = this.#query(db, { name: 'next', text: nextOf(this.#id), returns: true }).all(rows.length)[0]?.['next'];
+    const next = this.#query(db, { name: 'next', text: nextOf(this.#id), returns: true }).all(
+      rows.length,
+    )[0]?.['next'];
     const insert = this.#change(db, {
       name: 'put',
       text: `INSERT INTO ${tableOf(this.#id)} (id, due, expires, deliveries, size, message)
@@ -136,6 +142,7 @@ export class SqliteBackend implements SqlBackend {
   #changed(): void {
     this.#listener.changed();
     this.#listener.seatsChanged();
+    this.#listener.answered(undefined);
   }
 
   /** Whether a statement would change nothing. */

@@ -15,7 +15,7 @@ export const sqlite = {
     delay: 'native',
     headers: 'native',
     type: 'native',
-    reply: 'none',
+    reply: 'native',
     deliverAll: 'none',
     groups: 'none',
     orderingKey: 'none',

@@ -25,6 +25,8 @@ const TABLES = `
   CREATE TABLE IF NOT EXISTS naru_seats (
     id INTEGER PRIMARY KEY AUTOINCREMENT, box INTEGER NOT NULL, role TEXT NOT NULL, lock TEXT NOT NULL,
     identity TEXT NOT NULL, waits INTEGER NOT NULL);
+  CREATE TABLE IF NOT EXISTS naru_answers (
+    id INTEGER PRIMARY KEY, box INTEGER NOT NULL, seat INTEGER NOT NULL, message BLOB NOT NULL);
 `;
 
 export interface FoundBox {
@@ -63,6 +65,7 @@ export function removeBox(database: Database, id: number): void {
     database.exec(`DROP TABLE IF EXISTS ${tableOf(id)}`);
     database.change('DELETE FROM naru_boxes WHERE id = ?1').run(id);
     database.change('DELETE FROM naru_seats WHERE box = ?1').run(id);
+    database.change('DELETE FROM naru_answers WHERE box = ?1').run(id);
   });
 }
 

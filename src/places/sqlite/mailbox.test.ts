@@ -5,9 +5,11 @@ import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { makeOnce } from '../../engines/starters.fixture.ts';
 import { open } from '../../index.ts';
 import { tryNative } from '../../native/index.ts';
 import { Database } from './database.ts';
+import { openOutbox, type TransactionDatabase } from './index.ts';
 
 const hasAddon = tryNative() !== undefined;
 let folder = '';
@@ -80,6 +82,60 @@ test.skipIf(!hasAddon)('a newer format is NARU_CORRUPT, and nothing is changed',
     code: 'NARU_CORRUPT',
     message: expect.stringContaining('format 3') as unknown,
   });
+});
+
+test.skipIf(!hasAddon)(
+  'eight processes that start at once make file, tables and mailbox once',
+  { timeout: 120_000 },
+  () => makeOnce(url('&busyTimeoutMs=60000'), 8),
+);
+
+test.skipIf(!hasAddon)('an outbox sends in the transaction of the caller, in its turn', async () => {
+  await using mailbox = await open(url());
+  const outbox = await openOutbox(url());
+  const other = await raw();
+  const database: TransactionDatabase = {
+    prepare: (sql) => ({ run: (...values) => other.change(sql).run(...values) }),
+  };
+  try {
+    await mailbox.send('first');
+    other.exec('BEGIN IMMEDIATE');
+    outbox.send(database, 'never');
+    other.exec('ROLLBACK');
+    other.write(() => outbox.send(database, 'second'));
+    other.write(() => outbox.send(database, 'urgent', { priority: 9 }));
+    await mailbox.send('third');
+    const got: unknown[] = [];
+    for (let n = 0; n < 4; n += 1) got.push((await mailbox.receive({ timeoutMs: 10_000 })).data);
+    expect(got).toEqual(['urgent', 'first', 'second', 'third']);
+  } finally {
+    other.close();
+  }
+});
+
+test.skipIf(!hasAddon)('answers for a requester that was killed go with its seat', async () => {
+  await using mailbox = await open(url());
+  const other = await raw();
+  try {
+    other.write(() => {
+      other
+        .change(
+          `INSERT INTO naru_seats (id, box, role, lock, identity, waits)
+           VALUES (76, 1, 'p', 'killedkilled', '1.1.0/1', 0), (77, 1, 'r', 'killedkilled', '1.1.0/1', 0)`,
+        )
+        .run();
+      other.change("INSERT INTO naru_answers (box, seat, message) VALUES (1, 77, 'late')").run();
+    });
+    await mailbox.stats();
+    await expect
+      .poll(() => {
+        void mailbox.peers;
+        return other.query('SELECT count(*) AS n FROM naru_answers').all();
+      })
+      .toEqual([{ n: 0 }]);
+  } finally {
+    other.close();
+  }
 });
 
 test.skipIf(!hasAddon)('a handle that closes leaves no lock file', async () => {
