@@ -108,7 +108,7 @@ export class EngineReceiver implements Receiver {
   settle(delivery: Delivery, outcome: Outcome, delayMs: number, done?: (error?: Error) => void): void {
     this.#inHand.delete(delivery.token);
     this.#settlements.add(delivery.token, outcome, delayMs, done);
-    this.#settleSoon ??= setImmediate(() => this.#settleNow());
+    this.#settleInTime();
   }
 
   ackAll(deliveries: readonly Delivery[]): void {
@@ -116,7 +116,7 @@ export class EngineReceiver implements Receiver {
       this.#inHand.delete(token);
       this.#settlements.add(token, 'ack', 0, undefined);
     }
-    this.#settleSoon ??= setImmediate(() => this.#settleNow());
+    this.#settleInTime();
   }
 
   received(): void {
@@ -218,9 +218,16 @@ export class EngineReceiver implements Receiver {
     } catch (error) {
       // Somebody wrote into the table who knows nothing of envelopes: it would fail for ever.
       this.#settlements.add(id, 'reject', 0, undefined);
-      this.#settleSoon ??= setImmediate(() => this.#settleNow());
+      this.#settleInTime();
       this.#init.lost('undecodable', 1, error as Error);
     }
+  }
+
+  /** Whoever takes more does so at the end of a turn, or in the next one: these go with that taking, or alone in the turn behind. */
+  #settleInTime(): void {
+    this.#settleSoon ??= setImmediate(() => {
+      this.#settleSoon = setImmediate(() => this.#settleNow());
+    });
   }
 
   #settleNow(): void {

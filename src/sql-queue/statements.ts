@@ -26,10 +26,12 @@ interface MessageStatements {
   readonly extend: Statement;
   /** → how many have outlived their time */
   readonly expire: Statement;
-  /** What seats hold that are not there any more. */
+  /** → ids of what seats hold that are not there any more; reads the table through, which holds up nobody */
+  readonly orphaned: Statement;
+  /** ids of such messages: they go back */
   readonly free: Statement;
   /** Whether there is such a thing among the first rows. */
-  readonly orphans: Statement;
+  readonly orphansInFront: Statement;
   /** seat, the highest id that it ever had: what it has goes back */
   readonly freeSeat: Statement;
   /** seat → ms until a delay is over, ms until a lease is over, how many of the first rows others hold, how many rows these are */
@@ -107,8 +109,16 @@ function messageStatements(dialect: Dialect, id: number): MessageStatements {
     ),
     extend: one('extend', `UPDATE ${table} SET lease = ${now} + ${p(3)} WHERE ${mine} AND lease IS NOT NULL`),
     expire: some('expire', `DELETE FROM ${table} WHERE ${expired} RETURNING id`, expired, true),
-    free: some('free', `UPDATE ${table} SET holder = NULL, lease = NULL WHERE ${orphaned}`, orphaned),
-    orphans: one('orphans', `SELECT 1 FROM ${front('holder')} WHERE ${orphaned} LIMIT 1`, true),
+    orphaned: one('orphaned', `SELECT id FROM ${table} WHERE ${orphaned}`, true),
+    free: one(
+      'free',
+      `UPDATE ${table} SET holder = NULL, lease = NULL WHERE ${dialect.among('id', 1)} AND ${orphaned}`,
+    ),
+    orphansInFront: one(
+      'orphans_in_front',
+      `SELECT 1 FROM ${front('holder')} WHERE ${orphaned} LIMIT 1`,
+      true,
+    ),
     freeSeat: one(
       'free_seat',
       `UPDATE ${table} SET holder = NULL, lease = NULL WHERE holder = ${p(1)} AND id <= ${p(2)}`,

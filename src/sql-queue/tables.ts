@@ -101,16 +101,19 @@ export class Tables implements Backend, SqlListener {
   }
 
   async reap(): Promise<number> {
-    const { free, forgetAnswers, orphans } = this.#statements;
+    const { forgetAnswers, orphansInFront } = this.#statements;
     const count = await this.#watched(this.#sql.reap());
+    if (count > 0) await this.#run([{ statement: forgetAnswers, values: [] }]);
     // Seats may also have gone with a server that crashed.
-    const isNeeded = count > 0 || (await this.#query({ statement: orphans, values: [] })).length > 0;
-    if (isNeeded)
-      await this.#run([
-        { statement: free, values: [] },
-        { statement: forgetAnswers, values: [] },
-      ]);
-    return isNeeded ? Math.max(1, count) : 0;
+    else if ((await this.#query({ statement: orphansInFront, values: [] })).length === 0) return 0;
+    await this.#freeOrphans();
+    return Math.max(1, count);
+  }
+
+  async #freeOrphans(): Promise<void> {
+    const { orphaned, free } = this.#statements;
+    const ids = (await this.#query({ statement: orphaned, values: [] })).map(([id]) => Number(id));
+    if (ids.length > 0) await this.#run([{ statement: free, values: [ids] }]);
   }
 
   async put(messages: NewRows, isDurable: boolean): Promise<Stored> {

@@ -81,20 +81,21 @@ export class SqliteBackend implements SqlBackend {
   }
 
   #insert(db: Database, { rows, bytes }: NewRows): void {
-    const { now } = SQLITE_DIALECT;
-    const next = this.#query(db, { name: 'next', text: nextOf(this.#id), returns: true }).all(
+    const [counted] = this.#query(db, { name: 'next', text: nextOf(this.#id), returns: true }).all(
       rows.length,
-    )[0]?.['next'];
+    );
     const insert = this.#change(db, {
       name: 'put',
-      text: `INSERT INTO ${tableOf(this.#id)} (id, due, expires, deliveries, size, message)
-        VALUES (?1, ${now} + ?2, ${now} + ?3, 0, ?4, ?5)`,
+      text: `INSERT INTO ${tableOf(this.#id)} (id, due, expires, deliveries, size, message) VALUES (?1, ?2, ?3, 0, ?4, ?5)`,
       returns: false,
     });
-    let sequence = Number(next) - rows.length;
+    // The clock of the database is this machine's.
+    const now = Date.now();
+    const later = (ms: number | undefined): number | null => (ms === undefined ? null : now + Math.round(ms));
+    let sequence = Number(counted?.['next']) - rows.length;
     for (const { priority, delayMs, ttlMs, size, from, to } of rows) {
       const id = orderOf(priority, sequence);
-      insert.run(id, rounded(delayMs), rounded(ttlMs), size, bytes.subarray(from, to));
+      insert.run(id, later(delayMs), later(ttlMs), size, bytes.subarray(from, to));
       sequence += 1;
     }
   }
@@ -192,10 +193,6 @@ export class SqliteBackend implements SqlBackend {
       }
     });
   }
-}
-
-function rounded(ms: number | undefined): number | null {
-  return ms === undefined ? null : Math.round(ms);
 }
 
 function readVersion(version: Query): number | undefined {

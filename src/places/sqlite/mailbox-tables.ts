@@ -92,7 +92,6 @@ function makeBox(database: Database, settings: BoxSettings): FoundBox {
   database.exec(`
     CREATE TABLE ${table} (id INTEGER PRIMARY KEY, due INTEGER, expires INTEGER, deliveries INTEGER NOT NULL,
       holder INTEGER, lease INTEGER, size INTEGER NOT NULL, message BLOB NOT NULL);
-    CREATE INDEX ${table}_held ON ${table} (holder) WHERE holder IS NOT NULL;
     CREATE INDEX ${table}_expires ON ${table} (expires) WHERE expires IS NOT NULL;
     CREATE INDEX ${table}_due ON ${table} (due) WHERE due IS NOT NULL;
   `);
