@@ -1,9 +1,11 @@
 // Mailboxes in a file of SQLite: a file that others hold, a newer format, what a slow consumer holds, what a handle leaves behind. What holds
 // for every place is in the conformance suite.
 
+import { execFile } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { makeOnce } from '../../engines/starters.fixture.ts';
 import { open } from '../../index.ts';
@@ -137,6 +139,24 @@ test.skipIf(!hasAddon)('answers for a requester that was killed go with its seat
     other.close();
   }
 });
+
+test.skipIf(process.getBuiltinModule?.('node:sqlite') !== undefined)(
+  'without libsql on a Node that has no SQLite: NARU_PACKAGE_MISSING, with the npm command',
+  { timeout: 60_000 },
+  async () => {
+    const hook = `export const resolve = (name, context, next) => {
+      if (name !== 'libsql') return next(name, context);
+      throw Object.assign(new Error("Cannot find package 'libsql'"), { code: 'ERR_MODULE_NOT_FOUND' });
+    };`;
+    const program = `import { register } from 'node:module';
+      register('data:text/javascript,' + encodeURIComponent(${JSON.stringify(hook)}));
+      const { open } = await import(${JSON.stringify(new URL('../../index.js', import.meta.url).href)});
+      await open(${JSON.stringify(url())}).catch(({ code, message }) => console.log(code, message));`;
+    const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', program]);
+    expect(stdout).toContain('NARU_PACKAGE_MISSING');
+    expect(stdout).toContain('npm install "libsql@^');
+  },
+);
 
 test.skipIf(!hasAddon)('a handle that closes leaves no lock file', async () => {
   for (let round = 1; round <= 20; round += 1) {
