@@ -210,8 +210,7 @@ test('the guide’s table names for each type the codes of Python’s that hold 
 test('two processes with two workers each count to exactly as much as they should', {
   timeout: 600_000,
 }, async () => {
-  // NARU_STATE_TOTAL=10000000 is the long form.
-  const total = process.env['NARU_STATE_TOTAL'] ?? '1000000';
+  const total = process.env['NARU_STATE_TOTAL'] ?? '10000000';
   const env = { ...process.env, NARU_RUNTIME_DIR: runtime, TOTAL: total };
   const example = join(root, 'build', 'examples', '15-shared-state.js');
   const child = spawn(process.execPath, [example], { env, stdio: ['ignore', 'pipe', 'inherit'] });
