@@ -109,7 +109,7 @@ describe('a death', () => {
   });
 
   test('of processes that write as fast as they can, at random moments', {
-    timeout: 120_000 + KILLS * 3_000,
+    timeout: 120_000 + KILLS * 10_000,
   }, async () => {
     const url = 'shm://churn?capacity=64KiB';
     await using map = await openMap(url, { codec: 'text' });
