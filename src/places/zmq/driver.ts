@@ -1,6 +1,7 @@
 // The driver of one ZeroMQ socket: what goes out, what comes in, who is there. It lives as long as its handle: nobody manages a
 // context, and no message makes a socket.
 
+import { GapWatch } from '../../client/gaps.ts';
 import { NaruError } from '../../errors/index.ts';
 import type { Confirm } from '../../mailbox/capabilities.ts';
 import type {
@@ -18,7 +19,6 @@ import type { Envelope, MessageFields } from '../../wire/envelope-types.ts';
 import { type Pattern, PATTERNS } from './capabilities.ts';
 import { zmqError } from './errors.ts';
 import { greeting, Packer, Unpacker } from './frames.ts';
-import { GapWatch } from './gaps.ts';
 import { isNeeded, type Sleeper, watchIdle } from './idle.ts';
 import { Inlet } from './inlet.ts';
 import { type Change, Monitor } from './monitor.ts';

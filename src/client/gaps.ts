@@ -14,7 +14,7 @@ export class GapWatch {
     return last === undefined ? 0 : distance(last, count);
   }
 
-  /** A message came. @returns how many were missed before it */
+  /** A message came. @returns how many were missed before it, or given up by the publisher before they left it */
   arrive(sender: string, count: number): number {
     const last = this.#last.get(sender);
     this.#remember(sender, count);
