@@ -335,13 +335,12 @@ export class RedisBackend implements Backend {
   }
 
   #remember(rows: readonly TakenRow[]): void {
+    if (!this.#isCounted) return;
     const limit = this.#init.found.settings.capacityBytes ?? Number.POSITIVE_INFINITY;
     for (const { id, message } of rows) this.#sizes.set(id, Math.min(limit, message.byteLength));
   }
 
-  /** Where nothing is counted and nothing can be somebody else's, a transaction of plain commands costs the server half. */
   #ack(seat: string, ids: readonly number[]): Promise<unknown> {
-    if (!this.#isCounted && !this.#mayHaveLost) return this.#ackPlainly(names(ids));
     let sum = 0;
     for (const id of ids) sum += this.#sizes.get(id) ?? 0;
     const hasLeases = this.#init.found.settings.leaseMs > 0;
@@ -352,19 +351,9 @@ export class RedisBackend implements Backend {
       isUnsure ? '1' : '',
       this.#capacityBytes,
       hasLeases ? '1' : '',
-      String(sum),
+      String(-sum),
+      isRun(ids) ? nameOf((ids.at(-1) as number) + 1) : '',
       ...names(ids),
-    );
-  }
-
-  #ackPlainly(ids: readonly string[]): Promise<unknown> {
-    return this.#run((connection) =>
-      Promise.all([
-        connection.write('MULTI'),
-        connection.write('XACK', this.#stream, 'g', ...ids),
-        connection.write('XDEL', this.#stream, ...ids),
-        connection.write('EXEC'),
-      ]),
     );
   }
 
@@ -424,6 +413,12 @@ function nameOf(id: number): string {
 
 function names(ids: readonly number[]): string[] {
   return ids.map(nameOf);
+}
+
+/** Each follows the one before. */
+function isRun(ids: readonly number[]): boolean {
+  const first = ids[0] as number;
+  return ids.every((id, at) => id === first + at);
 }
 
 function chunks(ids: readonly number[]): (readonly number[])[] {

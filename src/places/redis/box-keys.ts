@@ -19,9 +19,11 @@ const REMOVED_MARK_MS = 60_000;
 
 const CREATE = `
 call('HSET', box, 'format', '${FORMAT}', 'generation', ARGV[1], 'settings', ARGV[2], 'bytes', '0', 'p', '0', 'c', '0')
-local time = call('TIME')
-call('HSET', box, 'last', time[1] .. string.sub('00000' .. time[2], -6))
-call('XGROUP', 'CREATE', box .. ':' .. ARGV[1] .. ':s', 'g', '0', 'MKSTREAM')
+local time, stream = call('TIME'), box .. ':' .. ARGV[1] .. ':s'
+local last = time[1] .. string.sub('00000' .. time[2], -6)
+call('HSET', box, 'last', last)
+call('XGROUP', 'CREATE', stream, 'g', '0', 'MKSTREAM')
+call('XSETID', stream, '0-' .. last)
 `;
 
 /** ARGV: a new generation, its settings as JSON or '' not to make it. @returns format, generation, settings of what is there now */
