@@ -54,6 +54,8 @@ export class EngineReceiver implements Receiver {
   #keep: NodeJS.Timeout | undefined;
   #alarm: NodeJS.Timeout | undefined;
   #again: NodeJS.Timeout | undefined;
+  /** The engine refused: whatever it tells meanwhile, the next attempt is that of the alarm. */
+  #isPausing = false;
   #closed: Promise<void> | undefined;
 
   constructor(init: ReceiverInit) {
@@ -79,6 +81,7 @@ export class EngineReceiver implements Receiver {
       if (this.#alarm !== undefined) this.#isDirty = true;
       clearTimeout(this.#alarm);
       this.#alarm = undefined;
+      this.#isPausing = false;
       if (this.#fetched.length > 0) this.#keep ??= setTimeout(() => this.#giveBack(), KEEP_MS);
       return;
     }
@@ -134,7 +137,7 @@ export class EngineReceiver implements Receiver {
   }
 
   #work(): void {
-    if (this.#working !== undefined) return;
+    if (this.#working !== undefined || this.#isPausing) return;
     this.#working = this.#fetchAll()
       .catch((error: unknown) => this.#failed(error))
       .finally(() => {
@@ -277,18 +280,16 @@ export class EngineReceiver implements Receiver {
     this.#fail(error);
     if (this.#wanted === 0 || this.#closed !== undefined) return;
     clearTimeout(this.#alarm);
-    this.#alarm = setTimeout(() => this.wake(), LOOK_MS);
+    this.#isPausing = !isOfConnection(error);
+    this.#alarm = setTimeout(() => {
+      this.#isPausing = false;
+      this.wake();
+    }, LOOK_MS);
   }
 
   #fail(error: unknown): void {
     // Of these the mailbox hears in another way, and what was taken without an answer goes back.
-    if (
-      ['NARU_CLOSED', 'NARU_DISCONNECTED', 'NARU_OUTCOME_UNKNOWN'].some(
-        (code) => isNaruError(error) && error.code === code,
-      )
-    )
-      return;
-    if (this.#closed !== undefined) return;
+    if (isOfConnection(error) || this.#closed !== undefined) return;
     this.#init.hooks.event('error', { error: error as Error });
   }
 
@@ -303,4 +304,10 @@ export class EngineReceiver implements Receiver {
     await this.#settlements.whenIdle();
     await this.#init.onClose();
   }
+}
+
+/** The connection broke, or is over: there is news when it is back. */
+function isOfConnection(error: unknown): boolean {
+  const codes = ['NARU_CLOSED', 'NARU_DISCONNECTED', 'NARU_OUTCOME_UNKNOWN'];
+  return isNaruError(error) && codes.includes(error.code);
 }
