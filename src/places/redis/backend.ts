@@ -21,7 +21,7 @@ import { isNaruError } from '../../errors/index.ts';
 import { boxKey, type FoundBox, findAgain, newsChannel, removeBox, streamKey } from './box-keys.ts';
 import * as box from './box-scripts.ts';
 import { RedisConnection, type RedisTarget } from './client.ts';
-import type { Script } from './script.ts';
+import { lengthsOf, type Script } from './script.ts';
 import * as seats from './seat-scripts.ts';
 
 const SEAT_MAX = 2 ** 47;
@@ -131,7 +131,7 @@ export class RedisBackend implements Backend {
         this.#capacityBytes,
         this.#init.dropsOldest ? '1' : '',
         timesOf(rows),
-        `[${rows.map(({ from, to }) => to - from).join()}]`,
+        lengthsOf(rows),
         bytes,
       ),
     );
@@ -225,15 +225,8 @@ export class RedisBackend implements Backend {
     this.#link?.close();
   }
 
-  async #connect(lost: () => void): Promise<RedisConnection> {
-    const connection = await RedisConnection.connect(this.#init.target, lost);
-    try {
-      await this.#prepare(connection);
-      return connection;
-    } catch (error) {
-      connection.destroy();
-      throw error;
-    }
+  #connect(lost: () => void): Promise<RedisConnection> {
+    return RedisConnection.connect(this.#init.target, lost, (connection) => this.#prepare(connection));
   }
 
   /** What a new connection begins with: the scripts, the channels, and the seats again. */

@@ -1,6 +1,7 @@
 // The subscribing end of a channel. The server pushes: what nobody takes waits here, up to a bound; then the oldest goes, and the consumer hears of the
 // gap. Nothing is settled: what was handed out is gone.
 
+import { GapWatch } from '../../client/gaps.ts';
 import type { Delivery, DriverHooks, Receiver } from '../../mailbox/driver.ts';
 import { NamedReader } from '../../wire/named-envelope.ts';
 
@@ -24,6 +25,9 @@ export class ChannelReceiver implements Receiver {
   #token = 0;
   #wanted = 0;
   #missed = 0;
+  readonly #gaps = new GapWatch();
+  /** Publishers that were heard on this connection: of these nothing is lost on the way. */
+  readonly #heard = new Set<string>();
   #closed: Promise<void> | undefined;
 
   constructor(init: ChannelReceiverInit) {
@@ -34,10 +38,21 @@ export class ChannelReceiver implements Receiver {
   hear(bytes: Buffer): void {
     if (this.#closed !== undefined) return;
     try {
-      const envelope = this.#reader.decode(bytes, 0, bytes.length);
+      const { body, sender, sequence, time, fields } = this.#reader.decode(bytes, 0, bytes.length);
       this.#token += 1;
-      this.#kept.push({ ...envelope, deliveries: 1, receipt: false, token: this.#token });
-      this.#bytes += envelope.body.byteLength;
+      this.#lookForGap(sender, sequence);
+      // A spread would cost more than everything else here.
+      this.#kept.push({
+        body,
+        sender,
+        sequence,
+        time,
+        fields,
+        deliveries: 1,
+        receipt: false,
+        token: this.#token,
+      });
+      this.#bytes += body.byteLength;
     } catch {
       // Anybody may publish there who knows nothing of envelopes.
       this.#init.dropped('undecodable', 1);
@@ -46,6 +61,11 @@ export class ChannelReceiver implements Receiver {
     while (this.#kept.length > KEPT_MAX || (this.#bytes > KEPT_BYTES_MAX && this.#kept.length > 1))
       this.#miss();
     if (this.#wanted > 0) this.#init.hooks.readable();
+  }
+
+  /** The connection broke: what is published until it is back goes by. */
+  lost(): void {
+    this.#heard.clear();
   }
 
   take(max: number, out: Delivery[]): number {
@@ -87,6 +107,16 @@ export class ChannelReceiver implements Receiver {
   close(): Promise<void> {
     this.#closed ??= this.#close();
     return this.#closed;
+  }
+
+  /** Numbers that a publisher gave up by itself are no loss, so only the first message after a break is looked at. */
+  #lookForGap(sender: string, sequence: number): void {
+    const missed = this.#gaps.arrive(sender, sequence);
+    if (this.#heard.has(sender)) return;
+    this.#heard.add(sender);
+    if (missed === 0) return;
+    this.#missed += missed;
+    this.#init.dropped('missed', missed);
   }
 
   #miss(): void {

@@ -1,17 +1,31 @@
-// The publishing end of a channel: each message is one PUBLISH, sent behind the others without waiting for answers. Bounded.
+// The publishing end of a channel. What is offered while commands are under way goes out together when they are answered. Bounded.
 
+import type { NewRow } from '../../engine-queue/backend.ts';
+import { Parcel } from '../../engine-queue/parcel.ts';
 import type { DriverHooks, Outgoing, Sender } from '../../mailbox/driver.ts';
-import { encodeNamed, namedSize, viewOf } from '../../wire/named-envelope.ts';
+import { namedSize } from '../../wire/named-envelope.ts';
+import { type Script, script } from './script.ts';
 
-/** Messages and bytes whose answer has not come. */
+/** Messages in one command: while the server goes through them, those of the one before are being read. */
+const COMMAND_MAX = 128;
+/** Messages and bytes that may wait for their command. */
 const PENDING_MAX = 1_024;
 const PENDING_BYTES_MAX = 8_388_608;
+
+/** ARGV: the lengths of messages as JSON, all their bytes. @returns how many heard them: nobody comes or goes while a script runs */
+export const PUBLISH: Script = script(`
+local channel, at, all, heard = KEYS[1], 1, ARGV[2], 0
+for _, length in ipairs(cjson.decode(ARGV[1])) do
+  heard = redis.call('PUBLISH', channel, string.sub(all, at, at + length - 1))
+  at = at + length
+end
+return heard`);
 
 export interface ChannelSenderInit {
   readonly identity: string;
   readonly hooks: DriverHooks;
-  /** @returns how many got it */
-  readonly publish: (bytes: Buffer) => Promise<number>;
+  /** @returns how many heard them */
+  readonly publish: (messages: readonly NewRow[], bytes: Buffer) => Promise<number>;
   readonly dropped: (reason: string, count: number) => void;
   readonly lost: (count: number) => void;
   readonly hold: (isNeeded: boolean) => void;
@@ -20,8 +34,9 @@ export interface ChannelSenderInit {
 
 export class ChannelSender implements Sender {
   readonly #init: ChannelSenderInit;
-  readonly #running = new Set<Promise<void>>();
-  #bytes = 0;
+  #pending = new Parcel();
+  #scheduled: NodeJS.Immediate | undefined;
+  #publishing: Promise<void> | undefined;
   #isWaiting = false;
 
   constructor(init: ChannelSenderInit) {
@@ -29,46 +44,61 @@ export class ChannelSender implements Sender {
   }
 
   offer(batch: readonly Outgoing[], from: number): number {
+    const { identity, hold } = this.#init;
     let at = from;
     for (; at < batch.length; at += 1) {
       const message = batch[at] as Outgoing;
-      const size = namedSize(message, this.#init.identity);
-      const isBusy = this.#running.size > 0 && this.#bytes + size > PENDING_BYTES_MAX;
-      if (isBusy || this.#running.size >= PENDING_MAX) break;
-      this.#take(message, size);
+      const size = namedSize(message, identity);
+      const { rows, size: pending } = this.#pending;
+      if (rows.length >= PENDING_MAX || (rows.length > 0 && pending + size > PENDING_BYTES_MAX)) break;
+      this.#pending.add(message, identity, size, size);
     }
     this.#isWaiting = at < batch.length;
-    this.#init.hold(this.#isWaiting);
+    hold(this.#isWaiting);
+    if (at > from && this.#publishing === undefined) this.#scheduled ??= setImmediate(() => this.#flush());
     return at - from;
   }
 
   async close(): Promise<void> {
     this.#isWaiting = false;
     this.#init.hold(false);
-    await Promise.all(this.#running);
+    while (this.#pending.rows.length > 0 || this.#publishing !== undefined) {
+      this.#flush();
+      await this.#publishing;
+    }
     this.#init.onClose();
   }
 
-  #take(message: Outgoing, size: number): void {
-    const bytes = Buffer.allocUnsafe(size);
-    encodeNamed(message, this.#init.identity, bytes, viewOf(bytes), 0);
-    this.#bytes += size;
-    const running = this.#publish(message, bytes).finally(() => {
-      this.#bytes -= size;
-      this.#running.delete(running);
+  #flush(): void {
+    clearImmediate(this.#scheduled);
+    this.#scheduled = undefined;
+    const parcel = this.#pending;
+    if (parcel.rows.length === 0 || this.#publishing !== undefined) return;
+    this.#pending = new Parcel(parcel.bytes.byteLength);
+    this.#publishing = this.#publishAll(parcel).finally(() => {
+      this.#publishing = undefined;
+      this.#flush();
       if (this.#isWaiting) this.#init.hooks.writable();
     });
-    this.#running.add(running);
   }
 
-  async #publish(message: Outgoing, bytes: Buffer): Promise<void> {
+  async #publishAll({ rows, bytes }: Parcel): Promise<void> {
+    const running: Promise<void>[] = [];
+    for (let from = 0; from < rows.length; from += COMMAND_MAX)
+      running.push(this.#publish(rows.slice(from, from + COMMAND_MAX), bytes));
+    await Promise.all(running);
+  }
+
+  async #publish(rows: readonly NewRow[], bytes: Buffer): Promise<void> {
     const { publish, dropped, lost } = this.#init;
+    const [first, last] = [rows[0] as NewRow, rows.at(-1) as NewRow];
     try {
-      if ((await publish(bytes)) === 0) dropped('nobody', 1);
-      message.done?.();
+      if ((await publish(rows, bytes.subarray(first.from, last.to))) === 0) dropped('nobody', rows.length);
+      for (const { message } of rows) message.done?.();
     } catch (error) {
-      if (message.done === undefined) lost(1);
-      message.done?.(error as Error);
+      for (const { message } of rows) message.done?.(error as Error);
+      const untold = rows.filter(({ message }) => message.done === undefined).length;
+      if (untold > 0) lost(untold);
     }
   }
 }

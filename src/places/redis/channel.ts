@@ -2,11 +2,13 @@
 // the two ends are channel-sender.ts and channel-receiver.ts.
 
 import { Reconnecting } from '../../client/reconnecting.ts';
+import type { NewRow } from '../../engine-queue/backend.ts';
 import type { Driver, DriverFacts, DriverHooks, PlaceStats, Receiver, Sender } from '../../mailbox/driver.ts';
 import { KeepAlive } from '../../mailbox/keep-alive.ts';
 import { ChannelReceiver } from './channel-receiver.ts';
-import { ChannelSender } from './channel-sender.ts';
+import { ChannelSender, PUBLISH } from './channel-sender.ts';
 import { RedisConnection, type RedisTarget } from './client.ts';
+import { lengthsOf } from './script.ts';
 
 /** Whoever asks who is there gets what was known so long ago at most, in milliseconds. */
 const PEERS_MS = 50;
@@ -44,7 +46,10 @@ export class ChannelDriver implements Driver {
       signal,
     );
     driver.#link = link;
-    link.onLost(() => hooks.event('disconnect', { reason: 'the connection to the server broke' }));
+    link.onLost(() => {
+      driver.#receiver?.lost();
+      hooks.event('disconnect', { reason: 'the connection to the server broke' });
+    });
     link.onBack((attempts) => hooks.event('reconnect', { attempts }));
     return driver;
   }
@@ -59,8 +64,7 @@ export class ChannelDriver implements Driver {
     const sender = new ChannelSender({
       identity: this.facts.identity,
       hooks: this.#init.hooks,
-      publish: (bytes) =>
-        this.#run(async (connection) => Number(await connection.write('PUBLISH', this.#init.channel, bytes))),
+      publish: (messages, bytes) => this.#publish(messages, bytes),
       dropped: (reason, count) => this.#drop(reason, count),
       lost: (count) => {
         this.#undelivered += count;
@@ -119,16 +123,22 @@ export class ChannelDriver implements Driver {
     return Promise.resolve();
   }
 
-  async #connect(lost: () => void): Promise<RedisConnection> {
-    const connection = await RedisConnection.connect(this.#init.target, lost);
-    try {
-      await connection.prepare([]);
+  #connect(lost: () => void): Promise<RedisConnection> {
+    return RedisConnection.connect(this.#init.target, lost, async (connection) => {
+      await connection.prepare([PUBLISH]);
       if (this.#receiver !== undefined) await this.#subscribe(connection);
-      return connection;
-    } catch (error) {
-      connection.destroy();
-      throw error;
-    }
+    });
+  }
+
+  /** A script that publishes many costs one command, one answer and one promise. */
+  async #publish(rows: readonly NewRow[], bytes: Buffer): Promise<number> {
+    const { channel } = this.#init;
+    const heard = await this.#run((connection) =>
+      rows.length === 1
+        ? connection.write('PUBLISH', channel, bytes)
+        : connection.script(PUBLISH, channel, lengthsOf(rows), bytes),
+    );
+    return Number(heard);
   }
 
   #subscribe(connection: RedisConnection): Promise<void> {

@@ -34,6 +34,8 @@ interface RedisPackage {
  */
 const COMMANDS = { typeMapping: { [36]: Buffer }, timeout: 0 };
 const CONNECT_TIMEOUT_MS = 5_000;
+/** From the first byte until a connection is ready for use: a network that is silent from the beginning answers no greeting either. */
+const READY_TIMEOUT_MS = 10_000;
 
 export interface RedisTarget {
   readonly text: string;
@@ -93,12 +95,15 @@ export class RedisConnection implements Connected {
 
   /**
    * @param lost         called once when the connection breaks
+   * @param prepare      what is to be done before anybody uses it; when that fails, there is no connection
    * @param invalidated  called with the name of a key that the server says has changed; undefined: any may have
-   * @throws NARU_PACKAGE_MISSING, NARU_DISCONNECTED (nobody listens), NARU_DENIED, NARU_UNSUPPORTED (too old)
+   * @throws NARU_PACKAGE_MISSING, NARU_DISCONNECTED (nobody listens or answers), NARU_DENIED, NARU_UNSUPPORTED (too old), what `prepare`
+   *   throws
    */
   static async connect(
     { text, options }: RedisTarget,
     lost: () => void,
+    prepare: (connection: RedisConnection) => Promise<unknown>,
     invalidated?: (key: Buffer | undefined) => void,
   ): Promise<RedisConnection> {
     const loaded = await importPackage('@redis/client', '@redis/client@^6.3.1', 'redis');
@@ -108,12 +113,23 @@ export class RedisConnection implements Connected {
     client.on('error', lost);
     client.on('end', lost);
     if (emitInvalidate) client.on('invalidate', (key) => invalidated((key as Buffer | null) ?? undefined));
+    const connection = new RedisConnection(client, text);
+    let isLate = false;
+    const timer = setTimeout(() => {
+      isLate = true;
+      destroy(client);
+    }, READY_TIMEOUT_MS);
     try {
-      await client.connect();
-      return new RedisConnection(client, text);
+      await client.connect().catch((error: unknown) => {
+        throw translate(error, text, false);
+      });
+      await prepare(connection);
+      return connection;
     } catch (error) {
       destroy(client);
-      throw translate(error, text, false);
+      throw isLate ? silentError(text, error) : error;
+    } finally {
+      clearTimeout(timer);
     }
   }
 
@@ -206,7 +222,7 @@ export class RedisConnection implements Connected {
 const VERSION_MIN = [6, 2] as const;
 
 /** @throws NARU_UNSUPPORTED  mailboxes need a newer server */
-export function checkVersion(version: string, text: string): void {
+function checkVersion(version: string, text: string): void {
   const [major = 0, minor = 0] = version.split('.').map(Number);
   if (major > VERSION_MIN[0] || (major === VERSION_MIN[0] && minor >= VERSION_MIN[1])) return;
   throw new NaruError(
@@ -214,6 +230,11 @@ export function checkVersion(version: string, text: string): void {
     `${text}: the server is Redis ${version}, mailboxes need ${VERSION_MIN.join('.')} or newer, or Valkey`,
     { place: 'redis', mailbox: text },
   );
+}
+
+function silentError(text: string, cause: unknown): NaruError {
+  const what = `${text}: the server took the connection and did not answer within ${READY_TIMEOUT_MS} ms`;
+  return new NaruError('NARU_DISCONNECTED', what, { place: 'redis', mailbox: text, cause });
 }
 
 function destroy(client: Client): void {

@@ -73,9 +73,12 @@ function channelFacts(url: PlaceUrl, channel: string): DriverFacts {
 }
 
 async function find(url: PlaceUrl, name: string, options: PlaceOptions): Promise<FoundBox> {
-  const connection = await RedisConnection.connect(redisTarget(url), () => undefined);
+  const connection = await RedisConnection.connect(
+    redisTarget(url),
+    () => undefined,
+    (one) => one.prepare([]),
+  );
   try {
-    await connection.prepare([]);
     return await findBox(connection, name, url, options, redis.limits.maxMessageBytes);
   } finally {
     connection.destroy();

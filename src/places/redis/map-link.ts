@@ -139,21 +139,18 @@ export class MapLink {
 
   async #attach(lost: () => void, find: (connection: RedisConnection) => Promise<void>): Promise<Attached> {
     let attached: Attached | undefined;
-    const connection = await RedisConnection.connect(this.target, lost, (key) => {
-      if (attached !== undefined && (key === undefined || key.toString() === this.#markKey))
-        this.#recheck(attached);
-    });
-    try {
+    const prepare = async (connection: RedisConnection): Promise<void> => {
       // The package has switched it on for every key that is read.
       await connection.read('CLIENT', 'TRACKING', 'OFF');
       await connection.read('CLIENT', 'TRACKING', 'ON', 'OPTIN');
       await (this.#mark === undefined ? find(connection) : this.#findAgain(connection));
-      attached = new Attached(connection);
-      return attached;
-    } catch (error) {
-      connection.destroy();
-      throw error;
-    }
+    };
+    const connection = await RedisConnection.connect(this.target, lost, prepare, (key) => {
+      if (attached !== undefined && (key === undefined || key.toString() === this.#markKey))
+        this.#recheck(attached);
+    });
+    attached = new Attached(connection);
+    return attached;
   }
 
   #recheck(attached: Attached): void {

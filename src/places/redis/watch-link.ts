@@ -15,18 +15,12 @@ export async function openWatch(
     if (name === undefined) changed(undefined);
     else if (name.startsWith(prefix)) changed(name.slice(prefix.length));
   };
+  const track = async (connection: RedisConnection): Promise<void> => {
+    await connection.read('CLIENT', 'TRACKING', 'OFF');
+    await connection.read('CLIENT', 'TRACKING', 'ON', 'BCAST', 'PREFIX', prefix);
+  };
   const link = await Reconnecting.open<RedisConnection>(
-    async (lost) => {
-      const connection = await RedisConnection.connect(target, lost, hear);
-      try {
-        await connection.read('CLIENT', 'TRACKING', 'OFF');
-        await connection.read('CLIENT', 'TRACKING', 'ON', 'BCAST', 'PREFIX', prefix);
-        return connection;
-      } catch (error) {
-        connection.destroy();
-        throw error;
-      }
-    },
+    (lost) => RedisConnection.connect(target, lost, track, hear),
     { place: 'redis', text: target.text },
     new AbortController().signal,
   );
