@@ -7,12 +7,15 @@ import { chromium } from './chromium.fixture.ts';
 import { memcached } from './memcached.fixture.ts';
 import { postgres } from './postgres.fixture.ts';
 import { rabbitmq } from './rabbitmq.fixture.ts';
-import { redis } from './redis.fixture.ts';
+import { oldestRedis, redis, tooOldRedis, valkey } from './redis.fixture.ts';
 import type { Engine } from './engine.fixture.ts';
 
 export const ENGINES: readonly Engine[] = [
   chromium,
   redis,
+  valkey,
+  oldestRedis,
+  tooOldRedis,
   postgres,
   memcached,
   rabbitmq,

@@ -6,9 +6,20 @@ import { startEngine } from '../../engines/engine.fixture.ts';
 import { survivesSilence } from '../../engines/half-open.fixture.ts';
 import { survivesKills } from '../../engines/kill-run.fixture.ts';
 import { onlyWith } from '../../engines/only-with.fixture.ts';
-import { redis } from '../../engines/redis.fixture.ts';
-import { open } from '../../index.ts';
-import { checkVersion } from './client.ts';
+import { redis, tooOldRedis } from '../../engines/redis.fixture.ts';
+import { FaultProxy } from '../../link/fault-proxy.fixture.ts';
+import { type Mailbox, type Message, open } from '../../index.ts';
+
+const range = (count: number): number[] => Array.from({ length: count }, (_, i) => i + 1);
+
+async function take(
+  consumer: Pick<Mailbox<unknown, unknown, never>, 'receive'>,
+  count: number,
+): Promise<Message<unknown>[]> {
+  const got: Message<unknown>[] = [];
+  while (got.length < count) got.push(await consumer.receive({ timeoutMs: 20_000 }));
+  return got;
+}
 
 const KILLS = 20;
 /** Every write is in the file before it is answered. */
@@ -87,6 +98,36 @@ onlyWith(redis, 'mailboxes on redis://', (url) => {
     await consumer.unlink();
   }, 60_000);
 
+  test('what is acked leaves the stream, whatever else is there, and nothing else does', async () => {
+    const { createClient } = await import('@redis/client');
+    const client = createClient({ url });
+    await client.connect();
+    const address = `${url}?mailbox=redis-trim&settle=manual`;
+    const [producer, first, second] = [await open(address), await open(address), await open(address)];
+    try {
+      await producer.sendMany(range(300));
+      const oldest = await take(first, 100);
+      const younger = await take(second, 100);
+      // Older ones are another's: only its own go.
+      await Promise.all(younger.map((message) => message.ack()));
+      expect((await producer.stats()).place).toMatchObject({ depth: 100, unsettled: 100 });
+      // The oldest, but for some in their middle.
+      const kept = oldest.splice(40, 20);
+      await Promise.all(oldest.map((message) => message.ack()));
+      expect((await producer.stats()).place).toMatchObject({ depth: 100, unsettled: 20 });
+      await Promise.all(kept.map((message) => message.nack()));
+      const rest = await take(second, 120);
+      expect(rest.map(({ data }) => data)).toEqual([...range(60).slice(40), ...range(300).slice(200)]);
+      await Promise.all(rest.map((message) => message.ack()));
+      const [stream] = await client.keys('naru:box:{redis-trim}:*:s');
+      expect(await client.xLen(stream as string)).toBe(0);
+      await producer.unlink();
+    } finally {
+      client.destroy();
+      await Promise.all([producer, first, second].map((handle) => handle.close()));
+    }
+  }, 60_000);
+
   test('a slow consumer holds no more than it fetches ahead', async () => {
     const address = `${url}?mailbox=redis-slow`;
     await using producer = await open(address, { codec: 'bytes' });
@@ -112,6 +153,20 @@ onlyWith(redis, 'mailboxes on redis://', (url) => {
     expect(refused).toMatchObject({ code: 'NARU_DENIED' });
     expect(JSON.stringify(refused) + String(refused)).not.toContain('s3cret-w0rd');
   });
+
+  test('a server that takes the connection and says nothing is given up', async () => {
+    const proxy = await FaultProxy.to(Number(new URL(url).port));
+    proxy.isStalled = true;
+    try {
+      const silent = open(`redis://:s3cret-w0rd@127.0.0.1:${proxy.port}/0?mailbox=x`);
+      await expect(silent).rejects.toMatchObject({
+        code: 'NARU_DISCONNECTED',
+        message: expect.stringContaining('did not answer') as unknown,
+      });
+    } finally {
+      await proxy.close();
+    }
+  }, 30_000);
 
   test('what is too large, and what a stream cannot do, is refused', async () => {
     await using mailbox = await open(`${url}?mailbox=redis-large&size=1000`, { codec: 'bytes' });
@@ -139,8 +194,12 @@ onlyWith(redis, 'mailboxes on redis://', (url) => {
   });
 });
 
-test('a server older than Redis 6.2 is refused', () => {
-  expect(() => checkVersion('6.0.16', 'redis://host/0')).toThrow(/Redis 6\.0\.16, mailboxes need 6\.2/);
-  expect(() => checkVersion('6.2.0', 'redis://host/0')).not.toThrow();
-  expect(() => checkVersion('7.0.15', 'redis://host/0')).not.toThrow();
+onlyWith(tooOldRedis, 'a Redis that is too old', (url) => {
+  test.each(['mailbox', 'channel'])('%s: refused at open, with what it would take', async (what) => {
+    const refused = open(`${url}?${what}=x`);
+    await expect(refused).rejects.toMatchObject({
+      code: 'NARU_UNSUPPORTED',
+      message: expect.stringMatching(/the server is Redis 6\.0\.9, mailboxes need 6\.2 or newer/) as unknown,
+    });
+  });
 });
