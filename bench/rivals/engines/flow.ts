@@ -40,6 +40,8 @@ export interface EngineFlow {
   readonly engine: Engine | Serverless;
   /** The scheme of Naru's place. */
   readonly place: string;
+  /** What of it, where it has several kinds: part of the ids, and of the titles. */
+  readonly kind?: string;
   /** The settings that both sides have. */
   readonly note: string;
   readonly contestants: readonly Contestant[];
@@ -51,8 +53,12 @@ export interface Serverless {
   readonly serve: () => Promise<Served>;
 }
 
-export function flowDuelId({ place }: EngineFlow, who: Contestant['who']): string {
-  return `flow-${place}-${who}`;
+export function flowId({ place, kind }: EngineFlow): string {
+  return kind === undefined ? `flow-${place}` : `flow-${place}-${kind}`;
+}
+
+export function flowDuelId(flow: EngineFlow, who: Contestant['who']): string {
+  return `${flowId(flow)}-${who}`;
 }
 
 export function flowDuels(flow: EngineFlow): readonly Duel[] {

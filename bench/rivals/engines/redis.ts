@@ -1,4 +1,4 @@
-// redis:// against @redis/client with a stream and a group, and against BullMQ: npm install --no-save bullmq ioredis
+// redis:// against @redis/client with a stream and a group, and with publish and subscribe, and against BullMQ: npm install --no-save bullmq ioredis
 
 import { load } from '../../harness/optional-package.ts';
 import { redis as server } from '#naru/engines/redis.fixture';
@@ -14,6 +14,7 @@ type Reply = Readonly<Record<string, readonly (readonly [Uint8Array, readonly Ui
 interface Client {
   connect(): Promise<unknown>;
   sendCommand(args: readonly (string | Uint8Array)[]): Promise<unknown>;
+  subscribe(channel: string, listener: (body: Uint8Array) => void, asBytes: true): Promise<unknown>;
   destroy(): void;
 }
 
@@ -37,14 +38,19 @@ interface BullPackage {
   };
 }
 
-async function client({ url }: Served): Promise<Flow> {
+/** Two connections: one that sends, one that waits for messages. */
+async function connectTwice({ url }: Served): Promise<readonly [Client, Client]> {
   const { createClient } = (await load('@redis/client')) as RedisPackage;
   const connect = async (): Promise<Client> => {
     const one = createClient({ url, RESP: 3, commandOptions: { timeout: 0, typeMapping: { 36: Buffer } } });
     await one.connect();
     return one;
   };
-  const [sending, receiving] = [await connect(), await connect()];
+  return [await connect(), await connect()];
+}
+
+async function stream(running: Served): Promise<Flow> {
+  const [sending, receiving] = await connectTwice(running);
   await sending.sendCommand(['XGROUP', 'CREATE', STREAM, 'g', '0', 'MKSTREAM']);
   let listener: Listener = () => undefined;
   const over = new AbortController();
@@ -87,6 +93,25 @@ async function client({ url }: Served): Promise<Flow> {
   };
 }
 
+async function channel(running: Served): Promise<Flow> {
+  const [sending, receiving] = await connectTwice(running);
+  let listener: Listener = () => undefined;
+  await receiving.subscribe('bench', (body) => listener(body), true);
+  return {
+    async send(bodies) {
+      await Promise.all(bodies.map((body) => sending.sendCommand(['PUBLISH', 'bench', body])));
+    },
+    onMessage: (heard) => {
+      listener = heard;
+    },
+    close() {
+      sending.destroy();
+      receiving.destroy();
+      return Promise.resolve();
+    },
+  };
+}
+
 async function bull({ url }: Served): Promise<Flow> {
   const { Queue, Worker } = (await load('bullmq')) as BullPackage;
   const { hostname, port, password } = new URL(url);
@@ -123,7 +148,18 @@ concurrency ${BATCH}, finished jobs removed.`,
       label: 'Naru redis://',
       open: ({ url }) => mailboxFlow(`${url}?mailbox=bench&prefetch=${BATCH}`),
     },
-    { who: 'client', label: '@redis/client', open: client },
+    { who: 'client', label: '@redis/client', open: stream },
     { who: 'rival', label: 'BullMQ', open: bull, needs: 'bullmq' },
+  ],
+};
+
+export const redisChannel: EngineFlow = {
+  engine: server,
+  place: 'redis',
+  kind: 'channel',
+  note: 'Publish and subscribe: nothing is kept, nothing is settled. The client: PUBLISH pipelined, and a second connection that is subscribed.',
+  contestants: [
+    { who: 'naru', label: 'Naru redis://?channel=', open: ({ url }) => mailboxFlow(`${url}?channel=bench`) },
+    { who: 'client', label: '@redis/client', open: channel },
   ],
 };
