@@ -2,9 +2,10 @@
 // chromium.engine.test.ts. What the bundle holds is looked at here, too.
 
 import { readFileSync } from 'node:fs';
-import { type AddressInfo, createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import { gzipSync } from 'node:zlib';
 import { afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { codeOf, freePort } from '../link/calls.fixture.ts';
 import { FaultProxy } from '../link/fault-proxy.fixture.ts';
 import { Peers, until } from '../link/processes.fixture.ts';
 import type { Mailbox } from '../mailbox/mailbox.ts';
@@ -43,29 +44,10 @@ async function visit(url: string, options: BrowserOptions = {}): Promise<Browser
   return page;
 }
 
-async function codeOf(promise: Promise<unknown>): Promise<unknown> {
-  return await promise.then(
-    (value) => ({ succeeded: value }),
-    (error: unknown) => (error as { code?: string }).code ?? error,
-  );
-}
-
 async function proxyTo(host: Mailbox): Promise<FaultProxy> {
   const proxy = await FaultProxy.to(Number(/:(\d+)\//.exec(host.address)?.[1]));
   proxies.push(proxy);
   return proxy;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => {
-    server.listen(0, '127.0.0.1', resolve);
-  });
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => {
-    server.close(resolve);
-  });
-  return port;
 }
 
 describe('the file for browsers', () => {

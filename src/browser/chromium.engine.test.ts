@@ -1,7 +1,7 @@
 // naru/browser, as it is published, in Chromium: pages as producers and consumers, origins, slow pages, pages and hosts that go.
 
-import { type AddressInfo, createServer } from 'node:net';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { freePort } from '../link/calls.fixture.ts';
 import { chromium } from '../engines/chromium.fixture.ts';
 import { onlyWith } from '../engines/only-with.fixture.ts';
 import { Page, Site } from '../engines/page.fixture.ts';
@@ -203,15 +203,3 @@ onlyWith(chromium, 'naru/browser in Chromium', (browser) => {
     );
   });
 });
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => {
-    server.listen(0, '127.0.0.1', resolve);
-  });
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => {
-    server.close(resolve);
-  });
-  return port;
-}

@@ -5,6 +5,7 @@ import { createServer as createHttpServer } from 'node:http';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { generate } from 'selfsigned';
 import { afterEach, describe, expect, test } from 'vitest';
+import { freePort } from '../../link/calls.fixture.ts';
 import { FaultProxy } from '../../link/fault-proxy.fixture.ts';
 import { type Peer, Peers, until } from '../../link/processes.fixture.ts';
 import type { Mailbox } from '../../mailbox/mailbox.ts';
@@ -25,18 +26,6 @@ async function proxyTo(mailbox: Mailbox): Promise<FaultProxy> {
   const proxy = await FaultProxy.to(portOf(mailbox));
   proxies.push(proxy);
   return proxy;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => {
-    server.listen(0, '127.0.0.1', resolve);
-  });
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => {
-    server.close(resolve);
-  });
-  return port;
 }
 
 const event = (mailbox: Mailbox, name: 'disconnect' | 'reconnect'): Promise<void> =>

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { spawnSync } from 'node:child_process';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { codeOf } from '../../link/calls.fixture.ts';
 import { Peers, until } from '../../link/processes.fixture.ts';
 import type { Mailbox } from '../../mailbox/mailbox.ts';
 import { open } from '../../open.ts';
@@ -33,13 +34,6 @@ async function use(url: string, options: Parameters<typeof open>[1] = {}): Promi
   const mailbox = await open(url, { codec: 'text', ...options });
   opened.push(mailbox);
   return mailbox;
-}
-
-async function codeOf(promise: Promise<unknown>): Promise<unknown> {
-  return await promise.then(
-    (value) => ({ succeeded: value }),
-    (error: unknown) => (error as { code?: string }).code ?? error,
-  );
 }
 
 async function next(mailbox: Mailbox): Promise<unknown> {

@@ -2,9 +2,10 @@
 // conformance suite.
 
 import { readFileSync } from 'node:fs';
-import { type AddressInfo, connect, type Socket, createServer } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { generate } from 'selfsigned';
 import { afterEach, describe, expect, test } from 'vitest';
+import { codeOf, freePort } from '../../link/calls.fixture.ts';
 import { FaultProxy } from '../../link/fault-proxy.fixture.ts';
 import { Peers, until } from '../../link/processes.fixture.ts';
 import { watchStalledAcks } from '../../link/stalled-acks.fixture.ts';
@@ -30,13 +31,6 @@ async function use(url: string, options: Parameters<typeof open>[1] = {}): Promi
   const mailbox = await open(url, options);
   opened.push(mailbox);
   return mailbox;
-}
-
-async function codeOf(promise: Promise<unknown>): Promise<unknown> {
-  return await promise.then(
-    (value) => ({ succeeded: value }),
-    (error: unknown) => (error as { code?: string }).code ?? error,
-  );
 }
 
 function portOf(mailbox: Mailbox): number {
@@ -76,18 +70,6 @@ function frames(write: (writer: FrameWriter) => void): Buffer {
   write(writer);
   writer.flush();
   return Buffer.concat(parts);
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => {
-    server.listen(0, '127.0.0.1', resolve);
-  });
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => {
-    server.close(resolve);
-  });
-  return port;
 }
 
 const hello = (stated: object = {}): Buffer =>

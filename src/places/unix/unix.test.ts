@@ -14,6 +14,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { codeOf } from '../../link/calls.fixture.ts';
 import type { Mailbox } from '../../mailbox/mailbox.ts';
 import { tryNative } from '../../native/index.ts';
 import { open } from '../../open.ts';
@@ -43,13 +44,6 @@ async function use(options: Parameters<typeof open>[1] = {}): Promise<Mailbox> {
   const mailbox = await open(url as string, options);
   opened.push(mailbox);
   return mailbox;
-}
-
-async function codeOf(promise: Promise<unknown>): Promise<unknown> {
-  return await promise.then(
-    (value) => ({ succeeded: value }),
-    (error: unknown) => (error as { code?: string }).code ?? error,
-  );
 }
 
 const ids = (name: string, count: number): string[] =>

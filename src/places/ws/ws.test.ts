@@ -2,11 +2,12 @@
 // the conformance suite; what every link must do, in places/tcp/tcp.test.ts; browsers are in browser/*.engine.test.ts.
 
 import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+import { connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { generate } from 'selfsigned';
 import { afterEach, describe, expect, test } from 'vitest';
+import { codeOf, freePort } from '../../link/calls.fixture.ts';
 import { FaultProxy } from '../../link/fault-proxy.fixture.ts';
 import { Peers, until } from '../../link/processes.fixture.ts';
 import type { Mailbox } from '../../mailbox/mailbox.ts';
@@ -34,13 +35,6 @@ async function use(url: string, options: Parameters<typeof open>[1] = {}): Promi
   return mailbox;
 }
 
-async function codeOf(promise: Promise<unknown>): Promise<unknown> {
-  return await promise.then(
-    (value) => ({ succeeded: value }),
-    (error: unknown) => (error as { code?: string }).code ?? error,
-  );
-}
-
 function portOf(address: string): number {
   return Number(/:(\d+)(?=\/)/.exec(address)?.[1]);
 }
@@ -49,18 +43,6 @@ async function proxyTo(mailbox: Mailbox): Promise<FaultProxy> {
   const proxy = await FaultProxy.to(portOf(mailbox.address));
   proxies.push(proxy);
   return proxy;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => {
-    server.listen(0, '127.0.0.1', resolve);
-  });
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => {
-    server.close(resolve);
-  });
-  return port;
 }
 
 /** What a listener answers to plain text. */
