@@ -8,6 +8,8 @@ import { NamedReader } from '../../wire/named-envelope.ts';
 /** Messages and bytes that wait for a slow consumer. */
 const KEPT_MAX = 16_384;
 const KEPT_BYTES_MAX = 33_554_432;
+/** Publishers that are known to have been heard since the connection was made. */
+const HEARD_MAX = 1_024;
 
 export interface ChannelReceiverInit {
   readonly hooks: DriverHooks;
@@ -114,6 +116,7 @@ export class ChannelReceiver implements Receiver {
     const missed = this.#gaps.arrive(sender, sequence);
     if (this.#heard.has(sender)) return;
     this.#heard.add(sender);
+    if (this.#heard.size > HEARD_MAX) this.#heard.delete(this.#heard.values().next().value ?? '');
     if (missed === 0) return;
     this.#missed += missed;
     this.#init.dropped('missed', missed);
