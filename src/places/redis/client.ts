@@ -35,7 +35,7 @@ interface RedisPackage {
 const COMMANDS = { typeMapping: { [36]: Buffer }, timeout: 0 };
 const CONNECT_TIMEOUT_MS = 5_000;
 /** From the first byte until a connection is ready for use: a network that is silent from the beginning answers no greeting either. */
-const READY_TIMEOUT_MS = 10_000;
+const READY_TIMEOUT_MS = 8_000;
 
 export interface RedisTarget {
   readonly text: string;
