@@ -7,6 +7,11 @@
 #include <stdlib.h>
 
 enum { UNIT = 8, HEADER = 8, LINE = 128, KIND_MESSAGE = 1, KIND_PADDING = 2 };
+#ifdef ENVELOPED
+enum { ENVELOPE = 16, ENVELOPE_VERSION = 1 };
+#else
+enum { ENVELOPE = 0, ENVELOPE_VERSION = 0 };
+#endif
 
 // Positions count units of 8 bytes and wrap at 2^32. Each side's word has two cache lines to itself.
 typedef struct {
@@ -33,6 +38,7 @@ static lane lanes[2];
 static writer writers[2];
 static reader readers[2];
 static uint8_t *copy;
+static double sent_ms;
 // Messages between two stores of the tail, or of the head; a large one is published as soon as it is there.
 static uint32_t burst_max;
 
@@ -74,6 +80,21 @@ static uint8_t *reserve(const lane *at, writer *own, uint32_t length) {
   return at->data + (size_t)index * UNIT + HEADER;
 }
 
+// Version, number and time, where the records carry them. Returns where the body goes, or is.
+static uint8_t *put_envelope(uint8_t *payload, uint32_t sequence) {
+  if (ENVELOPE == 0) return payload;
+  const uint32_t head[2] = {ENVELOPE_VERSION, sequence + 1};
+  memcpy(payload, head, sizeof head);
+  memcpy(payload + sizeof head, &sent_ms, sizeof sent_ms);
+  return payload + ENVELOPE;
+}
+static const uint8_t *open_envelope(const uint8_t *payload) {
+  uint32_t version = ENVELOPE_VERSION;
+  if (ENVELOPE > 0) memcpy(&version, payload, sizeof version);
+  if (version != ENVELOPE_VERSION) abort();
+  return payload + ENVELOPE;
+}
+
 static void publish(const lane *at, const writer *own) {
   atomic_store_explicit(&at->words->tail, own->write, memory_order_release);
 }
@@ -110,10 +131,11 @@ static void ring_produce(uint64_t count) {
   writer own = {.write = atomic_load(&at->words->tail), .head = atomic_load(&at->words->head)};
   for (uint64_t sequence = 0; sequence < count;) {
     uint32_t burst = 0;
+    if (ENVELOPE > 0) sent_ms = (double)(now_ns() / 1000000);
     for (; burst < burst_max && sequence < count; burst++, sequence++) {
-      uint8_t *payload = reserve(at, &own, (uint32_t)body_bytes);
+      uint8_t *payload = reserve(at, &own, (uint32_t)body_bytes + ENVELOPE);
       if (payload == NULL) break;
-      make_body(payload, (uint32_t)sequence);
+      make_body(put_envelope(payload, (uint32_t)sequence), (uint32_t)sequence);
     }
     if (burst > 0) publish(at, &own);
   }
@@ -126,10 +148,11 @@ static void ring_consume(uint64_t count) {
     uint32_t length, burst = 0;
     const uint8_t *payload;
     while (burst < burst_max && (payload = next(at, own, &length)) != NULL) {
+      const uint8_t *body = open_envelope(payload);
 #ifdef IN_PLACE
-      touch(payload);
+      touch(body);
 #else
-      memcpy(copy, payload, length);
+      memcpy(copy, body, length - ENVELOPE);
       touch(copy);
 #endif
       burst++;
@@ -143,8 +166,8 @@ static void ring_consume(uint64_t count) {
 
 static void send_ball(int to, uint32_t sequence) {
   uint8_t *payload;
-  while ((payload = reserve(&lanes[to], &writers[to], (uint32_t)body_bytes)) == NULL) continue;
-  make_body(payload, sequence);
+  while ((payload = reserve(&lanes[to], &writers[to], (uint32_t)body_bytes + ENVELOPE)) == NULL) continue;
+  make_body(put_envelope(payload, sequence), sequence);
   publish(&lanes[to], &writers[to]);
 }
 
@@ -152,7 +175,7 @@ static void await_ball(int from) {
   uint32_t length;
   const uint8_t *payload;
   while ((payload = next(&lanes[from], &readers[from], &length)) == NULL) continue;
-  memcpy(copy, payload, length);
+  memcpy(copy, open_envelope(payload), length - ENVELOPE);
   store_taken(&lanes[from], &readers[from]);
   settle(&lanes[from], &readers[from]);
   if (copy[0] + copy[body_bytes - 1] < 2) abort();
