@@ -24,7 +24,7 @@ export interface RunOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Descriptor for standard output instead of collecting it. */
   readonly stdoutFd?: number;
-  /** Killed after so many milliseconds, and the test fails. Default 20,000. */
+  /** Killed after so many milliseconds, and the test fails. Default 60,000. */
   readonly watchdogMs?: number;
   /** A program of this folder other than the command. */
   readonly program?: string;

@@ -4,6 +4,7 @@
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { defaultEdges, type RingEdges } from '../../mapped-ring/edges.ts';
+import { undisturbedMs } from '../../native/undisturbed.fixture.ts';
 import type { Lock } from '../../sync/lock.ts';
 import type { Semaphore } from '../../sync/semaphore.ts';
 import type { SharedEvent } from '../../sync/event.ts';
@@ -13,7 +14,6 @@ import { labelsIn } from './labels.fixture.ts';
 import { type PeerProcess, Scene, until } from './scene.fixture.ts';
 import { lifeOf, type LifeOrders, live } from './sync-life.fixture.ts';
 import { type AnySync, openSync, type SyncOrders } from './sync-peer.fixture.ts';
-import { undisturbedMs } from './undisturbed.fixture.ts';
 
 const PEER = fileURLToPath(new URL('./sync-peer.fixture.js', import.meta.url));
 const LIFE_PROGRAM = fileURLToPath(new URL('./sync-life.fixture.js', import.meta.url));
