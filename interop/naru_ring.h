@@ -1628,6 +1628,8 @@ static inline int naru_try_receive(naru *m, naru_message *message) {
 }
 // The same, waiting for it. Timeout in milliseconds; below 0 for ever.
 static inline int naru_receive(naru *m, naru_message *message, int timeout_ms) {
+  const int found = naru_try_receive(m, message);
+  if (found != NARU_E_EMPTY) return found;
   const int count = naru_receive_batch(m, message, 1, timeout_ms);
   return count > 0 ? NARU_OK : count;
 }

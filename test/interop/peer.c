@@ -86,7 +86,8 @@ static void consume_all(char **words, bool nacks, bool one_by_one) {
   const uint32_t more = number(words[1]);
   open_as(&mailbox, words[0], NARU_CONSUMER);
   for (;;) {
-    int count = naru_receive_batch(&mailbox, messages, one_by_one ? 1 : BATCH, FOR_EVER);
+    int count = one_by_one ? naru_receive(&mailbox, messages, FOR_EVER) : naru_receive_batch(&mailbox, messages, BATCH, FOR_EVER);
+    if (one_by_one && count == NARU_OK) count = 1;
     if (count == NARU_E_ENDED) break;
     check(&mailbox, count);
     int kept = 0;
@@ -107,7 +108,11 @@ static void consume_all(char **words, bool nacks, bool one_by_one) {
       total += 1;
       messages[kept++] = messages[i];
     }
-    check(&mailbox, naru_ack_many(&mailbox, messages, kept));
+    if (!one_by_one) check(&mailbox, naru_ack_many(&mailbox, messages, kept));
+    else {
+      check(&mailbox, naru_ack(&mailbox, messages));
+      if (naru_ack(&mailbox, messages) != NARU_E_SETTLED) exit(7);
+    }
   }
   for (uint32_t id = 0; id < IDS; id++)
     if (sums[id] > 0) say("sum %u %llu", id, (unsigned long long)sums[id]);
@@ -226,7 +231,8 @@ static void use(const char *name, unsigned role) {
     static uint8_t body[600];
     for (int i = 0; i < 20; i++) {
       naru_try_send(&mailbox, body, chance(600));
-      const int count = naru_receive_many(&mailbox, messages, BATCH);
+      const bool is_one = chance(2) == 0;
+      const int count = is_one ? naru_try_receive(&mailbox, messages) == NARU_OK : naru_receive_many(&mailbox, messages, BATCH);
       for (int k = 0; k < count; k++) {
         // Every byte that it claims to have must be there.
         if (messages[k].size > 0 && memchr(messages[k].body, 0x5a, messages[k].size) == messages[k].body) seed += 1;

@@ -99,6 +99,8 @@ describe.skipIf(compiler === undefined)('a C program', () => {
     ['N:N', 'nack'],
     ['N:1', 'nack'],
     ['N:N', 'singly'],
+    ['N:1', 'singly'],
+    ['1:1', 'singly'],
   ])('receives what TypeScript sends over %s (%s)', TIMEOUT, async (relation, role) => {
     const producer = await mailbox('producer', relation);
     const c = peer.start(scene, role, 'm', MORE);
