@@ -39,7 +39,8 @@ describe.skipIf(tryNative() === undefined)(
     }
     function systemVPair(yields?: number): [SystemVQueue, SystemVQueue] {
       const queue = SystemVQueue.open({ key: 'private', yields });
-      stage.cleanup(() => queue.remove());
+      // By a handle of its own: these two are closed by then.
+      stage.cleanup(() => SystemVQueue.open({ id: queue.id }).remove());
       return [queue, SystemVQueue.open({ id: queue.id })];
     }
     async function turns(count: number): Promise<void> {

@@ -7,7 +7,7 @@ import { labelsIn } from './labels.fixture.ts';
 import { findDisorder, type Operation } from './state-history.fixture.ts';
 import { isWhole, runScript } from './state-peer.fixture.ts';
 import { mapWith, type StateScene, stateSceneForEach, valueWith } from './state-scene.fixture.ts';
-import { undisturbedMs } from './undisturbed.fixture.ts';
+import { undisturbedMs } from '../../native/undisturbed.fixture.ts';
 
 const KILLS = Number(process.env['NARU_STATE_KILLS'] ?? 15);
 const SEED = Number(process.env['NARU_STATE_SEED'] ?? 1);
