@@ -71,7 +71,9 @@ async function client({ url }: Served): Promise<Flow> {
       listener = heard;
     },
     close: async () => {
+      const closed = new Promise<void>((resolve) => connection.once('connection_close', resolve));
       connection.close();
+      await closed;
     },
   };
 }

@@ -182,7 +182,7 @@ export class ActivemqDriver implements Driver {
   async purge(): Promise<number> {
     const { name, deliver } = this.#init.box;
     if (deliver === 'all') return 0;
-    return await this.#run(async () => (await this.#managed('purge()')).purge(name));
+    return await this.#run(async () => this.#managed('purge()').purge(name));
   }
 
   close(flushMs: number = this.#init.flushMs): Promise<{ undelivered: number }> {
@@ -191,11 +191,10 @@ export class ActivemqDriver implements Driver {
   }
 
   async unlink(): Promise<void> {
+    this.#managed('unlink()');
     // What this handle learns of it from the server is no news.
     this.#isRemoved = true;
-    await this.#held(() =>
-      this.#run(async () => (await this.#managed('unlink()')).remove(this.#init.box.name)),
-    );
+    await this.#held(() => this.#run(async () => this.#managed('unlink()').remove(this.#init.box.name)));
   }
 
   #encode(message: Outgoing, durable: boolean, to?: string): Buffer {
@@ -291,7 +290,7 @@ export class ActivemqDriver implements Driver {
   }
 
   /** @throws NARU_UNSUPPORTED  the server has no management that this user may use */
-  async #managed(what: string): Promise<Management> {
+  #managed(what: string): Management {
     if (this.#management !== undefined) return this.#management;
     const { text } = this.#init;
     throw new NaruError(
