@@ -1607,7 +1607,8 @@ static inline int naru_receive_batch(naru *m, naru_message *out, int max, int ti
 static inline bool naru__receive_plain(naru *m, naru_message *message) {
   naru__lane *lane = &m->lanes[0];
   if (m->producers != 1 || m->is_competing || !lane->is_open || lane->is_recovering || lane->is_faulted) return false;
-  if (m->gone != 0 || m->again_count > 0 || (++m->calls & 1023) == 0) return false;
+  // Now and then naru_receive_many() looks around.
+  if (m->gone != 0 || m->again_count > 0 || ((m->calls + 1) & 1023) == 0) return false;
   if (lane->read == lane->tail) {
     // SYNC: publish/consume.
     const uint32_t tail = atomic_load_explicit(naru__word_at(lane->entry, NARU__L_TAIL), memory_order_acquire);
@@ -1617,6 +1618,7 @@ static inline bool naru__receive_plain(naru *m, naru_message *message) {
   uint32_t receipts = 0;
   if (naru__take_plain(m, lane, message, 1, &receipts) == 0) return false;
   naru__hand_out(m, lane, lane->read, message, 1, receipts);
+  m->calls += 1;
   return true;
 }
 
