@@ -12,12 +12,13 @@ const MAILBOXES: readonly (readonly [string, string])[] = [
   ['redis://127.0.0.1:1/0?channel=x', '@redis/client'],
   ['postgres://127.0.0.1:1/x?mailbox=x', 'pg'],
   ['amqp://127.0.0.1:1/?queue=x', 'amqplib'],
+  ['activemq://127.0.0.1:1?queue=x', 'rhea'],
   ['kafka://127.0.0.1:1?topic=x', '@platformatic/kafka'],
 ];
 
 const PROGRAM = `
 import { register } from 'node:module';
-const absent = /^(@redis\\/client|pg|amqplib|@platformatic\\/kafka|kafkajs)$/;
+const absent = /^(@redis\\/client|pg|amqplib|rhea|@platformatic\\/kafka|kafkajs)$/;
 const hook = \`export function resolve(name, context, next) {
   if (!\${absent}.test(name)) return next(name, context);
   throw Object.assign(new Error("Cannot find package '" + name + "'"), { code: 'ERR_MODULE_NOT_FOUND' });
