@@ -19,8 +19,9 @@ type Big = BigInt64Array;
 /** An operand of an addition up to which a single instruction is safe, and the distance from the ends that makes it so. */
 const STEP_MAX = 2 ** 20;
 const MARGIN = 2 ** 28;
-const BIG_STEP_MAX: bigint = BigInt(2 ** 32);
-const BIG_MARGIN: bigint = 2n ** 60n;
+const BIG_STEP_BITS = 32;
+/** In the upper half of 64 bits. */
+const TOP_MARGIN = 2 ** 28;
 
 /** Operations on the elements of one array. Its elements are numbers, or bigints; the types leave that to the caller's. */
 export class Integers {
@@ -32,8 +33,10 @@ export class Integers {
   /** Between these a step of STEP_MAX cannot leave the type, whatever 64 others add at the same moment. */
   readonly #low: number;
   readonly #high: number;
-  readonly #bigLow: bigint;
-  readonly #bigHigh: bigint;
+  /** The same of the upper halves of 64 bits: looking there is looking at a number, not at a new bigint. */
+  readonly #halves: Int32Array | Uint32Array;
+  readonly #topLow: number;
+  readonly #topHigh: number;
 
   constructor(kind: IntegerCode, array: IntegerArray, text: string) {
     this.#kind = kind;
@@ -45,8 +48,10 @@ export class Integers {
     const [min, max] = RANGES[kind];
     this.#low = Number(min) + MARGIN;
     this.#high = kind === 'i32' || kind === 'u32' ? Number(max) - MARGIN : Number.NEGATIVE_INFINITY;
-    this.#bigLow = BigInt(min) + BIG_MARGIN;
-    this.#bigHigh = BigInt(max) - BIG_MARGIN;
+    const memory = [array.buffer, array.byteOffset, array.byteLength >>> 2] as const;
+    this.#halves = kind === 'u64' ? new Uint32Array(...memory) : new Int32Array(...memory);
+    this.#topLow = Number(BigInt(min) >> 32n) + TOP_MARGIN;
+    this.#topHigh = Number(BigInt(max) >> 32n) - TOP_MARGIN;
   }
 
   /** Adds, and gives what was there before. @throws NARU_INVALID_ARGUMENT  the operand, or the sum, is out of range */
@@ -114,9 +119,10 @@ export class Integers {
 
   #addBig(at: number, operand: bigint, isNegative: boolean): bigint {
     const array = this.#bigs;
-    if (typeof operand === 'bigint' && operand >= 0n && operand <= BIG_STEP_MAX) {
-      const now = array[at] as bigint;
-      if (isNegative ? now >= this.#bigLow : now <= this.#bigHigh)
+    if (typeof operand === 'bigint' && BigInt.asUintN(BIG_STEP_BITS, operand) === operand) {
+      // Little-endian, as all of the layout.
+      const top = this.#halves[2 * at + 1] as number;
+      if (isNegative ? top >= this.#topLow : top <= this.#topHigh)
         return isNegative ? Atomics.sub(array, at, operand) : Atomics.add(array, at, operand);
     }
     this.check(operand);
