@@ -7,7 +7,7 @@ import { onlyWith } from '../../engines/only-with.fixture.ts';
 import { rabbitmq } from '../../engines/rabbitmq.fixture.ts';
 import { open } from '../../index.ts';
 import { FaultProxy } from '../../link/fault-proxy.fixture.ts';
-import { watchKills } from '../../engines/kills.fixture.ts';
+import { survivesKills } from '../../engines/kills.fixture.ts';
 import type { AmqpPackage } from './protocol.ts';
 
 const KILLS = 20;
@@ -22,14 +22,7 @@ onlyWith(rabbitmq, 'mailboxes on amqp://, with RabbitMQ', (url) => {
     timeout: 900_000,
   }, async () => {
     await using engine = await startEngine(rabbitmq);
-    const { confirmed, got, outcomes } = await watchKills(`${engine.url}/?queue=killed`, KILLS, () =>
-      engine.restart(),
-    );
-    expect(confirmed.filter((n) => !got.has(n))).toEqual([]);
-    for (const [, what] of outcomes)
-      expect(what).toMatch(/^(confirmed|NARU_(OUTCOME_UNKNOWN|DISCONNECTED))$/);
-    // What came more than once has one id.
-    for (const [n, ids] of got) expect([n, new Set(ids).size]).toEqual([n, 1]);
+    await survivesKills(`${engine.url}/?queue=killed`, KILLS, 'same id', () => engine.restart());
   });
 
   test('a network that stalls is noticed by the heartbeat; what was not confirmed goes out again with its id', {

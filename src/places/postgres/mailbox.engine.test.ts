@@ -8,7 +8,7 @@ import { expect, test } from 'vitest';
 import { importPackage } from '../../client/optional-package.ts';
 import { startEngine } from '../../engines/engine.fixture.ts';
 import { survivesSilence } from '../../engines/half-open.fixture.ts';
-import { survivesKills } from '../../engines/kill-run.fixture.ts';
+import { survivesKills } from '../../engines/kills.fixture.ts';
 import { onlyWith } from '../../engines/only-with.fixture.ts';
 import { postgres } from '../../engines/postgres.fixture.ts';
 import { makeOnce } from '../../engines/starters.fixture.ts';
@@ -39,7 +39,7 @@ onlyWith(postgres, 'mailboxes on postgres://', (url) => {
     timeout: 300_000,
   }, async () => {
     await using engine = await startEngine(postgres);
-    await survivesKills(engine, 'mailbox=killed', KILLS);
+    await survivesKills(`${engine.url}?mailbox=killed`, KILLS, 'marked', () => engine.restart());
   });
 
   test('a network that goes silent is found out: the send into it ends, and both ends go on when it is back', {

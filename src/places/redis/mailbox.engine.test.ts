@@ -4,7 +4,7 @@
 import { expect, test } from 'vitest';
 import { startEngine } from '../../engines/engine.fixture.ts';
 import { survivesSilence } from '../../engines/half-open.fixture.ts';
-import { survivesKills } from '../../engines/kill-run.fixture.ts';
+import { survivesKills } from '../../engines/kills.fixture.ts';
 import { onlyWith } from '../../engines/only-with.fixture.ts';
 import { redis, tooOldRedis } from '../../engines/redis.fixture.ts';
 import { FaultProxy } from '../../link/fault-proxy.fixture.ts';
@@ -30,7 +30,7 @@ onlyWith(redis, 'mailboxes on redis://', (url) => {
     timeout: 300_000,
   }, async () => {
     await using engine = await startEngine(redis, EVERY_WRITE);
-    await survivesKills(engine, 'mailbox=killed', KILLS);
+    await survivesKills(`${engine.url}?mailbox=killed`, KILLS, 'marked', () => engine.restart());
   });
 
   test('a network that goes silent is found out: the send into it ends, and both ends go on when it is back', {
