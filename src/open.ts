@@ -132,8 +132,9 @@ async function finishOpening(
     if (role === 'producer' || role === 'consumer') await mailbox.connect(role, { signal });
     return mailbox;
   } catch (error) {
+    const late = signal.aborted ? driver.late?.() : undefined;
     await (mailbox === undefined ? driver.close(0) : mailbox.close({ flushMs: 0 }));
-    throw error;
+    throw late ?? error;
   }
 }
 

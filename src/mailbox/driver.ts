@@ -225,6 +225,8 @@ export interface Driver {
   attachSender(): Promise<Sender>;
   /** @throws NARU_LIMIT when the relation or the place allows no further consumer */
   attachReceiver(): Promise<Receiver>;
+  /** Why an end that is being attached is not there yet, where the place knows: completes the error of an open() that took too long. */
+  late?(): Error | undefined;
   /** Opens the way back for replies. Only where `reply` is declared. Called once per handle at most. */
   openReplies?(): Promise<ReplyPort>;
   stats(): Promise<PlaceStats>;

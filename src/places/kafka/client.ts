@@ -47,6 +47,8 @@ export interface KafkaProducer {
 
 /** How a consumer tells what it is given. */
 export interface ConsumerEvents {
+  /** The group is asked now: it answers when all its members have, or their sessions are over. */
+  joining(): void;
   /**
    * The partitions that are this consumer's from now on; others are not any more.
    * @returns where to read each from
@@ -82,8 +84,16 @@ export interface KafkaClient {
   committed(topic: string, group: string, partitions: number): Promise<readonly number[]>;
   /** Rejects while no broker is there: what needs it has not been sent then. */
   producer(topic: string): Promise<KafkaProducer>;
-  /** Joins a group, or with none reads every partition. Resolves once `events.assigned` was answered for the first time. */
-  consumer(topic: string, group: string | undefined, events: ConsumerEvents): Promise<KafkaConsumer>;
+  /**
+   * Joins a group, or with none reads every partition. Resolves once `events.assigned` was answered for the first time.
+   * @param signal  ends an attempt to join; afterwards it means nothing
+   */
+  consumer(
+    topic: string,
+    group: string | undefined,
+    events: ConsumerEvents,
+    signal: AbortSignal,
+  ): Promise<KafkaConsumer>;
   close(): Promise<void>;
 }
 

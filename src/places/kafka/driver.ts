@@ -4,7 +4,7 @@ import { isNaruError, NaruError } from '../../errors/index.ts';
 import type { Driver, DriverFacts, DriverHooks, PlaceStats, Receiver, Sender } from '../../mailbox/driver.ts';
 import { KeepAlive } from '../../mailbox/keep-alive.ts';
 import { Backoff } from '../../link/backoff.ts';
-import type { ConsumerEvents, KafkaClient, KafkaProducer, Range } from './client.ts';
+import type { KafkaClient, KafkaProducer, Range } from './client.ts';
 import { isCalled, translate } from './failures.ts';
 import { REQUEST } from './limits.ts';
 import type { Reading } from './options.ts';
@@ -93,7 +93,7 @@ export class KafkaDriver implements Driver {
       hooks,
       text,
       commits: reading.group !== undefined,
-      join: (events: ConsumerEvents) => client.consumer(reading.topic, reading.group, events),
+      join: (events, signal) => client.consumer(reading.topic, reading.group, events, signal),
       positions: (own) => this.#positions(own),
       began: (own) => {
         for (const partition of own) this.#begun.add(partition);
@@ -128,6 +128,10 @@ export class KafkaDriver implements Driver {
     };
     this.#anchoring = asked.then(over, over);
     this.#anchor = await asked;
+  }
+
+  late(): Error | undefined {
+    return this.#receiver?.late();
   }
 
   async stats(): Promise<PlaceStats> {

@@ -71,6 +71,13 @@ export function goneElsewhere(text: string): NaruError {
   return new NaruError('NARU_DISCONNECTED', `${text}: ${what}`, { place: 'kafka', mailbox: text });
 }
 
+/** The group has not answered for so long whether a consumer is in. */
+export function heldUp(text: string, waitedMs: number): NaruError {
+  const seconds = Math.round(waitedMs / 1_000);
+  const what = `the group has not let this consumer in for ${seconds} s: it waits for a member that is gone or stands still, until that one's session is over (session.timeout.ms of its program)`;
+  return new NaruError('NARU_TIMEOUT', `${text}: ${what}`, { place: 'kafka', mailbox: text });
+}
+
 function broken(mayHaveHappened: boolean): readonly [NaruErrorCode, string] {
   return mayHaveHappened
     ? ['NARU_OUTCOME_UNKNOWN', 'no answer came from the broker: it may or may not have happened']

@@ -14,7 +14,10 @@ import { CLIENTS, type ClientName } from './options.ts';
 import type { Told } from './peer.fixture.ts';
 
 const PEER = fileURLToPath(new URL('./peer.fixture.js', import.meta.url));
+const FOREIGN = fileURLToPath(new URL('./foreign.fixture.js', import.meta.url));
 const MAKERS = 8;
+/** Of a member that is no Naru's: longer than any request else may take, and than open() waits. */
+const FOREIGN_SESSION_MS = 25_000;
 const ROUNDS = 6;
 const SLOW = { timeout: 60_000 };
 const NEEDS = ['orderingKey'] as const;
@@ -29,8 +32,8 @@ class Peer {
   isReady = false;
   failed: string | undefined;
 
-  constructor(address: string, role: 'producer' | 'consumer') {
-    this.child = fork(PEER, [address, role], { execArgv: [] });
+  constructor(args: readonly string[], program = PEER) {
+    this.child = fork(program, args, { execArgv: [] });
     this.child.on('message', (told: Told) => {
       if ('created' in told) this.created = told.created;
       else if ('got' in told) this.got.add(told.got);
@@ -125,7 +128,7 @@ function each(client: ClientName, url: string): void {
   test(`${client}: a member that stood still for longer than a session lasts gets messages again`, async () => {
     const address = `${url}?topic=still-${randomUUID()}&client=${client}`;
     await using producer = await open(address, { role: 'producer', create: 'if-missing' });
-    const peer = new Peer(address, 'consumer');
+    const peer = new Peer([address, 'consumer']);
     try {
       await expect.poll(() => peer.failed ?? peer.isReady, SLOW).toBe(true);
       const sending = stream((n) => producer.send(n));
@@ -147,9 +150,50 @@ function each(client: ClientName, url: string): void {
     }
   }, 240_000);
 
+  test(`${client}: a member is killed and the next one opens at once: it gets what was not acked`, async () => {
+    const address = `${url}?topic=restart-${randomUUID()}&client=${client}`;
+    await using producer = await open(address, { role: 'producer', create: 'if-missing' });
+    const peer = new Peer([address, 'keeper', '50']);
+    const sent = range(200);
+    try {
+      await expect.poll(() => peer.failed ?? peer.isReady, SLOW).toBe(true);
+      for (const n of sent.slice(0, 100)) await producer.send(n);
+      await expect.poll(() => peer.got.size, SLOW).toBe(100);
+    } finally {
+      await peer.end();
+    }
+    await using next = await open(address, { role: 'consumer' });
+    for (const n of sent.slice(100)) await producer.send(n);
+    const got: unknown[] = [];
+    const consuming = next.consume(({ data }) => void got.push(data));
+    await expect.poll(() => got, SLOW).toEqual(sent.slice(50));
+    await consuming.stop();
+  }, 180_000);
+
+  test(`${client}: a killed member of another program with a long session holds up the next one no longer than that`, async () => {
+    const topic = `foreign-${randomUUID()}`;
+    const address = `${url}?topic=${topic}&client=${client}`;
+    await using producer = await open(address, { role: 'producer', create: 'if-missing' });
+    const group = `naru.${topic}`;
+    const foreign = new Peer([new URL(url).host, topic, group, String(FOREIGN_SESSION_MS)], FOREIGN);
+    try {
+      await expect.poll(() => foreign.isReady, SLOW).toBe(true);
+    } finally {
+      await foreign.end();
+    }
+    await producer.send('waits');
+    const late = await open(address, { role: 'consumer', timeoutMs: 6_000 }).catch((error: unknown) => error);
+    expect(late).toMatchObject({
+      code: 'NARU_TIMEOUT',
+      message: expect.stringMatching(/waits for a member that is gone/),
+    });
+    await using next = await open(address, { role: 'consumer', timeoutMs: 2 * FOREIGN_SESSION_MS });
+    expect((await next.receive()).data).toBe('waits');
+  }, 180_000);
+
   test(`${client}: of ${MAKERS} processes that make a topic at once one has made it, and all send`, async () => {
     const address = `${url}?topic=made-${randomUUID()}&partitions=2&client=${client}`;
-    const peers = range(MAKERS).map(() => new Peer(address, 'producer'));
+    const peers = range(MAKERS).map(() => new Peer([address, 'producer']));
     try {
       await Promise.all(peers.map((peer) => once(peer.child, 'exit')));
       expect(peers.map(({ failed }) => failed).filter((failed) => failed !== undefined)).toEqual([]);

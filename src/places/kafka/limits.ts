@@ -12,10 +12,17 @@ export const FETCH = {
 
 /** Of membership in a group, in milliseconds. */
 export const GROUP = {
-  /** A consumer that was not heard of for so long is taken for dead. */
+  /** A consumer that was not heard of for so long is taken for dead; brokers allow no less unless they are told to. */
   sessionMs: 6_000,
   heartbeatMs: 500,
   rebalanceMs: 6_000,
+  /**
+   * A broker holds the answer to who joins until every member has joined again or its session is over, also that of a member that was killed.
+   * Other programs ask for sessions of up to a minute.
+   */
+  joinMs: 70_000,
+  /** After so long without that answer it is said that others hold it up. */
+  lateMs: 3_000,
   /** A consumer that asks for nothing for so long leaves what it has to others. */
   idleMs: 2_000,
   /** So often the group is told what was settled while nobody waits to hear that it was. */

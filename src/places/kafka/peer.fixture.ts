@@ -3,7 +3,8 @@
 
 import { open } from '../../index.ts';
 
-const [address = '', role] = process.argv.slice(2);
+/** A keeper is a consumer that acks numbers up to `last` and keeps what comes behind them. */
+const [address = '', role, last = ''] = process.argv.slice(2);
 
 /** To load the package alone takes a second of a processor that is free, and there are many of these programs. */
 const OPEN_MS = 60_000;
@@ -20,10 +21,22 @@ function tell(told: Told): void {
 }
 
 async function run(): Promise<void> {
-  const mailbox = await open(address, { create: 'if-missing', timeoutMs: OPEN_MS });
+  const mailbox = await open(address, {
+    create: 'if-missing',
+    timeoutMs: OPEN_MS,
+    settle: role === 'keeper' ? 'manual' : 'auto',
+  });
   tell({ created: mailbox.created });
-  if (role === 'consumer') {
-    await mailbox.connect('consumer');
+  if (role === 'consumer' || role === 'keeper') await mailbox.connect('consumer');
+  if (role === 'keeper') {
+    tell({ isReady: true });
+    for (;;) {
+      const message = await mailbox.receive();
+      const got = message.data as number;
+      if (got <= Number(last)) await message.ack();
+      tell({ got });
+    }
+  } else if (role === 'consumer') {
     tell({ isReady: true });
     for await (const { data } of mailbox) tell({ got: data as number });
   } else {
@@ -39,4 +52,4 @@ try {
 } catch (error) {
   tell({ failed: String(error) });
 }
-if (role !== 'consumer') process.disconnect();
+if (role === 'producer') process.disconnect();

@@ -1,12 +1,12 @@
 // The receiving end: joins the group when somebody waits, leaves it when nobody does, reads ahead within bounds, and moves the group's
 // offsets over what is settled. A message that is nacked stays here and is given again.
 
-import { isNaruError } from '../../errors/index.ts';
+import { isNaruError, type NaruError } from '../../errors/index.ts';
 import type { Delivery, DriverHooks, Outcome, Receiver } from '../../mailbox/driver.ts';
 import { Backlog } from './backlog.ts';
 import type { ConsumerEvents, InRecord, KafkaConsumer, Range } from './client.ts';
 import { Commits } from './commits.ts';
-import { goneElsewhere } from './failures.ts';
+import { goneElsewhere, heldUp } from './failures.ts';
 import { GROUP, HELD } from './limits.ts';
 import { RecordReader } from './record.ts';
 import { Entry, Window } from './window.ts';
@@ -27,7 +27,7 @@ export interface ReceiverInit {
   /** Whether the group's offsets are moved; without a group nobody remembers them. */
   readonly commits: boolean;
   /** Joins. */
-  readonly join: (events: ConsumerEvents) => Promise<KafkaConsumer>;
+  readonly join: (events: ConsumerEvents, signal: AbortSignal) => Promise<KafkaConsumer>;
   /** Where to begin with partitions that are new here. */
   readonly positions: (partitions: readonly number[]) => Promise<ReadonlyMap<number, Place>>;
   /** Reading of partitions has begun where `positions` said. */
@@ -60,6 +60,9 @@ export class KafkaReceiver implements Receiver, ConsumerEvents {
   /** Those who wait until there is room for more, and those who wait for anything to come. */
   #room: (() => void)[] = [];
   #arrivals: (() => void)[] = [];
+  readonly #ending = new AbortController();
+  /** Since when the group has not answered, by performance.now(). */
+  #waitsSince: number | undefined;
   #closed: Promise<void> | undefined;
 
   constructor(init: ReceiverInit) {
@@ -83,6 +86,12 @@ export class KafkaReceiver implements Receiver, ConsumerEvents {
   /** Where it stands in each partition that it reads. */
   get positions(): ReadonlyMap<number, number> {
     return new Map(Array.from(this.#windows.values(), (window) => [window.partition, window.position]));
+  }
+
+  /** Why it is not in the group yet, when that takes long. */
+  late(): NaruError | undefined {
+    const waitedMs = performance.now() - (this.#waitsSince ?? Number.POSITIVE_INFINITY);
+    return waitedMs > GROUP.lateMs ? heldUp(this.#init.text, waitedMs) : undefined;
   }
 
   /** Joins for the first time. @throws what the broker says */
@@ -166,7 +175,12 @@ export class KafkaReceiver implements Receiver, ConsumerEvents {
     return this.#closed;
   }
 
+  joining(): void {
+    this.#waitsSince ??= performance.now();
+  }
+
   async assigned(partitions: readonly number[]): Promise<ReadonlyMap<number, number>> {
+    this.#waitsSince = undefined;
     const found = await this.#init.positions(partitions);
     for (const [partition, window] of this.#windows) {
       const place = found.get(partition);
@@ -295,7 +309,13 @@ export class KafkaReceiver implements Receiver, ConsumerEvents {
   }
 
   async #joinNow(): Promise<void> {
-    this.#consumer = await this.#init.join(this);
+    try {
+      this.#consumer = await this.#init.join(this, this.#ending.signal);
+    } catch (error) {
+      const late = this.late();
+      this.#waitsSince = undefined;
+      throw late ?? error;
+    }
     this.#commits.flush();
   }
 
@@ -356,6 +376,7 @@ export class KafkaReceiver implements Receiver, ConsumerEvents {
 
   async #close(): Promise<void> {
     this.#wanted = 0;
+    this.#ending.abort();
     this.#init.hold(false);
     for (const timer of [this.#idle, this.#due, this.#again]) clearTimeout(timer);
     this.#makeRoom();

@@ -6,19 +6,11 @@ import { isCalled } from '../failures.ts';
 import { FETCH, GROUP } from '../limits.ts';
 import type { Target } from '../options.ts';
 import { sharedAssigner } from './assign.ts';
-import { KafkaJsConsumer } from './consumer.ts';
-import {
-  type Admin,
-  type Assigner,
-  type Consumer,
-  type Kafka,
-  loadPackage,
-  optionsOf,
-  type Package,
-  RETRY,
-} from './package.ts';
+import { KafkaJsConsumer, type Made } from './consumer.ts';
+import { type Admin, type Kafka, loadPackage, optionsOf, type Package, RETRY } from './package.ts';
 import { Passing } from './passing.ts';
 import { KafkaJsProducer } from './producer.ts';
+import { Sockets } from './sockets.ts';
 
 const TOPIC_RESOURCE = 2;
 
@@ -29,13 +21,15 @@ export async function connectKafkaJs(target: Target): Promise<KafkaClient> {
 
 class KafkaJsClient implements KafkaClient {
   readonly name = 'kafkajs';
+  readonly #package: Package['default'];
+  readonly #target: Target;
   readonly #kafka: Kafka;
-  readonly #assigner: Assigner;
   readonly #admin: Passing<Admin>;
 
-  constructor({ default: { Kafka: Client, ...loaded } }: Package, target: Target) {
-    this.#kafka = new Client(optionsOf(target));
-    this.#assigner = sharedAssigner(loaded);
+  constructor({ default: loaded }: Package, target: Target) {
+    this.#package = loaded;
+    this.#target = target;
+    this.#kafka = new loaded.Kafka(optionsOf(target));
     this.#admin = new Passing(this.#kafka.admin());
   }
 
@@ -109,10 +103,21 @@ class KafkaJsClient implements KafkaClient {
     return new KafkaJsProducer(new Passing(producer), topic);
   }
 
-  async consumer(topic: string, group: string | undefined, events: ConsumerEvents): Promise<KafkaConsumer> {
+  async consumer(
+    topic: string,
+    group: string | undefined,
+    events: ConsumerEvents,
+    signal: AbortSignal,
+  ): Promise<KafkaConsumer> {
     const groupId = group ?? `naru-${randomUUID()}`;
-    const make = (): Consumer =>
-      this.#kafka.consumer({
+    const make = (): Made => {
+      const sockets = new Sockets();
+      const joining = (): void => {
+        sockets.beginJoin();
+        events.joining();
+      };
+      const kafka = new this.#package.Kafka({ ...optionsOf(this.#target), socketFactory: sockets.make });
+      const consumer = kafka.consumer({
         groupId,
         sessionTimeout: GROUP.sessionMs,
         rebalanceTimeout: GROUP.rebalanceMs,
@@ -121,16 +126,18 @@ class KafkaJsClient implements KafkaClient {
         maxBytes: FETCH.bytesMax,
         maxBytesPerPartition: FETCH.partitionBytesMax,
         allowAutoTopicCreation: false,
-        partitionAssigners: [this.#assigner],
+        partitionAssigners: [sharedAssigner(this.#package, joining)],
         retry: { ...RETRY, restartOnFailure: () => Promise.resolve(false) },
       });
+      return { consumer, sockets };
+    };
     // Without a group of the user's one of its own is needed all the same, and goes with its consumer.
     const left = async (): Promise<void> => {
       if (group === undefined)
         await this.#admin.use((admin) => admin.deleteGroups([groupId])).catch(() => undefined);
     };
     const consumer = new KafkaJsConsumer({ make, topic, commits: group !== undefined, events, left });
-    await consumer.start();
+    await consumer.start(signal);
     return consumer;
   }
 

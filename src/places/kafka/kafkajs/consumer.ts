@@ -1,16 +1,24 @@
 // Reading through the package kafkajs: it reads by itself and calls with each batch, and reads on when the call has come back.
 
 import { Backoff } from '../../../link/backoff.ts';
+import { atMost } from '../../../mailbox/waiting.ts';
 import type { ConsumerEvents, KafkaConsumer } from '../client.ts';
-import { GROUP } from '../limits.ts';
+import { GROUP, REQUEST } from '../limits.ts';
 import type { BatchCall, Consumer } from './package.ts';
 import { recordOf } from './records.ts';
+import type { Sockets } from './sockets.ts';
 
 /** Partitions whose batches may be given at the same time: one that waits for room holds up no other. */
 const CONCURRENCY = 16;
 
+/** A consumer of the package, and its sockets. */
+export interface Made {
+  readonly consumer: Consumer;
+  readonly sockets: Sockets;
+}
+
 export interface ConsumerInit {
-  readonly make: () => Consumer;
+  readonly make: () => Made;
   readonly topic: string;
   readonly commits: boolean;
   readonly events: ConsumerEvents;
@@ -21,6 +29,8 @@ export class KafkaJsConsumer implements KafkaConsumer {
   readonly #init: ConsumerInit;
   readonly #ending = new AbortController();
   #consumer: Consumer | undefined;
+  #sockets: Sockets | undefined;
+  #isEntering = false;
   /** Answers where to read, for the newest assignment. */
   #positions: Promise<ReadonlyMap<number, number>> = Promise.resolve(new Map());
 
@@ -29,12 +39,17 @@ export class KafkaJsConsumer implements KafkaConsumer {
   }
 
   /** The first time its errors are the caller's. */
-  async start(): Promise<void> {
+  async start(signal: AbortSignal): Promise<void> {
+    const stop = (): void => void this.close();
+    signal.addEventListener('abort', stop, { once: true });
     try {
+      signal.throwIfAborted();
       await this.#enter();
     } catch (error) {
       await this.close();
       throw error;
+    } finally {
+      signal.removeEventListener('abort', stop);
     }
   }
 
@@ -54,7 +69,10 @@ export class KafkaJsConsumer implements KafkaConsumer {
     this.#ending.abort();
     const consumer = this.#consumer;
     this.#consumer = undefined;
-    await consumer?.disconnect().catch(() => undefined);
+    const leaving = consumer?.disconnect().catch(() => undefined) ?? Promise.resolve();
+    // Behind a join that is under way no request is answered: the others find out when the session is over.
+    await atMost(leaving, this.#isEntering ? 0 : REQUEST.connectMs);
+    this.#sockets?.end();
     await this.#init.left();
   }
 
@@ -64,18 +82,26 @@ export class KafkaJsConsumer implements KafkaConsumer {
 
   async #enter(): Promise<void> {
     const { make, topic } = this.#init;
-    const consumer = make();
+    const { consumer, sockets } = make();
     this.#consumer = consumer;
+    this.#sockets = sockets;
+    this.#isEntering = true;
     await consumer.connect();
     await consumer.subscribe({ topics: [topic], fromBeginning: true });
-    await new Promise<void>((resolve, reject) => {
+    let stopped = (): void => undefined;
+    const entered = new Promise<void>((resolve, reject) => {
       let hasBegun = false;
+      // Its package would only try again.
+      stopped = () => reject(new Error('it was closed while it joined'));
+      this.#ending.signal.addEventListener('abort', stopped, { once: true });
       const begin = async (partitions: readonly number[]): Promise<void> => {
         await this.#joined(consumer, partitions);
         hasBegun = true;
         resolve();
       };
       consumer.on('consumer.group_join', ({ payload }) => {
+        this.#isEntering = false;
+        sockets.endJoin();
         begin(payload.memberAssignment[topic] ?? []).catch(reject);
       });
       consumer.on('consumer.crash', ({ payload }) => {
@@ -84,6 +110,7 @@ export class KafkaJsConsumer implements KafkaConsumer {
       });
       consumer.run(this.#running(consumer)).catch(reject);
     });
+    await entered.finally(() => this.#ending.signal.removeEventListener('abort', stopped));
   }
 
   #running(consumer: Consumer): object {

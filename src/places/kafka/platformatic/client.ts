@@ -2,6 +2,7 @@
 
 import type { ConsumerEvents, KafkaClient, KafkaConsumer, KafkaProducer, Range } from '../client.ts';
 import { isCalled } from '../failures.ts';
+import { GROUP } from '../limits.ts';
 import type { Target } from '../options.ts';
 import { PlatformaticConsumer } from './consumer.ts';
 import {
@@ -11,6 +12,7 @@ import {
   loadPackage,
   optionsOf,
   type Package,
+  patient,
   tamed,
 } from './package.ts';
 import { PlatformaticProducer } from './producer.ts';
@@ -121,11 +123,17 @@ class PlatformaticClient implements KafkaClient {
     return new PlatformaticProducer(producer, topic);
   }
 
-  async consumer(topic: string, group: string | undefined, events: ConsumerEvents): Promise<KafkaConsumer> {
+  async consumer(
+    topic: string,
+    group: string | undefined,
+    events: ConsumerEvents,
+    signal: AbortSignal,
+  ): Promise<KafkaConsumer> {
+    const options = { ...optionsOf(this.#target), retries: 0, requestTimeout: GROUP.joinMs };
     const make = (groupId: string): Consumer =>
-      tamed(new this.#package.Consumer({ ...optionsOf(this.#target), groupId, retries: 0 }), this.#package);
+      patient(tamed(new this.#package.Consumer({ ...options, groupId }), this.#package), this.#package);
     const consumer = new PlatformaticConsumer(make, topic, group, events);
-    await consumer.start();
+    await consumer.start(signal);
     return consumer;
   }
 

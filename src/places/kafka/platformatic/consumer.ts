@@ -2,9 +2,10 @@
 // reads is ours.
 
 import { Backoff } from '../../../link/backoff.ts';
+import { atMost } from '../../../mailbox/waiting.ts';
 import type { ConsumerEvents, KafkaConsumer } from '../client.ts';
 import { isCalled } from '../failures.ts';
-import { FETCH, GROUP } from '../limits.ts';
+import { FETCH, GROUP, REQUEST } from '../limits.ts';
 import { assignInTurn } from './assign.ts';
 import { type Consumer, discard } from './package.ts';
 import { recordsOf } from './records.ts';
@@ -18,6 +19,7 @@ export class PlatformaticConsumer implements KafkaConsumer {
   readonly #ending = new AbortController();
   #member: Consumer | undefined;
   #reader: Consumer | undefined;
+  #isJoining = false;
   /** Counts assignments: a loop of an earlier one ends. */
   #generation = 0;
 
@@ -34,12 +36,17 @@ export class PlatformaticConsumer implements KafkaConsumer {
   }
 
   /** The first time its errors are the caller's. */
-  async start(): Promise<void> {
+  async start(signal: AbortSignal): Promise<void> {
+    const stop = (): void => void this.close();
+    signal.addEventListener('abort', stop, { once: true });
     try {
+      signal.throwIfAborted();
       await this.#enter();
     } catch (error) {
       await this.close();
       throw error;
+    } finally {
+      signal.removeEventListener('abort', stop);
     }
   }
 
@@ -63,7 +70,10 @@ export class PlatformaticConsumer implements KafkaConsumer {
     const member = this.#member;
     this.#member = undefined;
     if (member === undefined) return;
-    if (member.memberId !== null) await member.leaveGroup(true).catch(() => undefined);
+    // Behind a join that is under way no request is answered: the others find out when the session is over.
+    const leaveMs = this.#isJoining ? 0 : REQUEST.connectMs;
+    const leave = member.leaveGroup(true).catch(() => undefined);
+    if (member.memberId !== null) await atMost(leave, leaveMs);
     await member.close(true).catch(() => undefined);
   }
 
@@ -91,13 +101,26 @@ export class PlatformaticConsumer implements KafkaConsumer {
     // It could not join again: its package gives up then.
     member.on('error', (error) => this.#lost(member, error));
     this.#watch(member);
-    await member.joinGroup({
+    await this.#join(member);
+    await answered;
+  }
+
+  async #join(member: Consumer): Promise<void> {
+    // Only then does the group take its time.
+    await member.findGroupCoordinator();
+    this.#isJoining = true;
+    this.#events.joining();
+    const joined = member.joinGroup({
       sessionTimeout: GROUP.sessionMs,
       rebalanceTimeout: GROUP.rebalanceMs,
       heartbeatInterval: GROUP.heartbeatMs,
       partitionAssigner: assignInTurn,
     });
-    await answered;
+    await joined.finally(() => {
+      this.#isJoining = false;
+    });
+    // To a member that was closed meanwhile its package tells no error.
+    if (this.#isOver) throw new Error('it was closed while it joined');
   }
 
   /**

@@ -21,11 +21,21 @@ type Callback = (error: Error | null | undefined, connection?: unknown) => void;
 interface Pool {
   get(broker: object | undefined, callback?: Callback): unknown;
   getFirstAvailable(brokers: readonly object[], callback?: Callback): unknown;
+  close(): Promise<void>;
 }
+
+interface Connection {
+  readonly socket?: { unref(): void; destroy(): void };
+  /** The callback is last. */
+  send(apiKey: number, ...rest: unknown[]): unknown;
+}
+
+/** What a broker answers only when the whole group has spoken: JoinGroup, SyncGroup. */
+const OF_THE_GROUP: readonly number[] = [11, 14];
 
 export interface EventDetail {
   readonly error?: unknown;
-  readonly connection?: { readonly socket?: { unref(): void; destroy(): void } };
+  readonly connection?: Connection;
 }
 
 export interface Metadata {
@@ -46,6 +56,7 @@ export interface Consumer extends Base {
   readonly topics: { track(topic: string): boolean };
   readonly assignments: readonly { readonly topic: string; readonly partitions: readonly number[] }[] | null;
   readonly memberId: string | null;
+  findGroupCoordinator(): Promise<number>;
   joinGroup(options: object): Promise<unknown>;
   leaveGroup(force?: boolean): Promise<void>;
   fetch(options: object): Promise<FetchResponse>;
@@ -141,6 +152,36 @@ function guard(pool: Pool, NetworkError: Package['NetworkError']): void {
     callback === undefined ? getFirst(brokers) : getFirst(brokers, understood(callback));
 }
 
+/** Its `requestTimeout` holds for what the group answers; all other requests have the usual time. */
+export function patient(one: Consumer, { NetworkError }: Package): Consumer {
+  one.on('client:broker:connect', ({ connection }) => {
+    if (connection === undefined) return;
+    const send = connection.send.bind(connection);
+    connection.send = (apiKey, ...rest) => {
+      if (OF_THE_GROUP.includes(apiKey)) return send(apiKey, ...rest);
+      const callback = rest.pop() as Callback;
+      return send(apiKey, ...rest, inTime(callback, NetworkError));
+    };
+  });
+  return one;
+}
+
+function inTime(callback: Callback, NetworkError: Package['NetworkError']): Callback {
+  let isOver = false;
+  const end: Callback = (error, answer) => {
+    if (isOver) return;
+    isOver = true;
+    clearTimeout(timer);
+    callback(error, answer);
+  };
+  const timer = setTimeout(
+    () => end(new NetworkError('Request timed out', { canRetry: true })),
+    REQUEST.answerMs,
+  );
+  return end;
+}
+
 export function discard(one: Base | undefined): void {
-  one?.close(true).catch(() => undefined);
+  // It would leave its group first; when that fails its connections stay.
+  one?.close(true).catch(() => one.connections.close().catch(() => undefined));
 }
