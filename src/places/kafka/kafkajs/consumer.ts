@@ -88,6 +88,7 @@ export class KafkaJsConsumer implements KafkaConsumer {
     this.#isEntering = true;
     await consumer.connect();
     await consumer.subscribe({ topics: [topic], fromBeginning: true });
+    this.#ending.signal.throwIfAborted();
     let stopped = (): void => undefined;
     const entered = new Promise<void>((resolve, reject) => {
       let hasBegun = false;
