@@ -3,14 +3,14 @@
 
 import { setTimeout } from 'node:timers/promises';
 import * as fc from 'fast-check';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { Delivery, Outgoing } from '../mailbox/driver.ts';
 import { HostConnection } from './host-connection.ts';
 import { Host } from './host.ts';
 import { LINK } from './limits.ts';
 import { LocalSession } from './local-session.ts';
 import { connectSession } from './remote-session.ts';
-import type { ProducerSeat, Session, SessionEvents } from './session.ts';
+import type { ConsumerSeat, ProducerSeat, Session, SessionEvents } from './session.ts';
 import { newSettings, type StatedSettings } from './settings.ts';
 import { SlowEnd } from './slow-end.fixture.ts';
 
@@ -52,10 +52,12 @@ const firstByte = ({ body }: Delivery): number => body[0] as number;
 
 /** A peer and its connection, whose bytes flow as the test says. */
 class Wire {
+  readonly host: Host;
   readonly near: SlowEnd = new SlowEnd();
   readonly far: SlowEnd = this.near.pair();
 
   constructor(host: Host) {
+    this.host = host;
     const init = { host, heartbeatMs: 0, unlink: () => Promise.resolve(), closed: () => undefined };
     expect(new HostConnection(this.far, init).identity).toBe('');
   }
@@ -244,4 +246,71 @@ test('deliveries come once and in order, however often the consumer changes its 
     }),
     { numRuns: 60 },
   );
+});
+
+describe('what is on its way when what came before goes back', () => {
+  const everybody = { group: undefined, from: undefined };
+
+  /** A consumer that gave 0 and 1 back while 2 and 3 were on their way to it; 4 and 5 are in the mailbox. */
+  async function crossed(): Promise<{ consumer: ConsumerSeat; wire: Wire; end: () => Promise<void> }> {
+    const { host, local } = newHost({ capacityMessages: 100 });
+    const wire = new Wire(host);
+    const consumer = await wire.flowUntil((await wire.connect('c', silent)).attachConsumer(everybody));
+    const batch = [0, 1, 2, 3, 4, 5].map((n) => outgoing(Buffer.from([n]), n + 1));
+    expect((await local.attachProducer()).offer(batch, 0)).toBe(6);
+    const hear = (): number => {
+      wire.far.deliver();
+      return host.stats().unsettled;
+    };
+    const hostHas = (unsettled: number): Promise<void> => expect.poll(hear, { interval: 1 }).toBe(unsettled);
+    consumer.want(2);
+    await hostHas(2);
+    while (wire.near.deliver()) await turn();
+    consumer.want(4);
+    await hostHas(4);
+    consumer.want(0);
+    await hostHas(2);
+    const end = async (): Promise<void> => {
+      wire.cut();
+      await local.close();
+    };
+    return { consumer, wire, end };
+  }
+
+  async function takeAll({ consumer, wire }: { consumer: ConsumerSeat; wire: Wire }): Promise<number[]> {
+    const out: Delivery[] = [];
+    while (out.length < 6) {
+      consumer.want(6 - out.length);
+      wire.flow();
+      consumer.take(6, out);
+      await turn();
+    }
+    for (const { deliveries } of out) expect(deliveries).toBe(1);
+    return out.map(firstByte);
+  }
+
+  test('goes back, too, and overtakes nothing when it is wanted again', async () => {
+    const world = await crossed();
+    expect(await takeAll(world)).toEqual([0, 1, 2, 3, 4, 5]);
+    await world.end();
+  });
+
+  test('and overtakes nothing when the host is asked what it could give at once', async () => {
+    const { consumer, wire, end } = await crossed();
+    await wire.flowUntil(consumer.poll());
+    const out: Delivery[] = [];
+    expect(consumer.take(6, out)).toBe(6);
+    expect(out.map(firstByte)).toEqual([0, 1, 2, 3, 4, 5]);
+    await end();
+  });
+
+  test('has gone back when the consumer has closed', async () => {
+    const { consumer, wire, end } = await crossed();
+    const next = new Wire(wire.host);
+    const second = await next.flowUntil((await next.connect('d', silent)).attachConsumer(everybody));
+    await wire.flowUntil(consumer.close());
+    expect(await takeAll({ consumer: second, wire: next })).toEqual([0, 1, 2, 3, 4, 5]);
+    next.cut();
+    await end();
+  });
 });

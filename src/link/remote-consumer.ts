@@ -1,7 +1,8 @@
 // The receiving end over a connection: says how much it wants, keeps what came ahead, settles many at once.
 //
 // What came ahead belongs to the mailbox until take(): when nothing is wanted it goes back, but not before a short while
-// (LINK.lingerMs), so that a loop that comes back at once finds it, and finds more of it each time.
+// (LINK.lingerMs), so that a loop that comes back at once finds it, and finds more of it each time. What was on its way just then goes
+// back as well, before anything new is asked for: it would overtake what went back.
 
 import { NaruError } from '../errors/index.ts';
 import type { Delivery, Outcome } from '../mailbox/driver.ts';
@@ -41,6 +42,10 @@ export class RemoteConsumer implements ConsumerSeat {
   #polling = 0;
   #news = false;
   #gaveBack = 0;
+  /** Until the host has heard that nothing is wanted: what it had sent before that goes back, too, and nothing is ordered. */
+  #recalling: Promise<void> | undefined;
+  /** An answer that told of late settlements came to nobody who had asked about them. */
+  #wasLate = false;
   #endHeard = false;
   #acks: number[] = [];
   #receipts: number[] = [];
@@ -99,6 +104,7 @@ export class RemoteConsumer implements ConsumerSeat {
   async poll(): Promise<void> {
     this.#polling += 1;
     try {
+      await this.#recalling;
       await this.#session.request(Operation.poll, { count: this.#init.prefetch });
     } finally {
       this.#polling -= 1;
@@ -121,7 +127,7 @@ export class RemoteConsumer implements ConsumerSeat {
         delayMs,
       );
       // It may go before what is here already: that goes back, too.
-      if (outcome !== 'reject' && this.#wanted === 0) this.#giveBack();
+      if (outcome !== 'reject' && this.#wanted === 0 && this.#polling === 0) this.#giveBack();
     }
     if (done !== undefined) this.#syncing.push(done);
     this.#flushSoon();
@@ -186,8 +192,9 @@ export class RemoteConsumer implements ConsumerSeat {
   tell(): void {
     if (!this.#news) return;
     this.#news = false;
+    const isIdle = this.#wanted === 0 && !this.#lingering && this.#polling === 0;
+    if (isIdle || this.#closing || this.#recalling !== undefined) this.#giveBack();
     if (this.#wanted > 0) this.#init.events.readable();
-    else if (this.#closing || (!this.#lingering && this.#polling === 0)) this.#giveBack();
   }
 
   lost(): void {
@@ -201,6 +208,7 @@ export class RemoteConsumer implements ConsumerSeat {
 
   /** Lets the host send as much as the window allows, once that is worth a frame. */
   #order(): void {
+    if (this.#recalling !== undefined) return;
     const open = (this.#told - this.#arrived) | 0;
     const room = this.#window - this.#ahead.size;
     const bytes = this.#arrivedBytes + LINK.aheadBytes - this.#aheadBytes;
@@ -235,6 +243,7 @@ export class RemoteConsumer implements ConsumerSeat {
       this.#told = this.#arrived >>> 0;
       this.#toldBytes = this.#arrivedBytes;
       writer.amounts(FrameType.want, this.#told, this.#toldBytes);
+      this.#recalling ??= this.#recall();
     }
     this.#aheadBytes = 0;
     if (this.#ahead.size > 0) this.#gaveBack += 1;
@@ -242,6 +251,22 @@ export class RemoteConsumer implements ConsumerSeat {
     for (let next = this.#ahead.shift(); next !== undefined; next = this.#ahead.shift()) {
       writer.tokenAndMs(FrameType.settle, next.token, release, 0);
     }
+  }
+
+  /** Everything that the host sent before it heard the last `want` is here before its answer, and went back. */
+  async #recall(): Promise<void> {
+    try {
+      const { late } = await this.#session.request(Operation.sync, {}, false);
+      this.#wasLate ||= Number(late) > 0;
+    } catch {
+      // The connection is lost: lost() comes, and another session with its own consumer.
+      return;
+    } finally {
+      this.#recalling = undefined;
+    }
+    if (this.#wanted === 0) return;
+    this.#window = Math.max(this.#window, this.#wanted);
+    this.#order();
   }
 
   #owns(delivery: Delivery): boolean {
@@ -288,7 +313,8 @@ export class RemoteConsumer implements ConsumerSeat {
         // What came meanwhile went back when it came: the host must have heard that, too.
         gaveBack = this.#gaveBack;
         const { late } = await this.#session.request(Operation.sync, {});
-        if (Number(late) > 0) error = lateError(this.#init);
+        if (Number(late) > 0 || this.#wasLate) error = lateError(this.#init);
+        this.#wasLate = false;
       } while (gaveBack !== this.#gaveBack);
     } catch {
       error = lateError(this.#init);

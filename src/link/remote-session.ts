@@ -20,6 +20,8 @@ import type { SessionReplies } from './session.ts';
 import { type MailboxSettings, newSettings, readSettings } from './settings.ts';
 
 interface PendingRequest {
+  /** It keeps the process alive. */
+  readonly holds: boolean;
   readonly resolve: (answer: Record<string, unknown>) => void;
   readonly reject: (error: NaruError) => void;
 }
@@ -66,6 +68,8 @@ export class RemoteSession implements Session, SeatHolder {
   #producer: RemoteProducer | undefined;
   #consumer: RemoteConsumer | undefined;
   #requestCount = 0;
+  /** Requests that keep the process alive until they are answered. */
+  #held = 0;
   #holding = 0;
   /** The host's last words. */
   #farewell: NaruError | undefined;
@@ -169,20 +173,21 @@ export class RemoteSession implements Session, SeatHolder {
     return { undelivered: 0 };
   }
 
-  /** Asks the host for something that has an answer. */
-  request(operation: number, asked: object): Promise<Record<string, unknown>> {
+  /** Asks the host for something that has an answer. @param holds  the process stays alive until it comes */
+  request(operation: number, asked: object, holds: boolean = true): Promise<Record<string, unknown>> {
     if (this.#connection.isClosed) return Promise.reject(this.#lostError());
     this.#requestCount += 1;
     const id = this.#requestCount;
     const text = JSON.stringify(asked);
     this.#connection.writer.coded(FrameType.request, id >>> 0, operation, text === '{}' ? '' : text);
-    return this.#answerTo(id);
+    return this.#answerTo(id, holds);
   }
 
-  #answerTo(id: number): Promise<Record<string, unknown>> {
-    this.hold(Hold.request, true);
+  #answerTo(id: number, holds: boolean): Promise<Record<string, unknown>> {
+    if (holds) this.#held += 1;
+    if (holds) this.hold(Hold.request, true);
     return new Promise((resolve, reject) => {
-      this.#requests.set(id >>> 0, { resolve, reject });
+      this.#requests.set(id >>> 0, { holds, resolve, reject });
     });
   }
 
@@ -192,7 +197,7 @@ export class RemoteSession implements Session, SeatHolder {
     this.#requestCount += 1;
     const id = this.#requestCount;
     this.#connection.writer.addressed(FrameType.reply, id >>> 0, 0, replyTo, message, size);
-    await this.#answerTo(id);
+    await this.#answerTo(id, true);
   }
 
   #checkVersion(major: number): void {
@@ -277,7 +282,8 @@ export class RemoteSession implements Session, SeatHolder {
     const pending = this.#requests.get(id);
     if (pending === undefined) return;
     this.#requests.delete(id);
-    if (this.#requests.size === 0) this.hold(Hold.request, false);
+    if (pending.holds) this.#held -= 1;
+    if (this.#held === 0) this.hold(Hold.request, false);
     const json = parseJson(text);
     if (code === 0) pending.resolve(json);
     else pending.reject(NaruError.fromJSON(json));

@@ -23,8 +23,8 @@ export interface RemoteInit {
 /** What a seat needs of its session. */
 export interface SeatHolder {
   readonly settings: MailboxSettings;
-  /** Asks the host for something that has an answer. */
-  request(operation: number, asked: object): Promise<Record<string, unknown>>;
+  /** Asks the host for something that has an answer. @param holds  the process stays alive until it comes; default true */
+  request(operation: number, asked: object, holds?: boolean): Promise<Record<string, unknown>>;
   /** Keeps the process alive for a reason (Hold), or no longer. */
   hold(reason: number, on: boolean): void;
 }
