@@ -83,7 +83,7 @@ test('log: every level is confirmed, opened again and read back', async () => {
   const { throughput, goals, missing } = await bench('log', ids);
   expect(missing).toEqual([]);
   expect(throughput.map(({ id }) => id)).toEqual(ids);
-  expect(goals).toHaveLength(7);
+  expect(goals).toHaveLength(11);
 }, 120_000);
 
 describe.skipIf(tryNative() === undefined || !hasCompiler)(
@@ -113,7 +113,7 @@ describe.skipIf(tryNative() === undefined || !hasCompiler)(
         expect(missing).toEqual([]);
         expect(throughput.map(({ id }) => id)).toEqual(ids.slice(0, 4));
         expect(latency.map(({ id }) => id)).toEqual(['naru-shm-try']);
-        expect(goals).toHaveLength(6);
+        expect(goals).toHaveLength(7);
         const html = readFileSync(page, 'utf8');
         expect(html).not.toMatch(/(?:src|href)=|@import|url\(/);
         expect(html.match(/<svg /g)).toHaveLength(2);
