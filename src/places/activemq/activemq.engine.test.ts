@@ -9,7 +9,7 @@ import { survivesKills } from '../../engines/kills.fixture.ts';
 import { onlyWith } from '../../engines/only-with.fixture.ts';
 import { open } from '../../index.ts';
 import { FaultProxy } from '../../link/fault-proxy.fixture.ts';
-import type { RheaContext, RheaPackage } from './protocol.ts';
+import type { RheaMessage, RheaPackage } from './protocol.ts';
 
 const KILLS = 20;
 let names = 0;
@@ -199,7 +199,9 @@ onlyWith(artemis, 'mailboxes on activemq://, with Artemis', (url) => {
       autoaccept: false,
     });
     receiver.add_credit(1);
-    const { message } = await new Promise<RheaContext>((resolve) => receiver.once('message', resolve));
+    const { message } = await new Promise<{ readonly message?: RheaMessage }>((resolve) =>
+      receiver.once('message', resolve),
+    );
     const body = message?.body as { content: Buffer };
     expect([String(body.content), message?.correlation_id, message?.priority]).toEqual([
       '{"back":1}',

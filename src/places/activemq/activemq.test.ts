@@ -7,7 +7,7 @@ import { importPackage } from '../../client/optional-package.ts';
 import { Broker } from '../../broker/index.ts';
 import { open } from '../../index.ts';
 import { decodeMessage, encodeMessage } from './message.ts';
-import type { RheaMessage, RheaPackage } from './protocol.ts';
+import type { RheaPackage } from './protocol.ts';
 
 const servers: Server[] = [];
 afterEach(() => {
@@ -70,7 +70,6 @@ test('a server that speaks no AMQP, or says nothing, is no mystery', { timeout: 
 
 test('every field and header arrives, also those that AMQP 1.0 or a server would take for something else', async () => {
   const { default: rhea } = (await importPackage('rhea', 'rhea', 'activemq')) as RheaPackage;
-  const library = rhea.message as unknown as { decode(bytes: Buffer): RheaMessage };
   const round = (fields: object) => {
     const message = {
       body: Buffer.from([0, 255, 7]),
@@ -81,7 +80,7 @@ test('every field and header arrives, also those that AMQP 1.0 or a server would
       done: undefined,
     };
     const settings = { durable: true, identity: '1.2.3/4' };
-    return decodeMessage(library.decode(encodeMessage(rhea.message, message, settings)));
+    return decodeMessage(rhea.message, encodeMessage(message, settings));
   };
   const all = {
     id: 'i'.repeat(300),

@@ -26,8 +26,7 @@ export async function browse(
       link.on('message', ({ delivery, message }: RheaContext) => {
         if (delivery === undefined || message === undefined) return;
         connection.settle(delivery, 'accepted');
-        const deliveries = (message.delivery_count ?? 0) + 1;
-        found.push({ ...decodeMessage(message), deliveries, receipt: false, token: 0 });
+        found.push(decodeMessage(connection.library.message, message));
         clearTimeout(timer);
         if (found.length >= count) resolve();
         else timer = setTimeout(resolve, WAIT_MS);

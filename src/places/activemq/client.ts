@@ -14,6 +14,7 @@ import type {
   RheaPackage,
   RheaReceiver,
   RheaSender,
+  RheaSession,
   SenderRequest,
 } from './protocol.ts';
 
@@ -27,6 +28,10 @@ const GOODBYE_MS = 1_000;
 const SESSION = { incoming: 16_384, outgoing: 8_192 } as const;
 /** Where nobody listens: what is sent there is forgotten, and its answer says that everything before has arrived. */
 const NOWHERE = 'naru.nowhere';
+/** Any format of messages that is not AMQP's own, 0. */
+const OTHER_FORMAT = 1;
+/** Frames are gathered in pieces of this size. */
+const GATHER_BYTES = 65_536;
 /** The first bytes of what the server speaks. */
 const HEADER_BYTES = 8;
 /** Of AMQP 1.0 itself, behind TLS, behind SASL. */
@@ -109,6 +114,7 @@ export class ActivemqConnection implements Connected {
   /** @throws what the server says against it, NARU_DISCONNECTED */
   receiver(request: ReceiverRequest): Promise<RheaReceiver> {
     const link = this.#rhea.open_receiver({ ...request, credit_window: 0, autoaccept: false });
+    leaveBytes(link.session);
     return this.#attached(link, 'receiver');
   }
 
@@ -333,22 +339,55 @@ function freeTimers(rhea: RheaConnection): void {
   }
 }
 
-/** rhea writes each frame by itself: those of one turn go to the kernel together. */
+/** rhea reads messages of AMQP's own format only, and slowly; told that they are of another one it gives their bytes. */
+function leaveBytes(session: RheaSession): void {
+  if (Object.hasOwn(session, 'on_transfer')) return;
+  const take = session.on_transfer.bind(session);
+  session.on_transfer = (frame) => {
+    frame.performative.message_format = OTHER_FORMAT;
+    take(frame);
+  };
+}
+
+/**
+ * rhea writes each frame by itself, from a buffer of 1 KiB: those of one turn go to the kernel together, and as copies, so that nothing
+ * holds as many kilobytes as there are frames.
+ */
 function gatherWrites(rhea: RheaConnection): void {
   const { socket } = rhea;
   if (socket === undefined) return;
   socket.setNoDelay(true);
   const write = socket.write.bind(socket);
-  let isCorked = false;
+  const end = socket.end.bind(socket);
+  let gathered = Buffer.alloc(0);
+  let written = 0;
+  let used = 0;
+  let isWaiting = false;
+  const flush = (): void => {
+    if (used > written && socket.writable) write(gathered.subarray(written, used));
+    written = used;
+  };
   socket.write = (data) => {
-    if (!isCorked) {
-      isCorked = true;
-      socket.cork();
+    if (used + data.byteLength > gathered.byteLength) {
+      flush();
+      if (data.byteLength > GATHER_BYTES / 4) return write(data);
+      gathered = Buffer.allocUnsafeSlow(GATHER_BYTES);
+      written = 0;
+      used = 0;
+    }
+    gathered.set(data, used);
+    used += data.byteLength;
+    if (!isWaiting) {
+      isWaiting = true;
       setImmediate(() => {
-        isCorked = false;
-        socket.uncork();
+        isWaiting = false;
+        flush();
       });
     }
-    return write(data);
+    return true;
+  };
+  socket.end = () => {
+    flush();
+    end();
   };
 }

@@ -36,7 +36,6 @@ export interface ActivemqDriverInit {
   readonly box: Box;
   readonly hooks: DriverHooks;
   readonly reconnecting: Reconnecting<ActivemqConnection>;
-  readonly library: ActivemqConnection['library'];
   readonly text: string;
   readonly prefetch: number;
   readonly flushMs: number;
@@ -198,8 +197,7 @@ export class ActivemqDriver implements Driver {
   }
 
   #encode(message: Outgoing, durable: boolean, to?: string): Buffer {
-    const { library } = this.#init;
-    return encodeMessage(library.message, message, { durable, identity: this.facts.identity, to });
+    return encodeMessage(message, { durable, identity: this.facts.identity, to });
   }
 
   #lost(): void {

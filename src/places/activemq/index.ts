@@ -45,14 +45,12 @@ export const place: Place = {
       if (options.confirm === 'durable' && facts.capabilities.confirm !== 'durable') throw notDurable(url);
       const { prefetch, flushMs } = options;
       const { box } = found;
-      const { library } = connection;
       const { text } = url;
       const driver = new ActivemqDriver({
         facts,
         box,
         hooks,
         reconnecting,
-        library,
         text,
         prefetch,
         flushMs,

@@ -165,7 +165,9 @@ export class Management {
   }
 
   #heard({ message }: RheaContext): void {
-    const { correlation_id: id, application_properties: table, body } = message ?? {};
+    if (message === undefined) return;
+    const { decode } = this.#connection.library.message;
+    const { correlation_id: id, application_properties: table, body } = decode(message);
     // The answer is a list of one.
     const list = parsedJson(body);
     const value: unknown = Array.isArray(list) ? list[0] : undefined;

@@ -2,10 +2,11 @@
 // read and write it. Sender, sequence and time stand in one application property; what a property cannot carry travels as JSON.
 
 import { packHeaders, unpackHeaders } from '../../client/text-headers.ts';
-import type { Outgoing } from '../../mailbox/driver.ts';
+import type { Delivery, Outgoing } from '../../mailbox/driver.ts';
 import { messageId } from '../../mailbox/receipt.ts';
-import type { Envelope, MessageFields } from '../../wire/envelope-types.ts';
+import type { MessageFields } from '../../wire/envelope-types.ts';
 import type { RheaMessage, RheaPackage } from './protocol.ts';
+import { readMessage, writeMessage, type WrittenMessage } from './sections.ts';
 
 /** Who sent it, its number, when: `identity sequence time`. */
 const OWN = 'naru';
@@ -28,47 +29,44 @@ export interface WriteSettings {
 }
 
 /** @returns the bytes of a transfer */
-export function encodeMessage(library: Library, message: Outgoing, settings: WriteSettings): Buffer {
+export function encodeMessage(message: Outgoing, settings: WriteSettings): Buffer {
   const { body, sequence, time, fields } = message;
   const { durable, identity, to } = settings;
-  const bytes = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
-  const properties: Record<string, unknown> = {
-    body: library.data_section(bytes),
-    durable,
-    message_id: messageId(fields?.id, identity, sequence),
-    creation_time: time,
-  };
-  if (to !== undefined) properties['to'] = to;
   const table: Record<string, string> =
     fields?.headers === undefined ? {} : packHeaders(fields.headers, (name) => ODD_NAME.test(name));
   table[OWN] = `${identity} ${sequence} ${time}`;
-  if (fields !== undefined) addFields(properties, table, fields);
-  properties['application_properties'] = table;
-  return library.encode(properties);
+  return writeMessage({
+    ...(fields === undefined ? undefined : propertiesOf(table, fields)),
+    body,
+    durable,
+    to,
+    message_id: messageId(fields?.id, identity, sequence),
+    creation_time: time,
+    application_properties: table,
+  });
 }
 
-function addFields(
-  properties: Record<string, unknown>,
-  table: Record<string, string>,
-  fields: MessageFields,
-): void {
+/** @param table  gets what no property can carry */
+function propertiesOf(table: Record<string, string>, fields: MessageFields): Partial<WrittenMessage> {
   const { contentType, correlationId, replyTo, type, priority, ttlMs, delayMs } = fields;
-  if (contentType !== undefined) {
-    if (/^[\u0020-\u007e]+$/.test(contentType)) properties['content_type'] = contentType;
-    else table[CONTENT_TYPE] = contentType;
-  }
-  if (correlationId !== undefined) properties['correlation_id'] = correlationId;
-  if (replyTo !== undefined) properties['reply_to'] = replyTo;
-  if (type !== undefined) properties['subject'] = type;
-  if (priority !== undefined) properties['priority'] = priority;
-  // Both servers count the time to live from the arrival, the delay included.
-  if (ttlMs !== undefined) properties['ttl'] = Math.ceil(ttlMs + (delayMs ?? 0));
-  if (delayMs !== undefined && delayMs > 0)
-    properties['message_annotations'] = { [DELAY]: Math.ceil(delayMs) };
+  const isSymbol = contentType !== undefined && /^[\u0020-\u007e]+$/.test(contentType);
+  if (contentType !== undefined && !isSymbol) table[CONTENT_TYPE] = contentType;
+  return {
+    content_type: isSymbol ? contentType : undefined,
+    correlation_id: correlationId,
+    reply_to: replyTo,
+    subject: type,
+    priority,
+    // Both servers count the time to live from the arrival, the delay included.
+    ttl: ttlMs === undefined ? undefined : Math.ceil(ttlMs + (delayMs ?? 0)),
+    message_annotations:
+      delayMs !== undefined && delayMs > 0 ? { [DELAY]: Math.ceil(delayMs) } : undefined,
+  };
 }
 
-/** The envelope of a message that anybody may have sent. */
-export function decodeMessage(message: RheaMessage): Envelope {
+/** A message that anybody may have sent. @param token  what it is settled by */
+export function decodeMessage(library: Library, bytes: Buffer, token = 0): Delivery {
+  const message = readMessage(bytes) ?? library.decode(bytes);
   const { application_properties: table = {}, creation_time: created } = message;
   const own = table[OWN];
   const [sender = '', sequence = '0', time] = typeof own === 'string' ? own.split(' ') : [];
@@ -78,6 +76,9 @@ export function decodeMessage(message: RheaMessage): Envelope {
     sequence: Number(sequence),
     time: time === undefined ? Number(created ?? 0) : Number(time),
     fields: fieldsOf(message, table, sender, Number(sequence)),
+    deliveries: (message.delivery_count ?? 0) + 1,
+    receipt: false,
+    token,
   };
 }
 
@@ -99,13 +100,21 @@ function fieldsOf(
   if (priority !== undefined) fields.priority = priority;
   if (ttl !== undefined) fields.ttlMs = ttl;
   const isOurs = sender !== '';
-  const headers = unpackHeaders(
-    table,
-    (name) => name === OWN || name === CONTENT_TYPE || (isOurs && ODD_NAME.test(name)),
-  );
+  const headers = hasOthers(table)
+    ? unpackHeaders(
+        table,
+        (name) => name === OWN || name === CONTENT_TYPE || (isOurs && ODD_NAME.test(name)),
+      )
+    : undefined;
   if (headers !== undefined) fields.headers = headers;
   for (const _ in fields) return fields;
   return undefined;
+}
+
+/** Most messages have no headers of their own. */
+function hasOthers(table: Readonly<Record<string, unknown>>): boolean {
+  for (const name in table) if (name !== OWN) return true;
+  return false;
 }
 
 /** Ids are texts, numbers, UUIDs or bytes. */

@@ -34,12 +34,16 @@ export interface RheaDelivery {
   update(settled: boolean, state: unknown): void;
 }
 
-/** Not part of what rhea describes: it writes what was said of messages so far. */
-interface RheaSession {
+/** Not part of what rhea describes. */
+export interface RheaSession {
+  /** Writes what was said of messages so far. */
   readonly incoming: { process(session: RheaSession): void };
+  /** Takes a frame that brings a message, or a part of one. */
+  on_transfer(frame: { readonly performative: { message_format: number } }): void;
 }
 
 interface RheaLink extends EventEmitter {
+  readonly session: RheaSession;
   /** What the other side says of this end; absent where it refused it. */
   readonly source?: { readonly address?: string | undefined } | undefined;
   readonly target?: { readonly address?: string | undefined } | undefined;
@@ -55,7 +59,7 @@ interface RheaLink extends EventEmitter {
 }
 
 export interface RheaSender extends RheaLink {
-  send(payload: Buffer, tag: undefined, format: 0): RheaDelivery;
+  send(payload: Buffer, tag: string | undefined, format: 0): RheaDelivery;
 }
 
 export interface RheaReceiver extends RheaLink {
@@ -67,7 +71,8 @@ export interface RheaReceiver extends RheaLink {
 export interface RheaContext {
   readonly error?: (Error & RheaError) | undefined;
   readonly delivery?: RheaDelivery | undefined;
-  readonly message?: RheaMessage | undefined;
+  /** Its bytes, since the connection leaves them as they are. */
+  readonly message?: Buffer | undefined;
 }
 
 /** One end of a link, as it is asked for. */
@@ -94,8 +99,8 @@ export interface RheaSocket extends EventEmitter {
   ref(): void;
   unref(): void;
   destroy(): void;
-  cork(): void;
-  uncork(): void;
+  readonly writable: boolean;
+  end(): void;
   write(data: Uint8Array): boolean;
   setNoDelay(isOn: boolean): void;
 }
@@ -124,7 +129,7 @@ export interface RheaPackage {
     readonly filter: { selector(text: string): unknown };
     readonly message: {
       encode(message: object): Buffer;
-      data_section(data: Uint8Array): unknown;
+      decode(bytes: Buffer): RheaMessage;
       accepted(): { described(): unknown };
       released(): { described(): unknown };
       rejected(fields: object): { described(): unknown };

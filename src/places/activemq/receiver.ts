@@ -75,7 +75,7 @@ export class ActivemqReceiver implements Receiver {
     this.#connection = connection;
     this.#link = link;
     this.#gaveBack = false;
-    link.on('message', (context: RheaContext) => this.#arrived(link, context));
+    link.on('message', (context: RheaContext) => this.#arrived(connection, link, context));
     link.once('receiver_close', () => this.#ended(connection, link));
     this.#work();
   }
@@ -161,19 +161,14 @@ export class ActivemqReceiver implements Receiver {
     return this.#closed;
   }
 
-  #arrived(link: RheaReceiver, { delivery, message }: RheaContext): void {
+  #arrived(connection: ActivemqConnection, link: RheaReceiver, { delivery, message }: RheaContext): void {
     if (delivery === undefined || message === undefined) return;
     // rhea has room for so many from the oldest that is not settled on; this end counts what is open itself.
     delivery.settled = true;
     if (link !== this.#link) return;
     this.#token += 1;
     this.#open.set(this.#token, delivery);
-    this.#fetched.push({
-      ...decodeMessage(message),
-      deliveries: (message.delivery_count ?? 0) + 1,
-      receipt: false,
-      token: this.#token,
-    });
+    this.#fetched.push(decodeMessage(connection.library.message, message, this.#token));
     if (link.credit === 0) this.#drained?.();
     if (this.#returning !== undefined) return;
     if (this.#wanted > 0) this.#init.hooks.readable();

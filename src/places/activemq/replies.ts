@@ -36,7 +36,7 @@ export class Replies implements ReplyPort {
       if (delivery !== undefined) connection.settle(delivery, 'accepted');
       link.add_credit(1);
       if (message !== undefined)
-        this.#init.hooks.reply({ ...decodeMessage(message), deliveries: 1, receipt: false, token: 0 });
+        this.#init.hooks.reply(decodeMessage(connection.library.message, message));
     });
     link.add_credit(CREDIT);
     this.#link = link;
