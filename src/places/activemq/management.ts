@@ -166,8 +166,8 @@ export class Management {
 
   #heard({ message }: RheaContext): void {
     if (message === undefined) return;
-    const { decode } = this.#connection.library.message;
-    const { correlation_id: id, application_properties: table, body } = decode(message);
+    const answer = this.#connection.library.message.decode(message);
+    const { correlation_id: id, application_properties: table, body } = answer;
     // The answer is a list of one.
     const list = parsedJson(body);
     const value: unknown = Array.isArray(list) ? list[0] : undefined;

@@ -59,8 +59,7 @@ function propertiesOf(table: Record<string, string>, fields: MessageFields): Par
     priority,
     // Both servers count the time to live from the arrival, the delay included.
     ttl: ttlMs === undefined ? undefined : Math.ceil(ttlMs + (delayMs ?? 0)),
-    message_annotations:
-      delayMs !== undefined && delayMs > 0 ? { [DELAY]: Math.ceil(delayMs) } : undefined,
+    message_annotations: delayMs !== undefined && delayMs > 0 ? { [DELAY]: Math.ceil(delayMs) } : undefined,
   };
 }
 
@@ -101,10 +100,7 @@ function fieldsOf(
   if (ttl !== undefined) fields.ttlMs = ttl;
   const isOurs = sender !== '';
   const headers = hasOthers(table)
-    ? unpackHeaders(
-        table,
-        (name) => name === OWN || name === CONTENT_TYPE || (isOurs && ODD_NAME.test(name)),
-      )
+    ? unpackHeaders(table, (name) => name === OWN || name === CONTENT_TYPE || (isOurs && ODD_NAME.test(name)))
     : undefined;
   if (headers !== undefined) fields.headers = headers;
   for (const _ in fields) return fields;

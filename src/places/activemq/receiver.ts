@@ -17,6 +17,8 @@ const KEEP_MS = 5;
 /** How long until a link that the server ended is made again. */
 const AGAIN_MS = 300;
 const POLL_MAX = 256;
+/** How long until credit is asked for again, in milliseconds: Artemis forgets a question that comes while it is done with the one before. */
+const DRAIN_MS = 50;
 
 export interface ReceiverInit {
   readonly hooks: DriverHooks;
@@ -76,6 +78,11 @@ export class ActivemqReceiver implements Receiver {
     this.#link = link;
     this.#gaveBack = false;
     link.on('message', (context: RheaContext) => this.#arrived(connection, link, context));
+    link.on('receiver_drained', () => {
+      if (link !== this.#link) return;
+      if (this.#drained === undefined) this.#work();
+      else this.#drained();
+    });
     link.once('receiver_close', () => this.#ended(connection, link));
     this.#work();
   }
@@ -217,8 +224,9 @@ export class ActivemqReceiver implements Receiver {
     const link = this.#link;
     if (link === undefined || link.credit === 0) return Promise.resolve();
     this.#draining = new Promise<void>((resolve) => {
+      const again = setInterval(() => link.drain_credit(), DRAIN_MS).unref();
       const over = (): void => {
-        link.off('receiver_drained', over);
+        clearInterval(again);
         // rhea would ask for it again with each credit.
         link.drain = false;
         this.#draining = undefined;
@@ -227,7 +235,6 @@ export class ActivemqReceiver implements Receiver {
         this.#work();
       };
       this.#drained = over;
-      link.on('receiver_drained', over);
       link.drain_credit();
     });
     return this.#draining;
@@ -249,12 +256,15 @@ export class ActivemqReceiver implements Receiver {
     this.#renew();
   }
 
-  /** Classic keeps what was given back for the link that had it: while nothing of it is in hand, it is made anew for the sake of others. */
+  /**
+   * Classic keeps what was given back for the link that had it: while nothing of it is in hand, it is made anew for the sake of others. Who is
+   * still to hear that something went back may ask for it next, and finds it marked on the same link.
+   */
   #renew(): void {
     const connection = this.#connection;
     const link = this.#link;
     if (connection === undefined || link === undefined || connection.server.isArtemis) return;
-    if (!this.#gaveBack || this.#open.size > 0 || this.#closed !== undefined) return;
+    if (!this.#gaveBack || this.#open.size > 0 || this.#settling > 0 || this.#closed !== undefined) return;
     this.#link = undefined;
     this.#renewing = connection
       .leave(link, !this.#init.isLasting)
@@ -340,6 +350,7 @@ export class ActivemqReceiver implements Receiver {
       this.#settling -= 1;
       this.#hold();
       done(error);
+      if (this.#gaveBack && this.#settling === 0 && this.#wanted === 0) this.#rest();
     };
   }
 

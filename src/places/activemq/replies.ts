@@ -35,8 +35,7 @@ export class Replies implements ReplyPort {
     link.on('message', ({ delivery, message }: RheaContext) => {
       if (delivery !== undefined) connection.settle(delivery, 'accepted');
       link.add_credit(1);
-      if (message !== undefined)
-        this.#init.hooks.reply(decodeMessage(connection.library.message, message));
+      if (message !== undefined) this.#init.hooks.reply(decodeMessage(connection.library.message, message));
     });
     link.add_credit(CREDIT);
     this.#link = link;

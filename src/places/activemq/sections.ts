@@ -275,6 +275,7 @@ class SectionReader {
     this.#at = isShort
       ? start + 2 + this.#bytes.readUInt8(start + 1)
       : start + 5 + this.#bytes.readUInt32BE(start + 1);
+    if (!this.#has(0)) this.#isKnown = false;
   }
 
   /** @returns how many values follow; 0 when it is none of the two */
@@ -367,7 +368,7 @@ function messageOf(
   if (!isText(correlationId) || !isText(contentType) || !isNumber(created)) return undefined;
   if (!isNumber(priority) || !isNumber(ttl) || !isNumber(deliveryCount)) return undefined;
   return {
-    durable: durable === true,
+    durable: typeof durable === 'boolean' ? durable : undefined,
     priority,
     ttl,
     delivery_count: deliveryCount,
