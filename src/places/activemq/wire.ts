@@ -26,7 +26,7 @@ export class LinkWire implements Wire<Packet> {
           mailbox: text,
         }),
       );
-    // What nobody hears rhea offers to everything above the link.
+    // What nobody hears on the link rhea offers to session, connection and container, for each message.
     link.on('settled', () => undefined);
     link.on('accepted', (context: RheaContext) => over(context));
     link.on('rejected', (context: RheaContext) =>
@@ -48,7 +48,7 @@ export class LinkWire implements Wire<Packet> {
   write({ payload }: Packet): number | undefined {
     if (this.room <= 0) return undefined;
     this.#written += 1;
-    // One of our own: rhea makes its tags in a way that takes as long as the rest.
+    // The tag is ours, since rhea is slow to make one; it names a message on its link until that is settled.
     return this.#link.send(payload, String(this.#written), 0).id;
   }
 }
