@@ -7,8 +7,8 @@ import type { Answer, Command } from './channel.ts';
 import type { CpuTime, Duel, DuelContext, Sample } from './duel.ts';
 
 const NEAR_PROGRAM = fileURLToPath(new URL('./near.js', import.meta.url));
-/** Opening and closing take milliseconds; a run gets this on top of what it should take. */
-const PATIENCE_MS = 15_000;
+/** For what hangs: opening and closing take milliseconds, on a busy machine or with a server to start many seconds. */
+const PATIENCE_MS = 60_000;
 /** How long a process that was asked to go may take. */
 const FAREWELL_MS = 2000;
 
