@@ -10,6 +10,11 @@ const ADDRESS = 'activemq.management';
 /** Answers that may be on their way. */
 const CREDIT = 100;
 
+/** How long one try to remove an address may take, how many there are, and how long after a refusal the next one comes, in milliseconds. */
+const REMOVE_MS = 1_000;
+const REMOVE_ATTEMPTS = 8;
+const AGAIN_MS = 100;
+
 /** What an address is made for. */
 const ROUTING = { one: 'ANYCAST', all: 'MULTICAST' } as const;
 
@@ -108,11 +113,20 @@ export class Management {
     throw refused(answer);
   }
 
-  /** Removes it with everything in it, and ends the links of all who use it. */
+  /**
+   * Removes it with everything in it, and ends the links of all who use it. Artemis 2.40 throws, or answers never, when the session of one
+   * of them is ending at that very moment: then it is asked again.
+   */
   async remove(name: string): Promise<void> {
-    const answer = await this.#operation('broker', 'deleteAddress', [name, true]);
-    // Somebody else was faster.
-    if (!answer.succeeded && !/AMQ229203|does not exist/.test(String(answer.value))) throw refused(answer);
+    for (let attempt = 1; ; attempt += 1) {
+      const asking = this.#operation('broker', 'deleteAddress', [name, true]);
+      const answer = await Promise.race([asking, silence(REMOVE_MS)]);
+      // Somebody else was faster.
+      if (answer?.succeeded || /AMQ229203|does not exist/.test(String(answer?.value))) return;
+      if (attempt === REMOVE_ATTEMPTS) throw refused(answer ?? { succeeded: false, value: 'no answer' });
+      if (answer !== undefined) await silence(AGAIN_MS);
+      else asking.catch(() => undefined);
+    }
   }
 
   /** How many wait in a queue, and how many consumers have in hand. */
@@ -173,6 +187,12 @@ export class Management {
     const value: unknown = Array.isArray(list) ? list[0] : undefined;
     this.#asked.get(String(id))?.({ succeeded: table?.['_AMQ_OperationSucceeded'] === true, value });
   }
+}
+
+function silence(ms: number): Promise<undefined> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, ms, undefined);
+  });
 }
 
 function refused({ value }: Answer): Error {

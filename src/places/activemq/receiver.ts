@@ -184,8 +184,10 @@ export class ActivemqReceiver implements Receiver {
 
   /** The server ended the link. */
   #ended(connection: ActivemqConnection, link: RheaReceiver): void {
-    if (link !== this.#link || this.#closed !== undefined) return;
+    if (link !== this.#link) return;
+    // Whoever closes may wait for the rest of a link that gives nothing any more.
     this.lost();
+    if (this.#closed !== undefined) return;
     if (link.error?.condition === CONDITION.deleted) this.#init.removed();
     else if (!connection.isOver) setTimeout(() => void this.#again(connection), AGAIN_MS);
   }
