@@ -98,14 +98,14 @@ export function within<T>(
   });
 }
 
-/** Waits for a promise, but at most so long; keeps the process alive meanwhile and not longer. */
-export async function atMost(promise: Promise<unknown>, ms: number): Promise<void> {
+/** Waits for a promise, but at most so long; keeps the process alive meanwhile and not longer. @returns undefined when it was too late */
+export async function atMost<T>(promise: Promise<T>, ms: number): Promise<T | undefined> {
   let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, ms);
+  const late = new Promise<undefined>((resolve) => {
+    timer = setTimeout(resolve, ms, undefined);
   });
   try {
-    await Promise.race([promise, late]);
+    return await Promise.race([promise, late]);
   } finally {
     clearTimeout(timer);
   }

@@ -1,7 +1,9 @@
 // Questions to the management address of Artemis, over the connection that is there anyway: what exists and how it is, and making and
 // removing it. AMQP 1.0 itself has no word for any of it; Classic has no such address, and not every user may ask.
 
+import { setTimeout as pause } from 'node:timers/promises';
 import { parsedJson } from '../../client/text-headers.ts';
+import { atMost } from '../../mailbox/waiting.ts';
 import type { ActivemqConnection } from './client.ts';
 import type { Box } from './options.ts';
 import type { RheaContext, RheaReceiver, RheaSender } from './protocol.ts';
@@ -119,13 +121,11 @@ export class Management {
    */
   async remove(name: string): Promise<void> {
     for (let attempt = 1; ; attempt += 1) {
-      const asking = this.#operation('broker', 'deleteAddress', [name, true]);
-      const answer = await Promise.race([asking, silence(REMOVE_MS)]);
+      const answer = await atMost(this.#operation('broker', 'deleteAddress', [name, true]), REMOVE_MS);
       // Somebody else was faster.
       if (answer?.succeeded || /AMQ229203|does not exist/.test(String(answer?.value))) return;
       if (attempt === REMOVE_ATTEMPTS) throw refused(answer ?? { succeeded: false, value: 'no answer' });
-      if (answer !== undefined) await silence(AGAIN_MS);
-      else asking.catch(() => undefined);
+      if (answer !== undefined) await pause(AGAIN_MS);
     }
   }
 
@@ -187,12 +187,6 @@ export class Management {
     const value: unknown = Array.isArray(list) ? list[0] : undefined;
     this.#asked.get(String(id))?.({ succeeded: table?.['_AMQ_OperationSucceeded'] === true, value });
   }
-}
-
-function silence(ms: number): Promise<undefined> {
-  return new Promise((resolve) => {
-    setTimeout(resolve, ms, undefined);
-  });
 }
 
 function refused({ value }: Answer): Error {
