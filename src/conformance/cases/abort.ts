@@ -11,6 +11,16 @@ function timers(): number {
   return process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length;
 }
 
+/** The most timers there are while nobody waits here: an engine's own client has one for each request that is under way. */
+async function usualTimers(): Promise<number> {
+  let most = 0;
+  for (let looks = 0; looks < 40; looks += 1) {
+    await pause(5);
+    most = Math.max(most, timers());
+  }
+  return most;
+}
+
 export const abort: readonly Rule[] = [
   {
     id: 'abort.1',
@@ -128,11 +138,13 @@ export const abort: readonly Rule[] = [
       const near = await t.open();
       const { signal } = new AbortController();
       await near.connect('consumer');
+      await near.send('first');
+      t.equal((await near.receive({ timeoutMs: 8_000 })).data, 'first', 'the first message');
       const warnings: string[] = [];
       const hear = ({ name }: Error): number => warnings.push(name);
       process.on('warning', hear);
       t.defer(() => process.off('warning', hear));
-      const before = timers();
+      const before = await usualTimers();
       const waits = range(200).map(() => near.receive({ timeoutMs: 15, signal }));
       const outcomes = await within(Promise.allSettled(waits), 8_000, 'all timeouts');
       t.ok(
@@ -145,7 +157,7 @@ export const abort: readonly Rule[] = [
       t.equal((await near.stats()).waitingReceives, 0, 'waitingReceives');
       t.equal(getEventListeners(signal, 'abort').length, 0, 'the listeners on the signal');
       // Stress runs have timers of other cases in the same process.
-      if (!t.isStress) t.ok(timers() <= before, `no timer is left (${before}, ${timers()})`);
+      if (!t.isStress) await eventually(() => timers() <= before, `no timer is left but ${before}`);
       await near.send('whole');
       t.equal((await near.receive({ timeoutMs: 8_000 })).data, 'whole', 'the next message');
       t.ok(!warnings.includes('MaxListenersExceededWarning'), 'one signal may serve many waits');
