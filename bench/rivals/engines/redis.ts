@@ -157,7 +157,8 @@ export const redisChannel: EngineFlow = {
   engine: server,
   place: 'redis',
   kind: 'channel',
-  note: 'Publish and subscribe: nothing is kept, nothing is settled. The client: PUBLISH pipelined, and a second connection that is subscribed.',
+  note: `Publish and subscribe: nothing is kept, nothing is settled. The client: a PUBLISH for each message, pipelined, and a second connection that is subscribed. Naru: what is sent
+together goes out as frames of many messages in one PUBLISH, which its consumers take apart.`,
   contestants: [
     { who: 'naru', label: 'Naru redis://?channel=', open: ({ url }) => mailboxFlow(`${url}?channel=bench`) },
     { who: 'client', label: '@redis/client', open: channel },

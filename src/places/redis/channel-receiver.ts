@@ -4,6 +4,7 @@
 import { GapWatch } from '../../client/gaps.ts';
 import type { Delivery, DriverHooks, Receiver } from '../../mailbox/driver.ts';
 import { NamedReader } from '../../wire/named-envelope.ts';
+import { readFrame } from './channel-frames.ts';
 
 /** Messages and bytes that wait for a slow consumer. */
 const KEPT_MAX = 16_384;
@@ -36,29 +37,14 @@ export class ChannelReceiver implements Receiver {
     this.#init = init;
   }
 
-  /** A message came. */
+  /** The server pushed what somebody published. */
   hear(bytes: Buffer): void {
     if (this.#closed !== undefined) return;
     try {
-      const { body, sender, sequence, time, fields } = this.#reader.decode(bytes, 0, bytes.length);
-      this.#token += 1;
-      this.#lookForGap(sender, sequence);
-      // A spread would cost more than everything else here.
-      this.#kept.push({
-        body,
-        sender,
-        sequence,
-        time,
-        fields,
-        deliveries: 1,
-        receipt: false,
-        token: this.#token,
-      });
-      this.#bytes += body.byteLength;
+      readFrame(bytes, (from, to) => this.#keep(bytes, from, to));
     } catch {
       // Anybody may publish there who knows nothing of envelopes.
       this.#init.dropped('undecodable', 1);
-      return;
     }
     while (this.#kept.length > KEPT_MAX || (this.#bytes > KEPT_BYTES_MAX && this.#kept.length > 1))
       this.#miss();
@@ -109,6 +95,16 @@ export class ChannelReceiver implements Receiver {
   close(): Promise<void> {
     this.#closed ??= this.#close();
     return this.#closed;
+  }
+
+  #keep(bytes: Buffer, from: number, to: number): void {
+    const { body, sender, sequence, time, fields } = this.#reader.decode(bytes, from, to);
+    this.#token += 1;
+    this.#lookForGap(sender, sequence);
+    const token = this.#token;
+    // A spread would cost more than everything else here.
+    this.#kept.push({ body, sender, sequence, time, fields, deliveries: 1, receipt: false, token });
+    this.#bytes += body.byteLength;
   }
 
   /** Numbers that a publisher gave up by itself are no loss, so only the first message after a break is looked at. */

@@ -1,31 +1,23 @@
-// The publishing end of a channel. What is offered while commands are under way goes out together when they are answered. Bounded.
+// The publishing end of a channel. What is offered in one turn of the event loop goes out together; while many commands are under way, more is
+// gathered. Bounded.
 
 import type { NewRow } from '../../engine-queue/backend.ts';
 import { Parcel } from '../../engine-queue/parcel.ts';
 import type { DriverHooks, Outgoing, Sender } from '../../mailbox/driver.ts';
 import { namedSize } from '../../wire/named-envelope.ts';
-import { type Script, script } from './script.ts';
+import { frameEnd, frameOf } from './channel-frames.ts';
 
-/** Messages in one command: while the server goes through them, those of the one before are being read. */
-const COMMAND_MAX = 128;
 /** Messages and bytes that may wait for their command. */
 const PENDING_MAX = 1_024;
 const PENDING_BYTES_MAX = 8_388_608;
-
-/** ARGV: the lengths of messages as JSON, all their bytes. @returns how many heard them: nobody comes or goes while a script runs */
-export const PUBLISH: Script = script(`
-local channel, at, all, heard = KEYS[1], 1, ARGV[2], 0
-for _, length in ipairs(cjson.decode(ARGV[1])) do
-  heard = redis.call('PUBLISH', channel, string.sub(all, at, at + length - 1))
-  at = at + length
-end
-return heard`);
+/** Commands that may be without an answer when the next ones are sent: the server always has some to work on, and what is under way is bounded. */
+const UNDER_WAY_MAX = 8;
 
 export interface ChannelSenderInit {
   readonly identity: string;
   readonly hooks: DriverHooks;
   /** @returns how many heard them */
-  readonly publish: (messages: readonly NewRow[], bytes: Buffer) => Promise<number>;
+  readonly publish: (bytes: Buffer) => Promise<number>;
   readonly dropped: (reason: string, count: number) => void;
   readonly lost: (count: number) => void;
   readonly hold: (isNeeded: boolean) => void;
@@ -36,7 +28,8 @@ export class ChannelSender implements Sender {
   readonly #init: ChannelSenderInit;
   #pending = new Parcel();
   #scheduled: NodeJS.Immediate | undefined;
-  #publishing: Promise<void> | undefined;
+  /** Commands whose answer has not come. */
+  readonly #underWay = new Set<Promise<void>>();
   #isWaiting = false;
 
   constructor(init: ChannelSenderInit) {
@@ -55,45 +48,51 @@ export class ChannelSender implements Sender {
     }
     this.#isWaiting = at < batch.length;
     hold(this.#isWaiting);
-    if (at > from && this.#publishing === undefined) this.#scheduled ??= setImmediate(() => this.#flush());
+    if (at > from) this.#flushSoon();
     return at - from;
   }
 
   async close(): Promise<void> {
     this.#isWaiting = false;
     this.#init.hold(false);
-    while (this.#pending.rows.length > 0 || this.#publishing !== undefined) {
+    while (this.#pending.rows.length > 0 || this.#underWay.size > 0) {
       this.#flush();
-      await this.#publishing;
+      await Promise.all(this.#underWay);
     }
     this.#init.onClose();
+  }
+
+  /** Once this turn of the event loop has offered all it has. */
+  #flushSoon(): void {
+    if (this.#underWay.size < UNDER_WAY_MAX) this.#scheduled ??= setImmediate(() => this.#flush());
   }
 
   #flush(): void {
     clearImmediate(this.#scheduled);
     this.#scheduled = undefined;
-    const parcel = this.#pending;
-    if (parcel.rows.length === 0 || this.#publishing !== undefined) return;
-    this.#pending = new Parcel(parcel.bytes.byteLength);
-    this.#publishing = this.#publishAll(parcel).finally(() => {
-      this.#publishing = undefined;
-      this.#flush();
-      if (this.#isWaiting) this.#init.hooks.writable();
-    });
+    const { rows, bytes } = this.#pending;
+    if (rows.length === 0) return;
+    this.#pending = new Parcel(bytes.byteLength);
+    for (let from = 0; from < rows.length; ) {
+      const end = frameEnd(rows, from);
+      this.#send(rows.slice(from, end), bytes);
+      from = end;
+    }
+    if (this.#isWaiting) this.#init.hooks.writable();
   }
 
-  async #publishAll({ rows, bytes }: Parcel): Promise<void> {
-    const running: Promise<void>[] = [];
-    for (let from = 0; from < rows.length; from += COMMAND_MAX)
-      running.push(this.#publish(rows.slice(from, from + COMMAND_MAX), bytes));
-    await Promise.all(running);
+  #send(rows: readonly NewRow[], bytes: Buffer): void {
+    const sent = this.#publish(rows, bytes).finally(() => {
+      this.#underWay.delete(sent);
+      if (this.#pending.rows.length > 0) this.#flushSoon();
+    });
+    this.#underWay.add(sent);
   }
 
   async #publish(rows: readonly NewRow[], bytes: Buffer): Promise<void> {
     const { publish, dropped, lost } = this.#init;
-    const [first, last] = [rows[0] as NewRow, rows.at(-1) as NewRow];
     try {
-      if ((await publish(rows, bytes.subarray(first.from, last.to))) === 0) dropped('nobody', rows.length);
+      if ((await publish(frameOf(rows, bytes))) === 0) dropped('nobody', rows.length);
       for (const { message } of rows) message.done?.();
     } catch (error) {
       for (const { message } of rows) message.done?.(error as Error);

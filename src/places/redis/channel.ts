@@ -2,13 +2,11 @@
 // the two ends are channel-sender.ts and channel-receiver.ts.
 
 import { Reconnecting } from '../../client/reconnecting.ts';
-import type { NewRow } from '../../engine-queue/backend.ts';
 import type { Driver, DriverFacts, DriverHooks, PlaceStats, Receiver, Sender } from '../../mailbox/driver.ts';
 import { KeepAlive } from '../../mailbox/keep-alive.ts';
 import { ChannelReceiver } from './channel-receiver.ts';
-import { ChannelSender, PUBLISH } from './channel-sender.ts';
+import { ChannelSender } from './channel-sender.ts';
 import { RedisConnection, type RedisTarget } from './client.ts';
-import { lengthsOf } from './script.ts';
 
 /** Whoever asks who is there gets what was known so long ago at most, in milliseconds. */
 const PEERS_MS = 50;
@@ -64,7 +62,7 @@ export class ChannelDriver implements Driver {
     const sender = new ChannelSender({
       identity: this.facts.identity,
       hooks: this.#init.hooks,
-      publish: (messages, bytes) => this.#publish(messages, bytes),
+      publish: (bytes) => this.#publish(bytes),
       dropped: (reason, count) => this.#drop(reason, count),
       lost: (count) => {
         this.#undelivered += count;
@@ -125,20 +123,14 @@ export class ChannelDriver implements Driver {
 
   #connect(lost: () => void): Promise<RedisConnection> {
     return RedisConnection.connect(this.#init.target, lost, async (connection) => {
-      await connection.prepare([PUBLISH]);
+      await connection.prepare([]);
       if (this.#receiver !== undefined) await this.#subscribe(connection);
     });
   }
 
-  /** A script that publishes many costs one command, one answer and one promise. */
-  async #publish(rows: readonly NewRow[], bytes: Buffer): Promise<number> {
-    const { channel } = this.#init;
-    const heard = await this.#run((connection) =>
-      rows.length === 1
-        ? connection.write('PUBLISH', channel, bytes)
-        : connection.script(PUBLISH, channel, lengthsOf(rows), bytes),
-    );
-    return Number(heard);
+  /** @returns how many heard it */
+  async #publish(bytes: Buffer): Promise<number> {
+    return Number(await this.#run((connection) => connection.write('PUBLISH', this.#init.channel, bytes)));
   }
 
   #subscribe(connection: RedisConnection): Promise<void> {
