@@ -7,17 +7,27 @@ import { NaruError } from '../errors/index.ts';
 const PATIENCE_MS = 30_000;
 const LOOK_MS = 500;
 
-/** A message on its way. */
-export interface Parcel {
+/** A message on its way. It may be sent again when it is over. */
+export interface Parcel<Answer> {
+  /** Of its body. */
   readonly bytes: number;
-  /** How it ended: the engine has it, or why not. Called once. */
-  readonly over: (error?: Error) => void;
+  /** The outbox's own, false at first: it was on a wire, so that the engine may have it. */
+  wasWritten: boolean;
+  /** The outbox's own, 0 at first: since when it waits for a connection, as performance.now() counts. */
+  waitsSince: number;
+  /** How it ended: what the engine said, or why it did not come so far. Called once for each send(), never from within it. */
+  over(what: Answer | Error): void;
 }
 
-/** Writes to one connection. */
-export interface Wire<P extends Parcel> {
-  /** @returns what its answer is known by; undefined when nothing more may be written now */
-  write(parcel: P): unknown;
+/** One connection as messages on their way see it. It tells the outbox of answers by `answered()`. */
+export interface Wire<P> {
+  /**
+   * @returns false when nothing more may be written now
+   * @throws what the message fails with, when it cannot be written at all
+   */
+  write(parcel: P): boolean;
+  /** The connection is lost. @returns what was written and not answered, in its order, and never answers any of it */
+  abandon(): P[];
 }
 
 export interface OutboxInit {
@@ -25,22 +35,15 @@ export interface OutboxInit {
   readonly text: string;
   /** Keeps the process alive while something is under way. */
   readonly hold: (isNeeded: boolean) => void;
-  /** Some were answered: there is room. */
+  /** Some failed: there is room. */
   readonly changed: () => void;
 }
 
-interface Entry<P> {
-  readonly parcel: P;
-  wasWritten: boolean;
-  /** Since when there has been no connection for it. */
-  waitsSince: number;
-}
-
-export class Outbox<P extends Parcel> {
+export class Outbox<P extends Parcel<Answer>, Answer> {
   readonly #init: OutboxInit;
   #wire: Wire<P> | undefined;
-  readonly #written = new Map<unknown, Entry<P>>();
-  #waiting: Entry<P>[] = [];
+  #waiting: P[] = [];
+  #pending = 0;
   #bytes = 0;
   #look: NodeJS.Timeout | undefined;
   #end: Error | undefined;
@@ -50,18 +53,13 @@ export class Outbox<P extends Parcel> {
     this.#init = init;
   }
 
-  /** Messages that are not answered. */
+  /** Messages that are not over. */
   get pending(): number {
-    return this.#written.size + this.#waiting.length;
+    return this.#pending;
   }
 
   get pendingBytes(): number {
     return this.#bytes;
-  }
-
-  /** Messages that are not written yet. */
-  get waiting(): number {
-    return this.#waiting.length;
   }
 
   get isConnected(): boolean {
@@ -74,10 +72,13 @@ export class Outbox<P extends Parcel> {
       setImmediate(() => parcel.over(error));
       return;
     }
+    parcel.wasWritten = false;
     this.#bytes += parcel.bytes;
-    if (this.pending === 0) this.#init.hold(true);
-    const entry = { parcel, wasWritten: false, waitsSince: performance.now() };
-    if (this.#waiting.length > 0 || !this.#write(entry)) this.#waiting.push(entry);
+    this.#pending += 1;
+    if (this.#pending === 1) this.#init.hold(true);
+    if (this.#waiting.length === 0 && this.#write(parcel)) return;
+    parcel.waitsSince = performance.now();
+    this.#waiting.push(parcel);
     this.#watch();
   }
 
@@ -90,68 +91,80 @@ export class Outbox<P extends Parcel> {
   /** Writes what waits, as far as the wire takes it. */
   flush(): void {
     let count = 0;
-    while (count < this.#waiting.length && this.#write(this.#waiting[count] as Entry<P>)) count += 1;
+    while (count < this.#waiting.length && this.#write(this.#waiting[count] as P)) count += 1;
     if (count > 0) this.#waiting = this.#waiting.slice(count);
     this.#watch();
   }
 
-  /** The connection is lost: nothing that was written on it will be answered. */
+  /** The connection is lost: nothing that was written on it will be answered. What waits already, without one, goes on waiting. */
   disconnected(): void {
-    this.#wire = undefined;
+    if (this.#wire === undefined) return;
     const now = performance.now();
-    const written = [...this.#written.values()];
-    this.#written.clear();
-    this.#waiting = [...written, ...this.#waiting];
-    for (const entry of this.#waiting) entry.waitsSince = now;
+    this.#waiting = this.#takeAll();
+    this.#wire = undefined;
+    for (const parcel of this.#waiting) parcel.waitsSince = now;
     this.#watch();
   }
 
-  /** @param key  what write() returned; an unknown one counts nothing */
-  answered(key: unknown, error?: Error): void {
-    const entry = this.#written.get(key);
-    if (entry === undefined) return;
-    this.#written.delete(key);
-    this.#over(entry, error);
-    this.#init.changed();
+  /** Said once for each that was written. Who waits for room is told by the wire, which knows when the last answer of many is read. */
+  answered(parcel: P, what: Answer | Error): void {
+    this.#over(parcel, what);
   }
 
-  /** Everything that is under way fails; what comes later goes on. */
-  fail(error: Error): void {
-    const all = [...this.#written.values(), ...this.#waiting];
-    this.#written.clear();
-    this.#waiting = [];
+  /** Everything that is under way is over; what comes later goes on. */
+  fail(what: Answer | Error): void {
+    const all = this.#takeAll();
     this.#watch();
-    for (const entry of all) this.#over(entry, error);
+    for (const parcel of all) this.#over(parcel, what);
     if (all.length > 0) this.#init.changed();
+  }
+
+  /** Takes out the first that waits and is to blame for something: whoever asks ends it by answered(). */
+  takeWaiting(isToBlame: (parcel: P) => boolean): P | undefined {
+    const found = this.#waiting.find(isToBlame);
+    if (found === undefined) return undefined;
+    this.#waiting = this.#waiting.filter((parcel) => parcel !== found);
+    this.#watch();
+    return found;
   }
 
   /** Everything that is under way, and everything that comes, fails. */
   end(error: Error): void {
     this.#end ??= error;
-    const all = [...this.#written.values(), ...this.#waiting];
-    this.#written.clear();
-    this.#waiting = [];
+    const all = this.#takeAll();
     this.#watch();
-    for (const entry of all) this.#over(entry, entry.wasWritten ? this.#unknown() : error);
+    for (const parcel of all) this.#over(parcel, parcel.wasWritten ? this.#unknown() : error);
   }
 
   /** Resolves when nothing is under way any more. */
   whenIdle(): Promise<void> {
-    if (this.pending === 0) return Promise.resolve();
+    if (this.#pending === 0) return Promise.resolve();
     return new Promise((resolve) => this.#idle.push(resolve));
   }
 
-  #write(entry: Entry<P>): boolean {
-    const key = this.#wire?.write(entry.parcel);
-    if (key === undefined) return false;
-    entry.wasWritten = true;
-    this.#written.set(key, entry);
+  #write(parcel: P): boolean {
+    try {
+      if (this.#wire?.write(parcel) !== true) return false;
+      parcel.wasWritten = true;
+    } catch (error) {
+      setImmediate(() => {
+        this.#over(parcel, error as Error);
+        this.#init.changed();
+      });
+    }
     return true;
+  }
+
+  /** What was written comes before what waits. */
+  #takeAll(): P[] {
+    const all = [...(this.#wire?.abandon() ?? []), ...this.#waiting];
+    this.#waiting = [];
+    return all;
   }
 
   /** While there is no connection for something, its patience is measured. */
   #watch(): void {
-    if (this.#waiting.length > 0 && this.#wire === undefined && this.#end === undefined)
+    if (this.#waiting.length > 0 && this.#wire === undefined)
       this.#look ??= setInterval(() => this.#giveUp(), LOOK_MS).unref();
     else {
       clearInterval(this.#look);
@@ -164,15 +177,17 @@ export class Outbox<P extends Parcel> {
     const tired = this.#waiting.filter(({ waitsSince }) => waitsSince < latest);
     if (tired.length === 0) return;
     this.#waiting = this.#waiting.filter(({ waitsSince }) => waitsSince >= latest);
-    for (const entry of tired) this.#over(entry, entry.wasWritten ? this.#unknown() : this.#disconnected());
+    for (const parcel of tired)
+      this.#over(parcel, parcel.wasWritten ? this.#unknown() : this.#disconnected());
     this.#watch();
     this.#init.changed();
   }
 
-  #over({ parcel }: Entry<P>, error?: Error): void {
+  #over(parcel: P, what: Answer | Error): void {
     this.#bytes -= parcel.bytes;
-    parcel.over(error);
-    if (this.pending > 0) return;
+    this.#pending -= 1;
+    parcel.over(what);
+    if (this.#pending > 0) return;
     this.#init.hold(false);
     const idle = this.#idle;
     this.#idle = [];

@@ -26,7 +26,7 @@ import type { RheaReceiver, RheaSender, Terminus } from './protocol.ts';
 import { ActivemqReceiver } from './receiver.ts';
 import { Replies } from './replies.ts';
 import { ActivemqSender } from './sender.ts';
-import { LinkWire, type Packet } from './wire.ts';
+import { LinkWire, type Packets } from './wire.ts';
 
 /** How long until a link that the server ended is made again. */
 const AGAIN_MS = 300;
@@ -51,8 +51,8 @@ export class ActivemqDriver implements Driver {
   readonly #init: ActivemqDriverInit;
   readonly #alive = new KeepAlive();
   /** To the mailbox, and to wherever a message says. */
-  readonly #outbox: Outbox<Packet>;
-  readonly #relay: Outbox<Packet>;
+  readonly #outbox: Packets;
+  readonly #relay: Packets;
   readonly #senders = new Set<ActivemqSender>();
   readonly #receivers = new Set<ActivemqReceiver>();
   readonly #dropped: Record<string, number> = {};
@@ -68,7 +68,7 @@ export class ActivemqDriver implements Driver {
     this.#init = init;
     this.facts = init.facts;
     const { text, reconnecting } = init;
-    const outbox = (who: object): Outbox<Packet> =>
+    const outbox = (who: object): Packets =>
       new Outbox({
         place: 'activemq',
         text,

@@ -1,11 +1,10 @@
 // The way back for replies: an address that the server makes up for this connection, and a link that leads wherever a message says.
 
-import type { Outbox } from '../../client/outbox.ts';
 import type { DriverHooks, Outgoing, ReplyPort } from '../../mailbox/driver.ts';
 import type { ActivemqConnection } from './client.ts';
 import { decodeMessage } from './message.ts';
 import type { RheaContext, RheaReceiver } from './protocol.ts';
-import type { Packet } from './wire.ts';
+import { Packet, type Packets } from './wire.ts';
 
 /** Answers that may be on their way. */
 const CREDIT = 256;
@@ -13,7 +12,7 @@ const CREDIT = 256;
 export interface RepliesInit {
   readonly hooks: DriverHooks;
   /** Of messages that go wherever they say. */
-  readonly outbox: Outbox<Packet>;
+  readonly outbox: Packets;
   readonly encode: (message: Outgoing, to: string) => Buffer;
 }
 
@@ -44,11 +43,9 @@ export class Replies implements ReplyPort {
   send(replyTo: string, message: Outgoing): Promise<void> {
     const payload = this.#init.encode(message, replyTo);
     return new Promise((resolve, reject) => {
-      this.#init.outbox.send({
-        payload,
-        bytes: payload.byteLength,
-        over: (error) => (error === undefined ? resolve() : reject(error)),
-      });
+      this.#init.outbox.send(
+        new Packet(payload, (error) => (error === undefined ? resolve() : reject(error))),
+      );
     });
   }
 

@@ -1,9 +1,8 @@
 // The sending end. What offer() takes goes out at once, many without waiting for each other, as far as the server gives credit for it.
 
-import type { Outbox } from '../../client/outbox.ts';
 import { NaruError } from '../../errors/index.ts';
 import type { Outgoing, Sender } from '../../mailbox/driver.ts';
-import type { Packet } from './wire.ts';
+import { Packet, type Packets } from './wire.ts';
 
 /** Messages and bytes that may be under way. */
 const PENDING_MAX = 2_048;
@@ -13,7 +12,7 @@ const CREDIT_MS = 200;
 
 export interface SenderInit {
   readonly text: string;
-  readonly outbox: Outbox<Packet>;
+  readonly outbox: Packets;
   /** How many more the server takes; undefined while there is no connection. */
   readonly credit: () => number | undefined;
   readonly encode: (message: Outgoing) => Buffer;
@@ -90,11 +89,7 @@ export class ActivemqSender implements Sender {
   #take(message: Outgoing): void {
     const payload = this.#init.encode(message);
     this.#pending += 1;
-    this.#init.outbox.send({
-      payload,
-      bytes: payload.byteLength,
-      over: (error) => this.#over(message, error),
-    });
+    this.#init.outbox.send(new Packet(payload, (error) => this.#over(message, error)));
   }
 
   #over({ done }: Outgoing, error: Error | undefined): void {

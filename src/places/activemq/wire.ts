@@ -5,19 +5,41 @@ import { NaruError } from '../../errors/index.ts';
 import { activemqError } from './failures.ts';
 import type { RheaContext, RheaSender } from './protocol.ts';
 
-/** A message as it is written. */
-export interface Packet extends Parcel {
+/** A message as it is written. What the server says of it is nothing, or an error. */
+export class Packet implements Parcel<undefined> {
   readonly payload: Buffer;
+  readonly over: (error: Error | undefined) => void;
+  wasWritten = false;
+  waitsSince = 0;
+
+  constructor(payload: Buffer, over: (error: Error | undefined) => void) {
+    this.payload = payload;
+    this.over = over;
+  }
+
+  get bytes(): number {
+    return this.payload.byteLength;
+  }
 }
+
+export type Packets = Outbox<Packet, undefined>;
 
 export class LinkWire implements Wire<Packet> {
   readonly #link: RheaSender;
+  /** What the server has not answered, by the ids that rhea gives. */
+  readonly #sent = new Map<unknown, Packet>();
   #written = 0;
 
-  /** @param changed  the server takes more than before */
-  constructor(link: RheaSender, outbox: Outbox<Packet>, text: string, changed: () => void) {
+  /** @param changed  some were answered, or the server takes more than before */
+  constructor(link: RheaSender, outbox: Packets, text: string, changed: () => void) {
     this.#link = link;
-    const over = (context: RheaContext, error?: Error): void => outbox.answered(context.delivery?.id, error);
+    const over = ({ delivery }: RheaContext, error?: Error): void => {
+      const packet = this.#sent.get(delivery?.id);
+      if (packet === undefined) return;
+      this.#sent.delete(delivery?.id);
+      outbox.answered(packet, error);
+      changed();
+    };
     const full = (context: RheaContext): void =>
       over(
         context,
@@ -45,10 +67,17 @@ export class LinkWire implements Wire<Packet> {
     return this.#link.credit + this.#link.delivery_count - this.#written;
   }
 
-  write({ payload }: Packet): number | undefined {
-    if (this.room <= 0) return undefined;
+  write(packet: Packet): boolean {
+    if (this.room <= 0) return false;
     this.#written += 1;
     // The tag is ours, since rhea is slow to make one; it names a message on its link until that is settled.
-    return this.#link.send(payload, String(this.#written), 0).id;
+    this.#sent.set(this.#link.send(packet.payload, String(this.#written), 0).id, packet);
+    return true;
+  }
+
+  abandon(): Packet[] {
+    const all = [...this.#sent.values()];
+    this.#sent.clear();
+    return all;
   }
 }

@@ -4,7 +4,8 @@ import { NaruError } from '../../errors/index.ts';
 import type { DriverHooks, Outgoing, ReplyPort } from '../../mailbox/driver.ts';
 import { toEnvelope } from './properties.ts';
 import type { AmqpChannel, AmqpMessage } from './protocol.ts';
-import { Publication, type Published, type Publisher } from './publisher.ts';
+import { Publication, type Published } from './publication.ts';
+import type { Publisher } from './publisher.ts';
 
 const REPLY_TO = 'amq.rabbitmq.reply-to';
 

@@ -5,7 +5,8 @@ import { isNaruError, NaruError } from '../../errors/index.ts';
 import type { DriverHooks, Outgoing, Sender } from '../../mailbox/driver.ts';
 import type { Delays, Route } from './delays.ts';
 import type { PublishSettings } from './properties.ts';
-import { Publication, type PublicationOwner, type Published, type Publisher } from './publisher.ts';
+import { Publication, type PublicationOwner, type Published } from './publication.ts';
+import type { Publisher } from './publisher.ts';
 
 /** Messages and bytes that may be under way. */
 const PENDING_MAX = 2_048;
