@@ -6,6 +6,7 @@ import { afterEach, expect, test } from 'vitest';
 import { importPackage } from '../../client/optional-package.ts';
 import { Broker } from '../../broker/index.ts';
 import { open } from '../../index.ts';
+import { activemqError, managementError } from './failures.ts';
 import { decodeMessage, encodeMessage } from './message.ts';
 import type { RheaPackage } from './protocol.ts';
 
@@ -66,6 +67,35 @@ test('a server that speaks no AMQP, or says nothing, is no mystery', { timeout: 
     const { port } = server.address() as { port: number };
     await expect(open(`activemq://127.0.0.1:${port}?queue=x`)).rejects.toMatchObject({ code });
   }
+});
+
+test('what the management refuses is no lost connection, and who may not is told so', () => {
+  const text = 'activemq://127.0.0.1?queue=x';
+  const denied = "AMQ229032: User: joe does not have permission='DELETE_ADDRESS' on address x";
+  for (const [said, code, advice] of [
+    [denied, 'NARU_DENIED', 'this user may not do that'],
+    ['AMQ229205: Address x has bindings', 'NARU_LIMIT', 'refused it (AMQ229205'],
+    [undefined, 'NARU_TIMEOUT', 'no answer'],
+  ] as const) {
+    const error = activemqError(managementError(said, text), text);
+    expect(error).toMatchObject({ code, place: 'activemq', mailbox: text });
+    expect(error.message).toContain(advice);
+  }
+});
+
+test('the longest time to live behind the longest delay still fits', async () => {
+  const { default: rhea } = (await importPackage('rhea', 'rhea', 'activemq')) as RheaPackage;
+  const longest = 2 ** 31 - 1;
+  const message = {
+    body: Buffer.from('x'),
+    sequence: 1,
+    time: 1,
+    fields: { ttlMs: longest, delayMs: longest },
+    confirm: undefined,
+    done: undefined,
+  };
+  const bytes = encodeMessage(message, { durable: true, identity: '1.2.3/4' });
+  expect(decodeMessage(rhea.message, bytes).fields).toMatchObject({ ttlMs: 2 * longest });
 });
 
 test('every field and header arrives, also those that AMQP 1.0 or a server would take for something else', async () => {

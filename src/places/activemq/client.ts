@@ -57,8 +57,9 @@ export interface ServerFacts {
 export class ActivemqConnection implements Connected {
   readonly library: Library;
   readonly server: ServerFacts;
+  /** The mailbox, for errors. */
+  readonly text: string;
   readonly #rhea: RheaConnection;
-  readonly #text: string;
   readonly #ends = new Set<(error: Error) => void>();
   readonly #states: Readonly<Record<Settlement, unknown>>;
   #lastSettlement: Settlement | undefined;
@@ -71,7 +72,7 @@ export class ActivemqConnection implements Connected {
   private constructor(rhea: RheaConnection, library: Library, text: string) {
     this.#rhea = rhea;
     this.library = library;
-    this.#text = text;
+    this.text = text;
     this.server = readServer(rhea);
     const { message } = library;
     this.#states = {
@@ -161,7 +162,7 @@ export class ActivemqConnection implements Connected {
       };
       const fail = (error: Error): void => finish(() => reject(error));
       const timer = setTimeout(() => fail(this.#silent()), ANSWER_MS).unref();
-      if (this.#isOver) return fail(activemqError(undefined, this.#text));
+      if (this.#isOver) return fail(activemqError(undefined, this.text));
       this.#ends.add(fail);
       ask((value) => finish(() => resolve(value)), fail);
     });
@@ -187,7 +188,7 @@ export class ActivemqConnection implements Connected {
   }
 
   destroy(isLost = false): void {
-    this.#end(activemqError(undefined, this.#text));
+    this.#end(activemqError(undefined, this.text));
     const { socket } = this.#rhea;
     if (isLost || !this.#rhea.is_open()) {
       socket?.destroy();
@@ -200,7 +201,7 @@ export class ActivemqConnection implements Connected {
   /** Closes the connection and comes when the server knows it, or cannot be told. */
   async goodbye(): Promise<void> {
     if (this.#isOver) return;
-    this.#end(activemqError(undefined, this.#text));
+    this.#end(activemqError(undefined, this.text));
     await new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, GOODBYE_MS);
       this.#rhea.once('connection_close', () => {
@@ -235,7 +236,7 @@ export class ActivemqConnection implements Connected {
       link.on('settled', () => this.#arrived?.resolve());
       link.on('sender_close', () => {
         this.#nowhere = undefined;
-        this.#arrived?.reject(activemqError(link.error, this.#text));
+        this.#arrived?.reject(activemqError(link.error, this.text));
       });
       return link;
     } catch (error) {
@@ -259,7 +260,7 @@ export class ActivemqConnection implements Connected {
         });
       });
       link.once(`${role}_close`, () => {
-        if (!isTaken) reject(activemqError(link.error, this.#text));
+        if (!isTaken) reject(activemqError(link.error, this.text));
       });
     });
   }
@@ -270,9 +271,9 @@ export class ActivemqConnection implements Connected {
   }
 
   #silent(): NaruError {
-    return new NaruError('NARU_TIMEOUT', `${this.#text}: the server gave no answer for ${ANSWER_MS} ms`, {
+    return new NaruError('NARU_TIMEOUT', `${this.text}: the server gave no answer for ${ANSWER_MS} ms`, {
       place: 'activemq',
-      mailbox: this.#text,
+      mailbox: this.text,
     });
   }
 }

@@ -59,6 +59,17 @@ function meaningOf(condition: string | undefined, said: string): readonly [NaruE
   ];
 }
 
+/** @param said  why the management of the server will not; undefined: it gave no answer */
+export function managementError(said: string | undefined, text: string): NaruError {
+  const [code, advice]: readonly [NaruErrorCode, string] =
+    said === undefined
+      ? ['NARU_TIMEOUT', 'the management of the server gave no answer; it may still do it']
+      : /permission|AMQ229031|AMQ229032/.test(said)
+        ? ['NARU_DENIED', `this user may not do that (${said})`]
+        : ['NARU_LIMIT', `the management of the server refused it (${said})`];
+  return new NaruError(code, `${text}: ${advice}`, { place: 'activemq', mailbox: text });
+}
+
 /** A server that answered with the header of another protocol. */
 export function strangerError(header: string, text: string): NaruError {
   const version = header.startsWith('AMQP')

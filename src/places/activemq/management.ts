@@ -4,7 +4,9 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { parsedJson } from '../../client/text-headers.ts';
 import { atMost } from '../../mailbox/waiting.ts';
+import type { NaruError } from '../../errors/index.ts';
 import type { ActivemqConnection } from './client.ts';
+import { managementError } from './failures.ts';
 import type { Box } from './options.ts';
 import type { RheaContext, RheaReceiver, RheaSender } from './protocol.ts';
 
@@ -112,7 +114,7 @@ export class Management {
           ]);
     if (answer.succeeded) return true;
     if (/already exists|AMQ229019|AMQ229204/.test(String(answer.value))) return false;
-    throw refused(answer);
+    throw this.#refused(answer);
   }
 
   /**
@@ -124,7 +126,7 @@ export class Management {
       const answer = await atMost(this.#operation('broker', 'deleteAddress', [name, true]), REMOVE_MS);
       // Somebody else was faster.
       if (answer?.succeeded || /AMQ229203|does not exist/.test(String(answer?.value))) return;
-      if (attempt === REMOVE_ATTEMPTS) throw refused(answer ?? { succeeded: false, value: 'no answer' });
+      if (attempt === REMOVE_ATTEMPTS) throw this.#refused(answer);
       if (answer !== undefined) await pause(AGAIN_MS);
     }
   }
@@ -142,7 +144,7 @@ export class Management {
   /** @returns how many were removed */
   async purge(name: string): Promise<number> {
     const answer = await this.#operation(`queue.${name}`, 'removeAllMessages', []);
-    if (!answer.succeeded) throw refused(answer);
+    if (!answer.succeeded) throw this.#refused(answer);
     return Number(answer.value);
   }
 
@@ -187,8 +189,9 @@ export class Management {
     const value: unknown = Array.isArray(list) ? list[0] : undefined;
     this.#asked.get(String(id))?.({ succeeded: table?.['_AMQ_OperationSucceeded'] === true, value });
   }
-}
 
-function refused({ value }: Answer): Error {
-  return new Error(`the management of the server refused it: ${String(value)}`);
+  #refused(answer: Answer | undefined): NaruError {
+    const { text } = this.#connection;
+    return managementError(answer === undefined ? undefined : String(answer.value), text);
+  }
 }
