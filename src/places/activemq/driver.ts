@@ -1,5 +1,6 @@
 // The driver of a mailbox on ActiveMQ: its connection, its ends, and what is made anew when a lost connection is there again.
 
+import { ClientHandle } from '../../client/handle.ts';
 import { Outbox } from '../../client/outbox.ts';
 import type { Reconnecting } from '../../client/reconnecting.ts';
 import { NaruError } from '../../errors/index.ts';
@@ -14,7 +15,6 @@ import type {
   ReplyPort,
   Sender,
 } from '../../mailbox/driver.ts';
-import { KeepAlive } from '../../mailbox/keep-alive.ts';
 import { watchBox } from './address.ts';
 import { browse } from './browse.ts';
 import type { ActivemqConnection } from './client.ts';
@@ -49,34 +49,43 @@ export class ActivemqDriver implements Driver {
     consumers: -1,
   };
   readonly #init: ActivemqDriverInit;
-  readonly #alive = new KeepAlive();
+  readonly #handle: ClientHandle<ActivemqConnection>;
   /** To the mailbox, and to wherever a message says. */
   readonly #outbox: Packets;
   readonly #relay: Packets;
   readonly #senders = new Set<ActivemqSender>();
   readonly #receivers = new Set<ActivemqReceiver>();
-  readonly #dropped: Record<string, number> = {};
   #management: Management | undefined;
   #wire: LinkWire | undefined;
   #replies: Replies | undefined;
-  #undelivered = 0;
-  #failure: Error | undefined;
-  #isRemoved = false;
-  #closed: Promise<{ undelivered: number }> | undefined;
 
   constructor(init: ActivemqDriverInit) {
     this.#init = init;
     this.facts = init.facts;
-    const { text, reconnecting } = init;
+    const { text, hooks, reconnecting } = init;
     const outbox = (who: object): Packets =>
       new Outbox({
         place: 'activemq',
         text,
-        hold: (isNeeded) => this.#alive.hold(who, isNeeded),
+        hold: (isNeeded) => this.#handle.alive.hold(who, isNeeded),
         changed: () => this.#changed(),
       });
     this.#outbox = outbox({});
     this.#relay = outbox({});
+    this.#handle = new ClientHandle({
+      place: 'activemq',
+      text,
+      hooks,
+      reconnecting,
+      underWay: {
+        whenIdle: () => this.#outbox.whenIdle(),
+        end: (error) => {
+          this.#outbox.end(error);
+          this.#relay.end(error);
+        },
+      },
+      translate: (error) => activemqError(error, text),
+    });
     reconnecting.onLost(() => this.#lost());
     reconnecting.onBack((attempts) => void this.#back(attempts));
   }
@@ -86,34 +95,30 @@ export class ActivemqDriver implements Driver {
     this.#management = management;
     const watch = await watchBox(connection, management, this.#init.box);
     watch?.once('receiver_close', () => {
-      if (watch.error?.condition === CONDITION.deleted) this.#fail(this.#gone());
+      if (watch.error?.condition === CONDITION.deleted) this.#removed();
     });
   }
 
   attachSender(): Promise<Sender> {
-    return this.#held(() => this.#attachSender());
+    return this.#handle.held(() => this.#attachSender());
   }
 
   attachReceiver(): Promise<Receiver> {
-    return this.#held(() => this.#attachReceiver());
+    return this.#handle.held(() => this.#attachReceiver());
   }
 
   async #attachSender(): Promise<Sender> {
     const { text, box, hooks } = this.#init;
-    await this.#run((connection) => this.#startSending(connection));
+    await this.#handle.run((connection) => this.#startSending(connection));
     const sender: ActivemqSender = new ActivemqSender({
       text,
       outbox: this.#outbox,
       credit: () => this.#wire?.room,
       encode: (message) => this.#encode(message, box.survives === 'restart'),
       confirmsDurable: this.facts.capabilities.confirm === 'durable',
-      lost: (count, error) => {
-        this.#undelivered += count;
-        this.#drop('failed', count);
-        hooks.event('error', { error });
-      },
+      lost: (count, error) => this.#handle.lost(count, error),
       writable: () => hooks.writable(),
-      hold: (isNeeded) => this.#alive.hold(sender, isNeeded),
+      hold: (isNeeded) => this.#handle.alive.hold(sender, isNeeded),
       onClose: () => this.#senders.delete(sender),
     });
     this.#senders.add(sender);
@@ -128,12 +133,12 @@ export class ActivemqDriver implements Driver {
       prefetch,
       isLasting: box.group !== undefined,
       attach: (connection) => this.#subscribe(connection),
-      removed: () => this.#fail(this.#gone()),
+      removed: () => this.#removed(),
       trouble: (error) => hooks.event('error', { error: activemqError(error, text) }),
-      hold: (isNeeded) => this.#alive.hold(receiver, isNeeded),
+      hold: (isNeeded) => this.#handle.alive.hold(receiver, isNeeded),
       onClose: () => this.#receivers.delete(receiver),
     });
-    await this.#run((connection) => receiver.start(connection));
+    await this.#handle.run((connection) => receiver.start(connection));
     this.#receivers.add(receiver);
     return receiver;
   }
@@ -144,8 +149,8 @@ export class ActivemqDriver implements Driver {
       outbox: this.#relay,
       encode: (message, to) => this.#encode(message, false, to),
     });
-    await this.#held(() =>
-      this.#run(async (connection) => {
+    await this.#handle.held(() =>
+      this.#handle.run(async (connection) => {
         await replies.start(connection);
         await this.#startRelay(connection);
       }),
@@ -157,7 +162,7 @@ export class ActivemqDriver implements Driver {
   async stats(): Promise<PlaceStats> {
     const { name, deliver } = this.#init.box;
     const isTold = deliver === 'one' && this.#management !== undefined;
-    const found = isTold ? await this.#run(async () => this.#management?.depth(name)) : undefined;
+    const found = isTold ? await this.#handle.run(async () => this.#management?.depth(name)) : undefined;
     return {
       depth: found?.depth ?? -1,
       depthBytes: -1,
@@ -165,14 +170,14 @@ export class ActivemqDriver implements Driver {
       ...this.peers,
       capacityBytes: -1,
       capacityMessages: -1,
-      dropped: this.#dropped,
+      dropped: this.#handle.dropped,
       extra: { unconfirmed: this.#outbox.pending },
     };
   }
 
   async peek(max: number): Promise<Delivery[]> {
     const { name } = this.#init.box;
-    return await this.#run(async (connection) => {
+    return await this.#handle.run(async (connection) => {
       const waiting = (await this.#management?.depth(name))?.depth ?? 0;
       return browse(connection, name, Math.min(max, waiting));
     });
@@ -181,19 +186,16 @@ export class ActivemqDriver implements Driver {
   async purge(): Promise<number> {
     const { name, deliver } = this.#init.box;
     if (deliver === 'all') return 0;
-    return await this.#run(async () => this.#managed('purge()').purge(name));
+    return await this.#handle.run(async () => this.#managed('purge()').purge(name));
   }
 
   close(flushMs: number = this.#init.flushMs): Promise<{ undelivered: number }> {
-    this.#closed ??= this.#held(() => this.#close(flushMs));
-    return this.#closed;
+    return this.#handle.close(flushMs, () => this.#leave());
   }
 
   async unlink(): Promise<void> {
     this.#managed('unlink()');
-    // What this handle learns of it from the server is no news.
-    this.#isRemoved = true;
-    await this.#held(() => this.#run(async () => this.#managed('unlink()').remove(this.#init.box.name)));
+    await this.#handle.unlink(async () => this.#managed('unlink()').remove(this.#init.box.name));
   }
 
   #encode(message: Outgoing, durable: boolean, to?: string): Buffer {
@@ -211,7 +213,7 @@ export class ActivemqDriver implements Driver {
   async #back(attempts: number): Promise<void> {
     const { reconnecting, hooks, box, text } = this.#init;
     const connection = reconnecting.current;
-    if (connection === undefined || this.#closed !== undefined) return;
+    if (connection === undefined || this.#handle.isClosed) return;
     hooks.event('reconnect', { attempts });
     try {
       const management = await Management.of(connection);
@@ -243,18 +245,18 @@ export class ActivemqDriver implements Driver {
 
   /** The server ended the link, and the connection is there. */
   #senderEnded(connection: ActivemqConnection, link: RheaSender, wire: LinkWire): void {
-    if (wire !== this.#wire || this.#isOver) return;
+    if (wire !== this.#wire || this.#handle.isOver) return;
     this.#wire = undefined;
     this.#outbox.disconnected();
     const { error } = link;
-    if (error?.condition === CONDITION.deleted) return this.#fail(this.#gone());
+    if (error?.condition === CONDITION.deleted) return this.#removed();
     // Whatever was written is to blame, or nothing can be.
     if (error !== undefined) this.#outbox.fail(activemqError(error, this.#init.text));
     setTimeout(() => this.#sendAgain(connection), AGAIN_MS).unref();
   }
 
   #sendAgain(connection: ActivemqConnection): void {
-    if (connection.isOver || this.#isOver) return;
+    if (connection.isOver || this.#handle.isOver) return;
     this.#startSending(connection).catch((error: unknown) => {
       if (!connection.isOver) this.#outbox.fail(activemqError(error, this.#init.text));
       setTimeout(() => this.#sendAgain(connection), AGAIN_MS).unref();
@@ -302,70 +304,13 @@ export class ActivemqDriver implements Driver {
     for (const sender of this.#senders) sender.changed();
   }
 
-  get #isOver(): boolean {
-    return this.#isRemoved || this.#closed !== undefined || this.#failure !== undefined;
+  #removed(): void {
+    this.#handle.fail(this.#handle.gone());
   }
 
-  async #run<T>(use: (connection: ActivemqConnection) => Promise<T>): Promise<T> {
-    if (this.#failure !== undefined) throw this.#failure;
-    const { reconnecting, text } = this.#init;
-    try {
-      return await reconnecting.run(use);
-    } catch (error) {
-      throw this.#failure ?? activemqError(error, text);
-    }
-  }
-
-  /** Keeps the process alive meanwhile. */
-  async #held<T>(act: () => Promise<T>): Promise<T> {
-    this.#alive.hold(act, true);
-    const { reconnecting } = this.#init;
-    reconnecting.enter();
-    try {
-      return await act();
-    } finally {
-      reconnecting.leave();
-      this.#alive.hold(act, false);
-    }
-  }
-
-  #drop(reason: string, count: number): void {
-    this.#dropped[reason] = (this.#dropped[reason] ?? 0) + count;
-    this.#init.hooks.event('drop', { reason, count });
-  }
-
-  #fail(error: Error): void {
-    if (this.#isOver) return;
-    this.#failure = error;
-    this.#outbox.end(error);
-    this.#relay.end(error);
-    this.#init.hooks.failed(error);
-  }
-
-  async #close(flushMs: number): Promise<{ undelivered: number }> {
-    const { reconnecting, text } = this.#init;
-    const closed = new NaruError('NARU_CLOSED', `${text}: this handle was closed`, {
-      place: 'activemq',
-      mailbox: text,
-    });
-    const timer = setTimeout(() => this.#outbox.end(closed), Math.max(1, flushMs));
-    await this.#outbox.whenIdle();
-    clearTimeout(timer);
-    this.#outbox.end(closed);
-    this.#relay.end(closed);
+  async #leave(): Promise<void> {
     await Promise.all([...this.#senders, ...this.#receivers].map((end) => end.close()));
-    await reconnecting.current?.goodbye();
-    reconnecting.close();
-    this.#alive.end();
-    return { undelivered: this.#undelivered };
-  }
-
-  #gone(): NaruError {
-    const { text } = this.#init;
-    return new NaruError('NARU_CLOSED', `${text}: the mailbox was removed`, {
-      place: 'activemq',
-      mailbox: text,
-    });
+    await this.#init.reconnecting.current?.goodbye();
   }
 }
 

@@ -1,7 +1,8 @@
 // The driver of a mailbox on an AMQP server: its connection, its seats and ends, and what is done anew when a lost connection is there again.
 
+import { ClientHandle } from '../../client/handle.ts';
 import type { Reconnecting } from '../../client/reconnecting.ts';
-import { isNaruError, NaruError } from '../../errors/index.ts';
+import { isNaruError, type NaruError } from '../../errors/index.ts';
 import type {
   Driver,
   DriverFacts,
@@ -11,7 +12,6 @@ import type {
   ReplyPort,
   Sender,
 } from '../../mailbox/driver.ts';
-import { KeepAlive } from '../../mailbox/keep-alive.ts';
 import type { NobodyPolicy } from '../../mailbox/options.ts';
 import type { AmqpConnection } from './client.ts';
 import { Delays, type Route } from './delays.ts';
@@ -51,7 +51,7 @@ interface End {
 export class AmqpDriver implements Driver {
   readonly facts: DriverFacts;
   readonly #init: AmqpDriverInit;
-  readonly #alive = new KeepAlive();
+  readonly #handle: ClientHandle<AmqpConnection>;
   readonly #publisher: Publisher;
   readonly #delays: Delays;
   readonly #route: Route;
@@ -59,22 +59,17 @@ export class AmqpDriver implements Driver {
   readonly #receivers = new Set<AmqpReceiver>();
   readonly #senders = new Set<AmqpSender>();
   readonly #ends = new Set<End>();
-  readonly #dropped: Record<string, number> = {};
   #subscriptions = 0;
   #wantsReplies = false;
   #peers = { producers: 0, consumers: 0 };
   #peersTime = Number.NEGATIVE_INFINITY;
   #looking: Promise<void> | undefined;
-  #undelivered = 0;
-  #failure: Error | undefined;
-  #isRemoved = false;
   #suspecting: Promise<void> | undefined;
-  #closed: Promise<{ undelivered: number }> | undefined;
 
   constructor(init: AmqpDriverInit) {
     this.#init = init;
     this.facts = init.facts;
-    const { settings, text, reconnecting } = init;
+    const { settings, text, reconnecting, hooks } = init;
     const { name, deliver, id } = settings;
     this.#route =
       deliver === 'one'
@@ -82,21 +77,29 @@ export class AmqpDriver implements Driver {
         : { exchange: name, key: id === '' ? init.routingKey : '' };
     this.#publisher = new Publisher({
       text,
-      hold: (isNeeded) => this.#alive.hold(this.#route, isNeeded),
+      hold: (isNeeded) => this.#handle.alive.hold(this.#route, isNeeded),
       prepare: async (channel) => {
-        if (this.#wantsReplies) await hearReplies(channel, init.hooks);
+        if (this.#wantsReplies) await hearReplies(channel, hooks);
       },
       connection: () => reconnecting.current,
       changed: () => {
         for (const sender of this.#senders) sender.changed();
       },
     });
+    this.#handle = new ClientHandle({
+      place: 'amqp',
+      text,
+      hooks,
+      reconnecting,
+      underWay: this.#publisher,
+      translate: (error) => this.#translated(error),
+    });
     this.#delays = new Delays(settings, this.#route, (use) => this.#once(use));
     this.#seats = new Seats({
       settings,
       text,
       suspect: () => this.#suspect(),
-      lost: (error) => init.hooks.event('error', { error }),
+      lost: (error) => hooks.event('error', { error }),
     });
     reconnecting.onBack((attempts) => void this.#back(attempts));
   }
@@ -107,17 +110,17 @@ export class AmqpDriver implements Driver {
   }
 
   attachSender(): Promise<Sender> {
-    return this.#held(() => this.#attachSender());
+    return this.#handle.held(() => this.#attachSender());
   }
 
   attachReceiver(): Promise<Receiver> {
-    return this.#held(() => this.#attachReceiver());
+    return this.#handle.held(() => this.#attachReceiver());
   }
 
   async #attachSender(): Promise<Sender> {
     const { hooks, text, settings, nobody, reconnecting } = this.#init;
     const { capacityMessages, deliver } = settings;
-    const seat = await this.#run((connection) => this.#seats.take(connection, 'p'));
+    const seat = await this.#handle.run((connection) => this.#seats.take(connection, 'p'));
     await reconnecting.run(() => this.#publisher.start());
     const minds = nobody !== undefined && nobody !== 'keep';
     const presence = minds ? setInterval(() => void this.#lookAtPeers(), PRESENCE_MS).unref() : undefined;
@@ -132,19 +135,13 @@ export class AmqpDriver implements Driver {
       look: capacityMessages === undefined ? undefined : async () => capacityMessages - (await this.#depth()),
       returned: () => {
         if (deliver === 'all') {
-          this.#drop('nobody', 1);
+          this.#handle.drop('nobody', 1);
           return 'dropped';
         }
-        const error = this.#gone();
-        this.#fail(error);
-        return error;
+        return this.#removed();
       },
-      lost: (count, error) => {
-        this.#undelivered += count;
-        this.#drop('failed', count);
-        hooks.event('error', { error });
-      },
-      hold: (isNeeded) => this.#alive.hold(sender, isNeeded),
+      lost: (count, error) => this.#handle.lost(count, error),
+      hold: (isNeeded) => this.#handle.alive.hold(sender, isNeeded),
       onClose: async () => {
         clearInterval(presence);
         this.#ends.delete(sender);
@@ -166,12 +163,12 @@ export class AmqpDriver implements Driver {
     const source = sourceOf(settings, group, routingKey, handle);
     // Before its seat: whoever sees this consumer may send at once.
     if (settings.deliver === 'all') await this.#once((channel) => source.declare(channel));
-    const seat = await this.#run((connection) => this.#seats.take(connection, 'c')).catch(
-      async (error: unknown) => {
+    const seat = await this.#handle
+      .run((connection) => this.#seats.take(connection, 'c'))
+      .catch(async (error: unknown) => {
         if (source.isOwn) await this.#remove(source.queue);
         throw error;
-      },
-    );
+      });
     const keep = source.isOwn
       ? setInterval(
           () => void this.#once((channel) => source.declare(channel)).catch(() => undefined),
@@ -188,7 +185,7 @@ export class AmqpDriver implements Driver {
         return source.queue;
       },
       suspect: () => void this.#suspect(),
-      hold: (isNeeded) => this.#alive.hold(receiver, isNeeded),
+      hold: (isNeeded) => this.#handle.alive.hold(receiver, isNeeded),
       onClose: async () => {
         clearInterval(keep);
         this.#ends.delete(receiver);
@@ -198,7 +195,7 @@ export class AmqpDriver implements Driver {
         await this.#lookAtPeers();
       },
     });
-    await this.#run((connection) => receiver.start(connection));
+    await this.#handle.run((connection) => receiver.start(connection));
     this.#receivers.add(receiver);
     this.#ends.add(receiver);
     await this.#lookAtPeers();
@@ -223,7 +220,7 @@ export class AmqpDriver implements Driver {
       ...this.#peers,
       capacityBytes: -1,
       capacityMessages: capacityMessages ?? -1,
-      dropped: this.#dropped,
+      dropped: this.#handle.dropped,
       extra: { unconfirmed: this.#publisher.pending },
     };
   }
@@ -236,29 +233,25 @@ export class AmqpDriver implements Driver {
   }
 
   close(flushMs: number = this.#init.flushMs): Promise<{ undelivered: number }> {
-    this.#closed ??= this.#held(() => this.#close(flushMs));
-    return this.#closed;
+    return this.#handle.close(flushMs, (closed) => this.#leave(closed));
   }
 
   async unlink(): Promise<void> {
-    const { settings } = this.#init;
-    // What this handle learns of it from the server is no news.
-    this.#isRemoved = true;
-    await this.#held(() => this.#run((connection) => removeBox(connection, settings)));
+    await this.#handle.unlink((connection) => removeBox(connection, this.#init.settings));
   }
 
   /** Everything that went with the connection is made again, in the order in which one needs the other. */
   async #back(attempts: number): Promise<void> {
     const { reconnecting, hooks, settings, text } = this.#init;
     const connection = reconnecting.current;
-    if (connection === undefined || this.#closed !== undefined) return;
+    if (connection === undefined || this.#handle.isClosed) return;
     hooks.event('reconnect', { attempts });
     this.#delays.reset();
     try {
       await declareBox(connection, settings);
     } catch (error) {
       // Somebody made another one of this name meanwhile, or it cannot be made: waiting does not help.
-      if (!connection.isOver) this.#fail(amqpError(error, text));
+      if (!connection.isOver) this.#handle.fail(amqpError(error, text));
       return;
     }
     try {
@@ -275,23 +268,19 @@ export class AmqpDriver implements Driver {
 
   /** Looks whether the mailbox is still there. @returns whether it is, and this handle still uses it */
   async #suspect(): Promise<boolean> {
-    if (this.#isOver) return false;
+    if (this.#handle.isOver) return false;
     this.#suspecting ??= this.#now(async (connection) => {
-      if (!(await isThere(connection, this.#init.settings))) this.#fail(this.#gone());
+      if (!(await isThere(connection, this.#init.settings))) this.#removed();
     }).finally(() => {
       this.#suspecting = undefined;
     });
     await this.#suspecting;
-    return !this.#isOver;
-  }
-
-  get #isOver(): boolean {
-    return this.#isRemoved || this.#closed !== undefined || this.#failure !== undefined;
+    return !this.#handle.isOver;
   }
 
   #lookAtPeers(): Promise<void> {
     this.#peersTime = performance.now();
-    if (this.#isOver) return Promise.resolve();
+    if (this.#handle.isOver) return Promise.resolve();
     this.#looking ??= this.#now(async (connection) => {
       const before = this.#peers;
       this.#peers = await this.#seats.count(connection);
@@ -310,34 +299,19 @@ export class AmqpDriver implements Driver {
   }
 
   #once<T>(use: (channel: AmqpChannel) => Promise<T>): Promise<T> {
-    return this.#run((connection) => connection.once(use));
+    return this.#handle.run((connection) => connection.once(use));
   }
 
-  async #run<T>(use: (connection: AmqpConnection) => Promise<T>): Promise<T> {
-    if (this.#failure !== undefined) throw this.#failure;
-    const { reconnecting, text } = this.#init;
-    try {
-      return await reconnecting.run(use);
-    } catch (error) {
-      const translated = amqpError(error, text);
-      if (!isNaruError(translated, 'NARU_NOT_FOUND')) throw translated;
-      const gone = this.#gone();
-      this.#fail(gone);
-      throw gone;
-    }
+  #translated(error: unknown): NaruError {
+    const translated = amqpError(error, this.#init.text);
+    return isNaruError(translated, 'NARU_NOT_FOUND') ? this.#removed() : translated;
   }
 
-  /** Keeps the process alive meanwhile. */
-  async #held<T>(act: () => Promise<T>): Promise<T> {
-    this.#alive.hold(act, true);
-    const { reconnecting } = this.#init;
-    reconnecting.enter();
-    try {
-      return await act();
-    } finally {
-      reconnecting.leave();
-      this.#alive.hold(act, false);
-    }
+  /** Somebody has removed the mailbox. */
+  #removed(): NaruError {
+    const error = this.#handle.gone();
+    this.#handle.fail(error);
+    return error;
   }
 
   /** For what needs no answer: with the connection there is now, or not at all. */
@@ -354,38 +328,9 @@ export class AmqpDriver implements Driver {
     return this.#now((connection) => connection.once((channel) => channel.deleteQueue(queue)));
   }
 
-  #drop(reason: string, count: number): void {
-    this.#dropped[reason] = (this.#dropped[reason] ?? 0) + count;
-    this.#init.hooks.event('drop', { reason, count });
-  }
-
-  #fail(error: Error): void {
-    if (this.#isOver) return;
-    this.#failure = error;
-    this.#publisher.end(error);
-    this.#init.hooks.failed(error);
-  }
-
-  async #close(flushMs: number): Promise<{ undelivered: number }> {
-    const { reconnecting, text } = this.#init;
-    const closed = new NaruError('NARU_CLOSED', `${text}: this handle was closed`, {
-      place: 'amqp',
-      mailbox: text,
-    });
-    const timer = setTimeout(() => this.#publisher.end(closed), Math.max(1, flushMs));
-    await this.#publisher.whenIdle();
-    clearTimeout(timer);
-    this.#publisher.end(closed);
+  async #leave(closed: NaruError): Promise<void> {
     await Promise.all(Array.from(this.#ends, (end) => end.close()));
     await this.#publisher.close(closed);
-    await reconnecting.current?.leave();
-    reconnecting.close();
-    this.#alive.end();
-    return { undelivered: this.#undelivered };
-  }
-
-  #gone(): NaruError {
-    const { text } = this.#init;
-    return new NaruError('NARU_CLOSED', `${text}: the mailbox was removed`, { place: 'amqp', mailbox: text });
+    await this.#init.reconnecting.current?.leave();
   }
 }
