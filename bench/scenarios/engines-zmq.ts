@@ -11,7 +11,8 @@ export const zmqParts: readonly PlannedPart[] = [
   {
     id: 'zmq-flow',
     title: 'zmq://, messages a second',
-    note: `Messages of ${BODY_BYTES} bytes from one process to another over an ipc socket, PUSH to PULL, each send awaited.`,
+    note: `Messages of ${BODY_BYTES} bytes from one process to another over an ipc socket, PUSH to PULL, each send awaited. The
+binding has its timeouts of every day; Naru lets a call wait only when it must (decision 0031).`,
     unit: 'msg/s',
     duels: [naruZmq, ...zeromq],
   },

@@ -1,8 +1,12 @@
 // What comes in over one socket: zeromq.js gives one message at a time, and takes back no request for one. So such a request ends
 // by itself twice a second (LOOK_MS), and is made again only while somebody wants it.
+//
+// A request that may wait asks libzmq first whether it must, which is a system call for each message. So while messages come one upon
+// the other, a request may not wait, until one finds nothing.
 
+import { nextTurn, turnIsOver, turnTime } from '../../mailbox/waiting.ts';
 import { codeOf } from './errors.ts';
-import type { ZmqSocket } from './zeromq.ts';
+import { LOOK_MS, type ZmqSocket } from './zeromq.ts';
 
 /** What an inlet needs of its driver. */
 export interface InletInit {
@@ -12,8 +16,17 @@ export interface InletInit {
   readonly got: (parts: Buffer[]) => void;
 }
 
+/** Messages in one turn of the event loop that are a stream: to find nothing then costs an error, which must be worth it. */
+const STREAM_MIN = 16;
+/** Looks at the clock once in so many messages of a turn (a power of two, less one): a request that may not wait gives nobody else a turn. */
+const TURN_MASK = 0x3f;
+
 export class Inlet {
   readonly #init: InletInit;
+  #isStreaming = false;
+  /** When this turn began, and messages that it has brought. */
+  #turn = 0;
+  #inTurn = 0;
   #isBusy = false;
   #isClosed = false;
 
@@ -57,12 +70,39 @@ export class Inlet {
     this.#isBusy = false;
     if (this.#isClosed) return;
     this.#init.got(parts);
+    this.#count();
+    if ((this.#inTurn & TURN_MASK) === 0 && turnIsOver()) {
+      this.#isBusy = true;
+      void nextTurn().then(this.#onTurn);
+    } else this.run();
+  };
+
+  readonly #onTurn = (): void => {
+    this.#isBusy = false;
     this.run();
+    // A peer may have come meanwhile.
+    this.attend();
   };
 
   readonly #onNothing = (error: unknown): void => {
     this.#isBusy = false;
     // Anything but EAGAIN says that the socket has been closed.
-    if (codeOf(error) === 'EAGAIN') this.run(true);
+    if (codeOf(error) !== 'EAGAIN' || this.#isClosed) return;
+    const hasWaited = !this.#isStreaming;
+    if (!hasWaited) this.#stream(false);
+    this.run(hasWaited);
   };
+
+  #count(): void {
+    const turn = turnTime();
+    this.#inTurn = turn === this.#turn ? this.#inTurn + 1 : 1;
+    this.#turn = turn;
+    if (this.#inTurn === STREAM_MIN && !this.#isStreaming) this.#stream(true);
+  }
+
+  #stream(isStreaming: boolean): void {
+    this.#isStreaming = isStreaming;
+    this.#inTurn = 0;
+    this.#init.socket.receiveTimeout = isStreaming ? 0 : LOOK_MS;
+  }
 }

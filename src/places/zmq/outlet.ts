@@ -1,14 +1,18 @@
 // What goes out over one socket, one message after the other: zeromq.js takes one send at a time. What it has not taken yet waits
 // here, bounded by whoever puts it in. Which message, and whether there is somebody to send it to, is not asked here.
+//
+// A send that may wait asks libzmq first whether it must, which is a system call for each message and costs as much as all the rest.
+// So a send may not wait, until one is refused for want of room.
 
+import { nextTurn, turnIsOver } from '../../mailbox/waiting.ts';
 import { codeOf } from './errors.ts';
 import { isNeeded } from './idle.ts';
-import type { Parts, ZmqSocket } from './zeromq.ts';
+import { LOOK_MS, type Parts, type ZmqSocket } from './zeromq.ts';
 
 /** What an outlet needs of its driver. */
 export interface OutletInit {
   readonly socket: ZmqSocket;
-  /** How long until a refused message is tried again, in milliseconds; 0: libzmq itself has waited. */
+  /** How long until a refused message is tried again, in milliseconds; 0: libzmq itself can wait for room. */
   readonly retryMs: number;
   /** A message has left. */
   readonly left: () => void;
@@ -27,6 +31,10 @@ interface Entry {
 
 /** How long an answer may wait for room at its requester, in milliseconds. */
 const ANSWER_MS = 5_000;
+/** Sends that may wait, once one had to: where there is hardly ever room, each refusal for nothing would cost an error. */
+const PATIENT_SENDS = 16;
+/** Looks at the clock once in so many sends (a power of two, less one): a send that may not wait gives nobody else a turn. */
+const TURN_MASK = 0x3f;
 /** Taken entries are cut off the list at so many. */
 const COMPACT_AT = 1_024;
 
@@ -36,6 +44,9 @@ export class Outlet {
   #head = 0;
   #isBusy = false;
   #isClosed = false;
+  #sends = 0;
+  /** How many of the next sends may wait. */
+  #patience = 0;
   #timer: NodeJS.Timeout | undefined;
   #whenEmpty: (() => void)[] = [];
 
@@ -68,8 +79,9 @@ export class Outlet {
     const entry = this.#queue[this.#head];
     if (entry === undefined) return;
     this.#isBusy = true;
-    const { socket } = this.#init;
-    socket.send?.(entry.parts).then(this.#onSent, this.#onRefused);
+    this.#sends += 1;
+    if ((this.#sends & TURN_MASK) === 0 && turnIsOver()) void nextTurn().then(this.#onTurn);
+    else this.#init.socket.send?.(entry.parts).then(this.#onSent, this.#onRefused);
   }
 
   /** @returns how many messages are left after so many milliseconds */
@@ -96,8 +108,14 @@ export class Outlet {
     for (const { settle } of left) settle?.(error);
   }
 
+  readonly #onTurn = (): void => {
+    this.#isBusy = false;
+    this.run();
+  };
+
   readonly #onSent = (): void => {
     this.#isBusy = false;
+    if (this.#patience > 0 && !this.#isClosed) this.#endPatience();
     this.#take()?.settle?.();
     this.#next();
   };
@@ -133,10 +151,13 @@ export class Outlet {
   }
 
   #tryAgain(): void {
-    const { retryMs } = this.#init;
+    const { retryMs, socket } = this.#init;
     if (retryMs === 0) {
-      // libzmq has waited: without anything that keeps the process, it waits no more until somebody uses the handle.
-      if (isNeeded() || this.#whenEmpty.length > 0) this.run();
+      const hasWaited = this.#patience > 0;
+      this.#patience = PATIENT_SENDS;
+      if (!hasWaited) socket.sendTimeout = LOOK_MS;
+      // Without anything that keeps the process, it waits no more until somebody uses the handle.
+      if (!hasWaited || isNeeded() || this.#whenEmpty.length > 0) this.run();
       return;
     }
     this.#passOver();
@@ -144,6 +165,11 @@ export class Outlet {
       this.#timer = undefined;
       this.run();
     }, retryMs);
+  }
+
+  #endPatience(): void {
+    this.#patience -= 1;
+    if (this.#patience === 0) this.#init.socket.sendTimeout = 0;
   }
 
   /** One requester that takes nothing must not hold up the answers to others. */

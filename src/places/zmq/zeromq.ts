@@ -126,15 +126,16 @@ export function makeSocket(zeromq: Zeromq, own: ZmqOptions, flushMs: number): Zm
   const sends = { sendHighWaterMark: highWaterMark };
   const receives = { receiveHighWaterMark: highWaterMark, receiveTimeout: LOOK_MS };
   const byPattern: Readonly<Record<Pattern, Record<string, unknown>>> = {
-    push: { ...sends, sendTimeout: LOOK_MS },
+    // What may wait for room, and when, is for Outlet to say.
+    push: { ...sends, sendTimeout: 0 },
     pull: receives,
     // A subscriber that is behind makes send() fail, rather than lose what it is sent.
     pub: { ...sends, sendTimeout: 0, receiveTimeout: LOOK_MS, noDrop: true, verbosity: 'allSubsUnsubs' },
     sub: receives,
-    req: { ...sends, ...receives, sendTimeout: LOOK_MS },
+    req: { ...sends, ...receives, sendTimeout: 0 },
     // Who is gone makes send() fail, rather than swallow the answer.
     rep: { ...sends, ...receives, sendTimeout: 0, mandatory: true },
-    pair: { ...sends, ...receives, sendTimeout: LOOK_MS },
+    pair: { ...sends, ...receives, sendTimeout: 0 },
   };
   const socket = new zeromq.classes[pattern]({
     ...byPattern[pattern],
