@@ -120,7 +120,7 @@ class PlatformaticClient implements KafkaClient {
       discard(producer);
       throw error;
     }
-    return new PlatformaticProducer(producer, topic);
+    return new PlatformaticProducer(producer, topic, this.#package);
   }
 
   async consumer(

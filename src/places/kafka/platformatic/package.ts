@@ -2,7 +2,7 @@
 // end the process.
 
 import { importPackage } from '../../../client/optional-package.ts';
-import { PACKAGES } from '../client.ts';
+import { type OutRecord, PACKAGES } from '../client.ts';
 import { REQUEST } from '../limits.ts';
 import type { Target } from '../options.ts';
 import type { FetchResponse } from './records.ts';
@@ -24,7 +24,7 @@ interface Pool {
   close(): Promise<void>;
 }
 
-interface Connection {
+export interface Connection {
   readonly socket?: { unref(): void; destroy(): void };
   /** The callback is last. */
   send(apiKey: number, ...rest: unknown[]): unknown;
@@ -84,9 +84,51 @@ export interface Admin extends Base {
 
 export interface Producer extends Base {
   send(options: object): Promise<unknown>;
+  /** What `kGetApi` names: finds the function that makes a request of this name. */
+  [kGetApi: symbol]: (name: string, callback: (error: Error | null, request?: Produce) => void) => void;
+}
+
+/** A request with messages for one broker. */
+export type Produce = (
+  connection: Connection,
+  acks: number,
+  timeoutMs: number,
+  messages: readonly ProducedMessage[],
+  options: {
+    readonly producerId: bigint;
+    readonly producerEpoch: number;
+    /** By topic and partition, `topic:0`: the number of the next message. */
+    readonly sequences: { getWithDefault(key: string, otherwise: number): number };
+  },
+  callback: Callback,
+) => void;
+
+/** A message in the package's hands. It looks at topic and partition, and passes the value on. */
+export interface ProducedMessage {
+  readonly topic: string;
+  readonly partition: number;
+  readonly value: OutRecord;
+}
+
+/** Writes requests. */
+export interface Writer {
+  append(bytes: Uint8Array): Writer;
+  appendInt16(value: number): Writer;
+  appendInt32(value: number): Writer;
+  appendUnsignedVarInt(value: number): Writer;
+  appendString(value: string | undefined): Writer;
+  appendArray<T>(values: readonly T[], each: (writer: Writer, value: T) => void): Writer;
+  appendTaggedFields(): Writer;
 }
 
 export interface Package {
+  readonly kGetApi: symbol;
+  readonly produceV9: {
+    readonly api: { readonly key: number; readonly version: number };
+    readonly parseResponse: (...parts: never[]) => unknown;
+  };
+  readonly Writer: { create(): Writer };
+  readonly crc32c: (bytes: Uint8Array) => number;
   readonly Admin: new (options: object) => Admin;
   readonly Producer: new (options: object) => Producer;
   readonly Consumer: new (options: object) => Consumer;
