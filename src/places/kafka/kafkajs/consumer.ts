@@ -1,8 +1,8 @@
 // Reading through the package kafkajs: it reads by itself and calls with each batch, and reads on when the call has come back.
 
-import { Backoff } from '../../../link/backoff.ts';
 import { atMost } from '../../../mailbox/waiting.ts';
 import type { ConsumerEvents, KafkaConsumer } from '../client.ts';
+import { enterAgain, enterFirst, type Entrant } from '../entry.ts';
 import { GROUP, REQUEST } from '../limits.ts';
 import type { BatchCall, Consumer } from './package.ts';
 import { recordOf } from './records.ts';
@@ -28,6 +28,13 @@ export interface ConsumerInit {
 export class KafkaJsConsumer implements KafkaConsumer {
   readonly #init: ConsumerInit;
   readonly #ending = new AbortController();
+  readonly #entrant: Entrant = {
+    enter: () => this.#enter(),
+    drop: () => this.#drop(),
+    close: () => this.close(),
+    trouble: (error) => this.#init.events.trouble(error),
+    ending: this.#ending.signal,
+  };
   #consumer: Consumer | undefined;
   #sockets: Sockets | undefined;
   #isEntering = false;
@@ -39,18 +46,8 @@ export class KafkaJsConsumer implements KafkaConsumer {
   }
 
   /** The first time its errors are the caller's. */
-  async start(signal: AbortSignal): Promise<void> {
-    const stop = (): void => void this.close();
-    signal.addEventListener('abort', stop, { once: true });
-    try {
-      signal.throwIfAborted();
-      await this.#enter();
-    } catch (error) {
-      await this.close();
-      throw error;
-    } finally {
-      signal.removeEventListener('abort', stop);
-    }
+  start(signal: AbortSignal): Promise<void> {
+    return enterFirst(this.#entrant, signal);
   }
 
   async commit(positions: ReadonlyMap<number, number>): Promise<void> {
@@ -157,26 +154,14 @@ export class KafkaJsConsumer implements KafkaConsumer {
   #lost(consumer: Consumer, error: unknown): void {
     if (this.#consumer !== consumer || this.#isOver) return;
     this.#init.events.trouble(error);
-    this.#consumer = undefined;
-    void this.#enterAgain(consumer);
+    this.#drop();
+    void enterAgain(this.#entrant);
   }
 
-  async #enterAgain(before: Consumer): Promise<void> {
-    const backoff = new Backoff();
-    void before.disconnect().catch(() => undefined);
-    while (!this.#isOver) {
-      await backoff.wait(this.#ending.signal, false);
-      if (this.#isOver) return;
-      try {
-        await this.#enter();
-        return;
-      } catch (error) {
-        const failed = this.#consumer;
-        this.#consumer = undefined;
-        void failed?.disconnect().catch(() => undefined);
-        if (!this.#isOver) this.#init.events.trouble(error);
-      }
-    }
+  #drop(): void {
+    const consumer = this.#consumer;
+    this.#consumer = undefined;
+    void consumer?.disconnect().catch(() => undefined);
   }
 }
 

@@ -4,6 +4,7 @@
 import { Backoff } from '../../../link/backoff.ts';
 import { atMost } from '../../../mailbox/waiting.ts';
 import type { ConsumerEvents, KafkaConsumer } from '../client.ts';
+import { enterAgain, enterFirst, type Entrant } from '../entry.ts';
 import { isCalled } from '../failures.ts';
 import { FETCH, GROUP, REQUEST } from '../limits.ts';
 import { assignInTurn } from './assign.ts';
@@ -17,6 +18,13 @@ export class PlatformaticConsumer implements KafkaConsumer {
   readonly #group: string | undefined;
   readonly #events: ConsumerEvents;
   readonly #ending = new AbortController();
+  readonly #entrant: Entrant = {
+    enter: () => this.#enter(),
+    drop: () => this.#drop(),
+    close: () => this.close(),
+    trouble: (error) => this.#events.trouble(error),
+    ending: this.#ending.signal,
+  };
   #member: Consumer | undefined;
   #reader: Consumer | undefined;
   #isJoining = false;
@@ -36,18 +44,8 @@ export class PlatformaticConsumer implements KafkaConsumer {
   }
 
   /** The first time its errors are the caller's. */
-  async start(signal: AbortSignal): Promise<void> {
-    const stop = (): void => void this.close();
-    signal.addEventListener('abort', stop, { once: true });
-    try {
-      signal.throwIfAborted();
-      await this.#enter();
-    } catch (error) {
-      await this.close();
-      throw error;
-    } finally {
-      signal.removeEventListener('abort', stop);
-    }
+  start(signal: AbortSignal): Promise<void> {
+    return enterFirst(this.#entrant, signal);
   }
 
   async commit(positions: ReadonlyMap<number, number>): Promise<void> {
@@ -143,25 +141,14 @@ export class PlatformaticConsumer implements KafkaConsumer {
     if (this.#member !== member || this.#isOver) return;
     this.#events.trouble(error);
     this.#generation += 1;
-    this.#member = undefined;
-    discard(member);
-    void this.#enterAgain();
+    this.#drop();
+    void enterAgain(this.#entrant);
   }
 
-  async #enterAgain(): Promise<void> {
-    const backoff = new Backoff();
-    while (!this.#isOver) {
-      await backoff.wait(this.#ending.signal, false);
-      if (this.#isOver) return;
-      try {
-        await this.#enter();
-        return;
-      } catch (error) {
-        discard(this.#member);
-        this.#member = undefined;
-        if (!this.#isOver) this.#events.trouble(error);
-      }
-    }
+  #drop(): void {
+    const member = this.#member;
+    this.#member = undefined;
+    discard(member);
   }
 
   async #assign(partitions: readonly number[]): Promise<void> {
