@@ -114,8 +114,9 @@ class PlatformaticClient implements KafkaClient {
     const options = { ...optionsOf(this.#target), acks: -1, idempotent: true };
     const producer = tamed(new this.#package.Producer(options), this.#package);
     try {
-      // Connects, and so a send that cannot go has not gone.
+      // What a send needs, too: so a send that cannot go has not gone. A broker that has just begun has no numbers for a while.
       await producer.metadata({ topics: [topic] });
+      await producer.initIdempotentProducer({});
     } catch (error) {
       discard(producer);
       throw error;

@@ -83,6 +83,7 @@ export interface Admin extends Base {
 }
 
 export interface Producer extends Base {
+  initIdempotentProducer(options: object): Promise<unknown>;
   send(options: object): Promise<unknown>;
   /** What `kGetApi` names: finds the function that makes a request of this name. */
   [kGetApi: symbol]: (name: string, callback: (error: Error | null, request?: Produce) => void) => void;
