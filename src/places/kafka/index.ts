@@ -23,6 +23,8 @@ const NOT_YET = [
   'NOT_LEADER_OR_FOLLOWER',
   'NOT_LEADER_FOR_PARTITION',
   'UNKNOWN_TOPIC_OR_PARTITION',
+  'FENCED_LEADER_EPOCH',
+  'UNKNOWN_LEADER_EPOCH',
 ];
 /** The controller has not done it in time, or is another one by now. */
 const BUSY = ['REQUEST_TIMED_OUT', 'NOT_CONTROLLER'];
