@@ -1,42 +1,23 @@
 // kafka:// against the suite, on a real node, through each of the packages that speak to it.
 
-import { afterAll, test } from 'vitest';
 import { kafka as engine } from '../engines/kafka.fixture.ts';
 import { onlyWith } from '../engines/only-with.fixture.ts';
 import { kafka } from '../places/kafka/capabilities.ts';
 import { CLIENTS, type ClientName } from '../places/kafka/options.ts';
-import { conformanceSuite, type ConformanceSkip } from './index.ts';
-
-const because = (reason: string, ...rules: readonly string[]): ConformanceSkip[] =>
-  rules.map((rule) => ({ rule, reason }));
-
-const SLOW =
-  '50,000 aborted receives may be over before 1,000 messages have crossed a busy server one by one';
+import {
+  because,
+  HASTY_ABORTS,
+  lateSends,
+  OWNED_BY_THE_SYSTEM,
+  testConformance,
+  withoutCapacity,
+  withoutSeats,
+} from './engine.fixture.ts';
+import type { ConformanceSkip } from './options.ts';
 
 const SKIPS: readonly ConformanceSkip[] = [
-  ...because(
-    'a topic of Kafka has no capacity and is never full: its retention says what it keeps',
-    'life.4',
-    'life.7',
-    'life.8',
-    'sync.22',
-    'sync.25',
-    'sync.27',
-    'full.1',
-    'full.2',
-    'full.6',
-    'full.7',
-    'full.8',
-    'sendmany.2',
-    'sendmany.4',
-    'stats.4',
-    'abort.2',
-    'death.3',
-    'death.7',
-    'exit.4',
-    'exit.6',
-  ),
-  ...because('relation is advisory: Kafka gives out no seats', 'life.12', 'life.13', 'death.6'),
+  ...withoutCapacity('a topic of Kafka has no capacity and is never full: its retention says what it keeps'),
+  ...withoutSeats('Kafka'),
   ...because(
     'Kafka does not say who writes to a topic or reads it: nobody is seen to come or go, only nobody "keep" is taken',
     'nobody.2',
@@ -63,36 +44,34 @@ const SKIPS: readonly ConformanceSkip[] = [
     'of one partition only one consumer gets messages; the rest of the rule is in mailbox.engine.test.ts',
     'order.6',
   ),
-  ...because(
-    'a send waits for the answer of the broker: who aborts that wait does not learn whether it came to pass',
-    'sendmany.3',
-    'sendmany.5',
-    'abort.4',
-  ),
-  ...because('the owner is the system: a topic lives until it is removed', 'death.9'),
+  ...lateSends('the answer of the broker'),
+  ...OWNED_BY_THE_SYSTEM,
 ];
 
 /** What one of the packages leaves out. */
 const OF_ITS_OWN: Readonly<Record<ClientName, readonly ConformanceSkip[]>> = {
-  platformatic: (['worker', 'child'] as const).map((shape) => ({ rule: 'abort.3', shape, reason: SLOW })),
+  platformatic: (['worker', 'child'] as const).map((shape) => ({
+    rule: 'abort.3',
+    shape,
+    reason: HASTY_ABORTS,
+  })),
   kafkajs: [
-    { rule: 'abort.3', reason: SLOW },
+    ...because(HASTY_ABORTS, 'abort.3'),
     ...because('its connections have timers of their own that fire each millisecond', 'abort.5'),
   ],
 };
 
 onlyWith(engine, 'conformance of mailboxes on kafka://', (url) => {
-  for (const client of CLIENTS) {
-    const suite = conformanceSuite({
-      url: (name) => `${url}?topic=${client}-${name}&client=${client}`,
-      capabilities: kafka,
-      open: { create: 'if-missing' },
-      small: {},
-      caseTimeoutMs: 45_000,
-      skip: [...SKIPS, ...OF_ITS_OWN[client]],
-    });
-    for (const { name, skip, run } of suite.cases)
-      test.skipIf(skip !== undefined)(`${client}: ${name}`, { timeout: 60_000 }, run);
-    afterAll(() => suite.close());
-  }
+  for (const client of CLIENTS)
+    testConformance(
+      {
+        url: (name) => `${url}?topic=${client}-${name}&client=${client}`,
+        capabilities: kafka,
+        open: { create: 'if-missing' },
+        small: {},
+        caseTimeoutMs: 45_000,
+        skip: [...SKIPS, ...OF_ITS_OWN[client]],
+      },
+      `${client}: `,
+    );
 });
