@@ -1,17 +1,15 @@
 // The receiving end. Credit is what the server may send: whoever wants one message gives credit for one, a stream for what may be fetched
 // ahead. What nobody wanted in the end goes back, and so does what is behind a message that goes back.
 
-import { NaruError } from '../../errors/index.ts';
+import { Demand } from '../../client/demand.ts';
+import { tooLate } from '../../client/too-late.ts';
+import type { NaruError } from '../../errors/index.ts';
 import type { Delivery, DriverHooks, Outcome, Receiver } from '../../mailbox/driver.ts';
 import type { ActivemqConnection, Settlement } from './client.ts';
 import { CONDITION } from './failures.ts';
 import { decodeMessage } from './message.ts';
 import type { RheaContext, RheaDelivery, RheaReceiver } from './protocol.ts';
 
-/** Whoever wants so many at once gets a stream. */
-const STREAM = 32;
-/** So many wants one after the other, each right after the one before, are a stream, too. */
-const STREAK = 16;
 /** How long what nobody wants is kept before it goes back, in milliseconds: an aborted receive is often followed by another. */
 const KEEP_MS = 5;
 /** How long until a link that the server ended is made again. */
@@ -44,6 +42,7 @@ interface GoingBack {
 export class ActivemqReceiver implements Receiver {
   readonly ended = false;
   readonly #init: ReceiverInit;
+  readonly #demand: Demand;
   #connection: ActivemqConnection | undefined;
   #link: RheaReceiver | undefined;
   /** Everything that is not settled, by token. */
@@ -51,11 +50,7 @@ export class ActivemqReceiver implements Receiver {
   readonly #delayed = new Map<number, NodeJS.Timeout>();
   #token = 0;
   #fetched: Delivery[] = [];
-  #wanted = 0;
   #asked = 1;
-  #streak = 0;
-  #polls = 0;
-  #settling = 0;
   #keep: NodeJS.Timeout | undefined;
   #draining: Promise<void> | undefined;
   #drained: (() => void) | undefined;
@@ -68,6 +63,7 @@ export class ActivemqReceiver implements Receiver {
 
   constructor(init: ReceiverInit) {
     this.#init = init;
+    this.#demand = new Demand(init.hold);
   }
 
   /** Begins on a connection. What came over the one before is void: the server gives it to somebody again. */
@@ -108,36 +104,33 @@ export class ActivemqReceiver implements Receiver {
     const count = Math.min(max, fetched.length);
     for (let i = 0; i < count; i += 1) out.push(fetched[i] as Delivery);
     this.#fetched = count === fetched.length ? [] : fetched.slice(count);
-    this.#wanted = Math.max(0, this.#wanted - count);
+    this.#demand.taken(count);
     return count;
   }
 
   want(count: number): void {
     if (this.#closed !== undefined) return;
-    const was = this.#wanted;
-    this.#wanted = count;
-    this.#hold();
+    this.#demand.want(count);
     if (count === 0) {
       this.#rest();
       return;
     }
-    if (was === 0) this.#streak += 1;
     clearTimeout(this.#keep);
     this.#keep = undefined;
     this.#work();
   }
 
   async poll(): Promise<void> {
-    this.#polls += 1;
-    await this.#renewing;
-    await this.#returning;
-    await this.#draining;
-    const most = Math.min(this.#asked, POLL_MAX) - this.#fetched.length;
-    const credit = this.#link?.credit ?? 0;
-    if (most > credit) this.#link?.add_credit(most - credit);
-    await this.#drain();
-    this.#polls -= 1;
-    if (this.#wanted === 0) this.#rest();
+    await this.#demand.polling(async () => {
+      await this.#renewing;
+      await this.#returning;
+      await this.#draining;
+      const most = Math.min(this.#asked, POLL_MAX) - this.#fetched.length;
+      const credit = this.#link?.credit ?? 0;
+      if (most > credit) this.#link?.add_credit(most - credit);
+      await this.#drain();
+    });
+    if (this.#demand.wanted === 0) this.#rest();
     else this.#work();
   }
 
@@ -178,7 +171,7 @@ export class ActivemqReceiver implements Receiver {
     this.#fetched.push(decodeMessage(connection.library.message, message, this.#token));
     if (link.credit === 0) this.#drained?.();
     if (this.#returning !== undefined) return;
-    if (this.#wanted > 0) this.#init.hooks.readable();
+    if (this.#demand.wanted > 0) this.#init.hooks.readable();
     else this.#rest();
   }
 
@@ -206,18 +199,17 @@ export class ActivemqReceiver implements Receiver {
   #work(): void {
     const link = this.#link;
     if (link === undefined || this.#draining !== undefined || this.#returning !== undefined) return;
-    if (this.#wanted === 0 || this.#closed !== undefined) return;
+    if (this.#demand.wanted === 0 || this.#closed !== undefined) return;
     const has = this.#fetched.length + link.credit;
     const ahead = this.#ahead();
-    if (has < this.#wanted || has <= ahead / 2) link.add_credit(ahead - has);
+    if (has < this.#demand.wanted || has <= ahead / 2) link.add_credit(ahead - has);
     if (this.#fetched.length > 0) this.#init.hooks.readable();
   }
 
   /** How many may be on their way for whoever wants so many. */
   #ahead(): number {
     const { prefetch } = this.#init;
-    if (this.#wanted >= STREAM) return Math.max(this.#wanted, prefetch);
-    return this.#streak < STREAK ? this.#wanted : Math.max(this.#wanted, Math.min(prefetch, this.#streak));
+    return this.#demand.isBulk ? Math.max(this.#demand.wanted, prefetch) : this.#demand.ahead(prefetch);
   }
 
   /** Takes back the credit. Comes when nothing more is on its way. */
@@ -244,16 +236,16 @@ export class ActivemqReceiver implements Receiver {
 
   /** Nobody wants anything now: in a moment the credit is taken back, and what came goes back. */
   #rest(): void {
-    if (this.#closed !== undefined || this.#isAsked) return;
+    if (this.#closed !== undefined || this.#demand.isAsked) return;
     this.#keep ??= setTimeout(() => void this.#lapse(), KEEP_MS).unref();
   }
 
   async #lapse(): Promise<void> {
     this.#keep = undefined;
-    if (this.#isAsked) return;
-    this.#streak = 0;
+    if (this.#demand.isAsked) return;
+    this.#demand.rested();
     await this.#drain();
-    if (this.#isAsked) return;
+    if (this.#demand.isAsked) return;
     this.#giveBack();
     this.#renew();
   }
@@ -266,7 +258,8 @@ export class ActivemqReceiver implements Receiver {
     const connection = this.#connection;
     const link = this.#link;
     if (connection === undefined || link === undefined || connection.server.isArtemis) return;
-    if (!this.#gaveBack || this.#open.size > 0 || this.#settling > 0 || this.#closed !== undefined) return;
+    if (!this.#gaveBack || this.#open.size > 0 || this.#demand.settling > 0 || this.#closed !== undefined)
+      return;
     this.#link = undefined;
     this.#renewing = connection
       .leave(link, !this.#init.isLasting)
@@ -274,10 +267,6 @@ export class ActivemqReceiver implements Receiver {
       .finally(() => {
         this.#renewing = undefined;
       });
-  }
-
-  get #isAsked(): boolean {
-    return this.#wanted > 0 || this.#polls > 0;
   }
 
   #giveBack(): void {
@@ -340,34 +329,20 @@ export class ActivemqReceiver implements Receiver {
     done(failure);
   }
 
-  /** Whoever waits for a message, or to hear that one is settled, keeps the process alive. */
-  #hold(): void {
-    this.#init.hold(this.#wanted > 0 || this.#settling > 0);
-  }
-
+  /** Who has heard that something went back, and wants nothing more, may have left it marked for this link alone. */
   #awaited(done: (error?: Error) => void): (error?: Error) => void {
-    this.#settling += 1;
-    this.#hold();
-    return (error) => {
-      this.#settling -= 1;
-      this.#hold();
+    return this.#demand.awaited((error) => {
       done(error);
-      if (this.#gaveBack && this.#settling === 0 && this.#wanted === 0) this.#rest();
-    };
+      if (this.#gaveBack && this.#demand.settling === 0 && this.#demand.wanted === 0) this.#rest();
+    });
   }
 
   #tooLate(): NaruError {
-    const { text } = this.#init;
-    return new NaruError(
-      'NARU_DISCONNECTED',
-      `${text}: the connection over which the message came is lost; the server delivers it again`,
-      { place: 'activemq', mailbox: text },
-    );
+    return tooLate('activemq', this.#init.text);
   }
 
   async #close(): Promise<void> {
-    this.#wanted = 0;
-    this.#hold();
+    this.#demand.want(0);
     clearTimeout(this.#keep);
     await this.#renewing;
     await this.#returning;

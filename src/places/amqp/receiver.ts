@@ -1,7 +1,9 @@
 // The receiving end. One call at a time asks the server for what somebody wants: single messages are fetched, so that none too many comes; a
 // stream is consumed, with a prefetch of what may be unsettled. What nobody wanted in the end goes back.
 
-import { NaruError } from '../../errors/index.ts';
+import { Demand } from '../../client/demand.ts';
+import { tooLate } from '../../client/too-late.ts';
+import type { NaruError } from '../../errors/index.ts';
 import type { Delivery, DriverHooks, Outcome, Receiver } from '../../mailbox/driver.ts';
 import { Acks } from './acks.ts';
 import { type AmqpConnection, closeChannel } from './client.ts';
@@ -9,10 +11,6 @@ import { Deliveries } from './deliveries.ts';
 import { AmqpDelivery } from './delivery.ts';
 import type { AmqpChannel, AmqpMessage } from './protocol.ts';
 
-/** Whoever wants so many at once gets a stream. */
-const STREAM = 32;
-/** So many wants one after the other, each right after the one before, are a stream, too. */
-const STREAK = 16;
 /** How long what nobody wants is kept before it goes back, in milliseconds: an aborted receive is often followed by another. */
 const KEEP_MS = 5;
 const PREFETCH_MAX = 65_535;
@@ -43,15 +41,14 @@ interface Consumer {
 export class AmqpReceiver implements Receiver {
   readonly ended = false;
   readonly #init: ReceiverInit;
+  readonly #demand: Demand;
   readonly #deliveries = new Deliveries();
   #acks: Acks | undefined;
   #channel: AmqpChannel | undefined;
   #queue = '';
   #epoch = 0;
   #fetched: AmqpDelivery[] = [];
-  #wanted = 0;
   #asked = 1;
-  #streak = 0;
   #consumer: Consumer | undefined;
   #tags = 0;
   /** Nothing was there the last time. */
@@ -62,9 +59,6 @@ export class AmqpReceiver implements Receiver {
   /** What goes back together, and the end of waiting for it. */
   #goingBack: { readonly tag: number; readonly done: ((error?: Error) => void) | undefined }[] = [];
   #returning: Promise<void> | undefined;
-  #polls = 0;
-  /** How many are told when what they settled is. */
-  #settling = 0;
   /** Goes on while somebody wants something: to make a timer for each rest costs more than to look when one ends. */
   #keep: NodeJS.Timeout | undefined;
   #restsSince = 0;
@@ -73,6 +67,7 @@ export class AmqpReceiver implements Receiver {
 
   constructor(init: ReceiverInit) {
     this.#init = init;
+    this.#demand = new Demand(init.hold);
   }
 
   /** Begins on a connection. What came over the one before is void: the server gives it to somebody again. */
@@ -111,24 +106,22 @@ export class AmqpReceiver implements Receiver {
 
   want(count: number): void {
     if (this.#closed !== undefined) return;
-    const was = this.#wanted;
-    this.#wanted = count;
-    this.#hold();
+    const was = this.#demand.wanted;
+    this.#demand.want(count);
     if (count === 0) {
       if (was === 0) return;
       this.#restsSince = performance.now();
       this.#rest();
       return;
     }
-    if (was === 0) this.#streak += 1;
     if (!this.#isFed) this.#work();
   }
 
   async poll(): Promise<void> {
     await this.#working;
     const most = Math.min(this.#asked, POLL_MAX);
-    this.#polls += 1;
-    if (this.#fetched.length < most) {
+    await this.#demand.polling(async () => {
+      if (this.#fetched.length >= most) return;
       try {
         // What is fetched could overtake what is on its way to a consumer.
         await this.#cancel();
@@ -136,13 +129,12 @@ export class AmqpReceiver implements Receiver {
       } catch {
         // The channel is over, and tells it itself.
       }
-    }
-    this.#polls -= 1;
-    if (this.#wanted === 0) this.#rest();
+    });
+    if (this.#demand.wanted === 0) this.#rest();
   }
 
   settle(delivery: Delivery, outcome: Outcome, delayMs: number, done?: (error?: Error) => void): void {
-    this.#settle(delivery, outcome, delayMs, done === undefined ? undefined : this.#awaited(done));
+    this.#settle(delivery, outcome, delayMs, done === undefined ? undefined : this.#demand.awaited(done));
   }
 
   ackAll(deliveries: readonly Delivery[]): void {
@@ -157,21 +149,6 @@ export class AmqpReceiver implements Receiver {
   close(): Promise<void> {
     this.#closed ??= this.#close();
     return this.#closed;
-  }
-
-  /** Whoever waits for a message, or to hear that one is settled, keeps the process alive. */
-  #hold(): void {
-    this.#init.hold(this.#wanted > 0 || this.#settling > 0);
-  }
-
-  #awaited(done: (error?: Error) => void): (error?: Error) => void {
-    this.#settling += 1;
-    this.#hold();
-    return (error) => {
-      this.#settling -= 1;
-      this.#hold();
-      done(error);
-    };
   }
 
   #settle(delivery: Delivery, outcome: Outcome, delayMs: number, done?: (error?: Error) => void): void {
@@ -236,13 +213,13 @@ export class AmqpReceiver implements Receiver {
     while (this.#closed === undefined && this.#channel !== undefined) {
       this.#mustWork = false;
       if (this.#returning !== undefined) await this.#returning;
-      const missing = this.#wanted - this.#fetched.length;
-      if (missing <= 0 || this.#wanted === 0) break;
+      const missing = this.#demand.wanted - this.#fetched.length;
+      if (missing <= 0 || this.#demand.wanted === 0) break;
       const limit = this.#heldByUsers() + this.#ahead();
-      const isStream = !this.#init.isExact && (this.#wanted >= STREAM || this.#streak >= STREAK);
+      const isStream = !this.#init.isExact && (this.#demand.isBulk || this.#demand.isStreak);
       if (this.#consumer === undefined && !isStream && !this.#isEmpty) {
         if (!(await this.#get())) this.#isEmpty = true;
-        if (this.#fetched.length >= this.#wanted || this.#isEmpty) this.#offer();
+        if (this.#fetched.length >= this.#demand.wanted || this.#isEmpty) this.#offer();
       } else if (this.#consumer === undefined) {
         await this.#consume(limit);
       } else if (this.#isTooNarrow(this.#consumer.limit, limit)) {
@@ -250,7 +227,7 @@ export class AmqpReceiver implements Receiver {
         await this.#consume(limit + this.#heldByUsers());
       } else break;
     }
-    if (this.#wanted === 0) this.#rest();
+    if (this.#demand.wanted === 0) this.#rest();
     else this.#offer();
   }
 
@@ -276,9 +253,7 @@ export class AmqpReceiver implements Receiver {
   /** How many may be on their way for whoever wants so many. */
   #ahead(): number {
     const { prefetch, isExact } = this.#init;
-    if (isExact) return 1;
-    if (this.#streak < STREAK) return this.#wanted;
-    return Math.max(this.#wanted, Math.min(prefetch, this.#streak));
+    return isExact ? 1 : this.#demand.ahead(prefetch);
   }
 
   async #get(): Promise<boolean> {
@@ -304,7 +279,7 @@ export class AmqpReceiver implements Receiver {
       }
       this.#arrived(message);
       // The first of a group wakes whoever waits, who takes the rest of it as well.
-      if (this.#wanted > 0 || this.#fetched.length === 1) this.#offer();
+      if (this.#demand.wanted > 0 || this.#fetched.length === 1) this.#offer();
     };
     this.#consumer = consumer;
     // One behind the other without waiting: the prefetch is that of the consumer that comes next.
@@ -312,7 +287,7 @@ export class AmqpReceiver implements Receiver {
       channel.prefetch(consumer.limit),
       channel.consume(this.#queue, deliver, { noAck: false, consumerTag: consumer.tag }),
     ]);
-    if (this.#wanted === 0) this.#rest();
+    if (this.#demand.wanted === 0) this.#rest();
   }
 
   /** Comes back when nothing more is on its way. */
@@ -342,7 +317,7 @@ export class AmqpReceiver implements Receiver {
       .finally(() => {
         this.#returning = undefined;
         this.#returnAll(acks);
-        if (this.#wanted > 0) this.#work();
+        if (this.#demand.wanted > 0) this.#work();
       });
   }
 
@@ -372,7 +347,7 @@ export class AmqpReceiver implements Receiver {
 
   #offer(): void {
     if (this.#fetched.length === 0) return;
-    if (this.#wanted > 0) this.#init.hooks.readable();
+    if (this.#demand.wanted > 0) this.#init.hooks.readable();
     else this.#rest();
   }
 
@@ -382,32 +357,28 @@ export class AmqpReceiver implements Receiver {
    */
   #rest(): void {
     if (this.#closed !== undefined) return;
-    if ((this.#streak < STREAK || this.#init.isExact) && this.#consumer !== undefined)
+    if ((!this.#demand.isStreak || this.#init.isExact) && this.#consumer !== undefined)
       this.#cancel().catch(() => undefined);
     this.#keep ??= setTimeout(() => this.#lapse(), KEEP_MS).unref();
   }
 
   #lapse(): void {
     this.#keep = undefined;
-    if (this.#isAsked) return;
+    if (this.#demand.isAsked) return;
     const leftMs = this.#restsSince + KEEP_MS - performance.now();
     if (leftMs > 0) {
       this.#keep = setTimeout(() => this.#lapse(), leftMs).unref();
       return;
     }
-    this.#streak = 0;
+    this.#demand.rested();
     // What was on its way when it was cancelled arrives before the answer.
     this.#cancel()
       .catch(() => undefined)
       .finally(() => this.#giveBack());
   }
 
-  get #isAsked(): boolean {
-    return this.#wanted > 0 || this.#polls > 0;
-  }
-
   #giveBack(): void {
-    if (!this.#isAsked && this.#acks !== undefined) this.#returnAll(this.#acks);
+    if (!this.#demand.isAsked && this.#acks !== undefined) this.#returnAll(this.#acks);
   }
 
   /** It stays in hand until then: the server has no such thing. */
@@ -423,17 +394,11 @@ export class AmqpReceiver implements Receiver {
   }
 
   #tooLate(): NaruError {
-    const { text } = this.#init;
-    return new NaruError(
-      'NARU_DISCONNECTED',
-      `${text}: the connection over which the message came is lost; the server delivers it again`,
-      { place: 'amqp', mailbox: text },
-    );
+    return tooLate('amqp', this.#init.text);
   }
 
   async #close(): Promise<void> {
-    this.#wanted = 0;
-    this.#hold();
+    this.#demand.want(0);
     clearTimeout(this.#keep);
     for (const timer of this.#delayed.values()) clearTimeout(timer);
     const channel = this.#channel;
