@@ -3,7 +3,7 @@
 
 import { randomUUID } from 'node:crypto';
 import { type Admin, Kafka, logLevel } from 'kafkajs';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { startEngine } from '../../engines/engine.fixture.ts';
 import { guardedUrl, kafka } from '../../engines/kafka.fixture.ts';
 import { onlyWith } from '../../engines/only-with.fixture.ts';
@@ -34,7 +34,11 @@ async function newTopic(
   configEntries: { name: string; value: string }[] = [],
 ): Promise<string> {
   const topic = `t-${randomUUID()}`;
-  await withAdmin(url, (admin) => admin.createTopics({ topics: [{ topic, numPartitions, configEntries }] }));
+  await withAdmin(url, async (admin) => {
+    await admin.createTopics({ topics: [{ topic, numPartitions, configEntries }], waitForLeaders: false });
+    // A node that has much to do knows it a moment later, and asked too early its package gives up.
+    await vi.waitFor(() => admin.fetchTopicMetadata({ topics: [topic] }), { timeout: 20_000 });
+  });
   return topic;
 }
 
