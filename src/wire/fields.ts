@@ -35,11 +35,9 @@ type Mutable<T> = { -readonly [K in keyof T]: T[K] };
  * @throws NARU_INVALID_MESSAGE  a header is not text, or a number is out of range
  */
 export function fieldsSize(fields: MessageFields): number {
-  let size = 0;
-  for (const name of TEXT_FIELDS) {
-    const text = fields[name];
-    if (text !== undefined) size += FIELD_PREFIX + textBytes(text);
-  }
+  // Each by its own name, here and in encodeFields(): looking twelve properties up by a name that varies was a fifth of a send.
+  let size = sizeOfText(fields.id) + sizeOfText(fields.contentType) + sizeOfText(fields.correlationId);
+  size += sizeOfText(fields.replyTo) + sizeOfText(fields.key) + sizeOfText(fields.type);
   if (fields.priority !== undefined) size += FIELD_PREFIX + sizeOfNumber('priority', fields.priority);
   if (fields.ttlMs !== undefined) size += FIELD_PREFIX + sizeOfNumber('ttlMs', fields.ttlMs);
   if (fields.delayMs !== undefined) size += FIELD_PREFIX + sizeOfNumber('delayMs', fields.delayMs);
@@ -63,13 +61,12 @@ export function encodeFields(
   view: DataView,
   offset: number,
 ): number {
-  let at = offset;
-  for (let i = 0; i < TEXT_FIELDS.length; i += 1) {
-    const text = fields[TEXT_FIELDS[i] as (typeof TEXT_FIELDS)[number]];
-    if (text === undefined) continue;
-    target[at] = i + 1;
-    at = writeCounted(text, target, view, at + 1);
-  }
+  let at = encodeText(1, fields.id, target, view, offset);
+  at = encodeText(2, fields.contentType, target, view, at);
+  at = encodeText(3, fields.correlationId, target, view, at);
+  at = encodeText(4, fields.replyTo, target, view, at);
+  at = encodeText(5, fields.key, target, view, at);
+  at = encodeText(6, fields.type, target, view, at);
   if (fields.priority !== undefined) {
     at = writePrefix(PRIORITY, 4, target, view, at);
     view.setInt32(at - 4, fields.priority, true);
@@ -186,6 +183,18 @@ function decodeHeaders(
   return headers;
 }
 
+function encodeText(
+  tag: number,
+  text: string | undefined,
+  target: Uint8Array,
+  view: DataView,
+  offset: number,
+): number {
+  if (text === undefined) return offset;
+  target[offset] = tag;
+  return writeCounted(text, target, view, offset + 1);
+}
+
 function writePrefix(tag: number, size: number, target: Uint8Array, view: DataView, offset: number): number {
   target[offset] = tag;
   view.setUint32(offset + 1, size, true);
@@ -196,6 +205,10 @@ function writeCounted(text: string, target: Uint8Array, view: DataView, offset: 
   const end = writeText(text, target, offset + 4);
   view.setUint32(offset, end - offset - 4, true);
   return end;
+}
+
+function sizeOfText(text: string | undefined): number {
+  return text === undefined ? 0 : FIELD_PREFIX + textBytes(text);
 }
 
 function sizeOfNumber(name: 'priority' | 'ttlMs' | 'delayMs', value: number): number {
