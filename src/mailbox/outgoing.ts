@@ -38,6 +38,8 @@ export class Encoder {
   readonly #facts: DriverFacts;
   readonly #settings: EncoderSettings;
   readonly #sizeMax: number;
+  /** What require() found last. It is asked for the same with every message, and the table is looked up by a name that varies. */
+  #required: Feature | undefined;
   #sequence = 0;
 
   constructor(facts: DriverFacts, settings: EncoderSettings) {
@@ -112,9 +114,11 @@ export class Encoder {
 
   /** Checks an option of one call against what the place can do. @throws NARU_UNSUPPORTED */
   require(feature: Feature, what: string): void {
+    if (feature === this.#required) return;
     if (!this.can(feature)) {
       throw unsupported(this.#facts.capabilities, feature, what, this.#settings.mailbox);
     }
+    this.#required = feature;
   }
 
   #encodeBody(data: unknown): Uint8Array {
