@@ -24,14 +24,22 @@ export function pathOfC(name: string): string {
 /** Where the Rust contestant is, or will be. */
 export const RUST_PROGRAM: string = join(TARGET, 'cargo/release/naru-bench-iceoryx2');
 
-/** Compiles `bench/rivals/c/<name>.c` with -O2. @throws where there is no compiler, with what it said otherwise */
-export async function buildC(name: string): Promise<void> {
+/**
+ * Compiles `bench/rivals/c/<name>.c` with -O2.
+ *
+ * @param files  what it is made of
+ * @throws where there is no compiler, with what it said otherwise
+ */
+export async function buildC(
+  name: string,
+  files: readonly string[] = ['rival.c', `${name}.c`],
+): Promise<void> {
   const program = pathOfC(name);
   if (isNewer(program, SOURCES) && isNewer(program, INTEROP)) return;
   mkdirSync(TARGET, { recursive: true });
   // Another run may compile or start it at this moment: it appears at once and whole.
   const half = `${program}.${process.pid}`;
-  const sources = ['rival.c', `${name}.c`].map((file) => join(SOURCES, file));
+  const sources = files.map((file) => join(SOURCES, file));
   const options = ['-O2', '-std=gnu11', '-Wall', '-Wextra', '-Werror', '-o', half, ...sources, '-lrt'];
   try {
     for (const compiler of COMPILERS) {

@@ -1,13 +1,16 @@
 // Kernel queues as mailboxes, against the classes that they are made of; and the bridge from such a queue into shared memory, with a
-// producer that knows nothing of mailboxes.
+// producer in C that knows nothing of mailboxes.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { type Mailbox, open } from '#naru/index';
 import { SystemVQueue } from '#naru/kernel/index';
 import { BODY_BYTES, Bodies, Check } from '../harness/bodies.ts';
 import type { Duel, FarEnd, NearEnd } from '../harness/duel.ts';
+import { buildC, pathOfC } from './build.ts';
+import { NOBODY } from './program.ts';
 
 type Bytes = Mailbox<Uint8Array, Uint8Array>;
 
@@ -73,25 +76,58 @@ async function startBridge(from: string, to: string): Promise<ChildProcess> {
   return child;
 }
 
+const PRODUCER = 'system-v-producer';
+
+/** A program in C that sends into the queue: one that looks for room by itself would take the processor from the bridge. */
+function startProducer(queueId: number): {
+  /** @returns its processor time in nanoseconds */
+  send(count: number): Promise<number>;
+  close(): Promise<void>;
+} {
+  const child = spawn(pathOfC(PRODUCER), [String(queueId), String(BODY_BYTES)], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  const lines = createInterface({ input: child.stdout });
+  const ended = once(child, 'exit');
+  return {
+    async send(count) {
+      child.stdin.write(`${count}\n`);
+      const [line] = (await Promise.race([once(lines, 'line'), ended])) as [string | number | null];
+      if (typeof line === 'string') return Number(line);
+      throw new Error(`the producer ended with ${line}`);
+    },
+    async close() {
+      child.stdin.end();
+      await ended;
+    },
+  };
+}
+
 export const bridgeFlow: Duel = {
   id: BRIDGE,
   kind: 'throughput',
-  label: 'Naru bridge, sendSync() into sysv:// → batches() on shm://',
+  label: 'Naru bridge, msgsnd() in C into sysv:// → batches() on shm://',
   isNaru: true,
-  far: 'process',
+  far: 'same',
   serialization: 'json',
+  prepare: () => buildC(PRODUCER, [`${PRODUCER}.c`]),
   openNear: async ({ name }): Promise<NearEnd> => {
     const queue = SystemVQueue.open({ key: 'private' });
     const mailbox = await openBytes(`shm://${name}`, 'consumer');
-    const child = await startBridge(`sysv://id/${queue.id}`, mailbox.address);
+    const bridge = await startBridge(`sysv://id/${queue.id}`, mailbox.address);
+    const producer = startProducer(queue.id);
     const check = new Check();
     const consumed = consumeAll(mailbox, check);
     return {
-      address: String(queue.id),
-      run: (count) => check.expect(count),
+      address: '',
+      run: async (count) => {
+        const [sample, cpuNs] = await Promise.all([check.expect(count), producer.send(count)]);
+        return sample.kind === 'throughput' ? { ...sample, cpu: { near: 0, far: cpuNs / count } } : sample;
+      },
       close: async () => {
-        const ended = once(child, 'exit');
-        child.kill();
+        await producer.close();
+        const ended = once(bridge, 'exit');
+        bridge.kill();
         await ended;
         await mailbox.close();
         await consumed;
@@ -100,18 +136,7 @@ export const bridgeFlow: Duel = {
       },
     };
   },
-  openFar: async (_context, address): Promise<FarEnd> => {
-    const queue = SystemVQueue.open({ id: Number(address) });
-    const bodies = new Bodies();
-    return {
-      run: async (count) => {
-        for (const body of bodies.first(count)) queue.sendSync(body);
-      },
-      close: async () => {
-        await queue.close();
-      },
-    };
-  },
+  openFar: () => Promise.resolve(NOBODY),
 };
 
 export const systemVPlaceFlow: Duel = placeFlow(SYSTEM_V_PLACE, 'sysv', '');

@@ -4,11 +4,11 @@
 import { SharedMemory } from '#naru/kernel/index';
 import { openLock } from '#naru/open-sync';
 import { timedInBatches } from '../harness/bodies.ts';
-import type { Duel, FarEnd, NearEnd } from '../harness/duel.ts';
+import type { Duel, NearEnd } from '../harness/duel.ts';
+import { NOBODY } from './program.ts';
 import { nextTurn } from './turn.ts';
 
 const ROUNDS_A_TIME = 100;
-const NOBODY: FarEnd = { run: async () => undefined, close: async () => undefined };
 
 function alone(
   id: string,

@@ -79,7 +79,8 @@ class Running implements NearEnd {
   }
 }
 
-const NOBODY: FarEnd = { run: () => Promise.resolve(), close: () => Promise.resolve() };
+/** The far end of what the near end starts and drives by itself. */
+export const NOBODY: FarEnd = { run: () => Promise.resolve(), close: () => Promise.resolve() };
 
 /** @param prepare  builds the program at `path` */
 export function programDuel(spec: ProgramSpec, path: string, prepare: () => Promise<void>): Duel {

@@ -73,7 +73,8 @@ export const kernel: Scenario = scenarioOf({
       title: 'Messages a second',
       note: `Messages of ${BODY_BYTES} bytes from one process to another, through a queue as large as the kernel gives anybody: what
 passes is bound by how often the two wake each other. The contestants in C make a system call for each message and look at both
-ends of it, as all the others do.`,
+ends of it, as all the others do. What the bridge moves comes from a program in C; the processor time is that program's and the
+consumer's, without the bridge's own.`,
       unit: 'msg/s',
       duels: [
         cDuel('system-v', { id: SYSTEM_V_FLOW, label: 'msgsnd(), msgrcv(), C', kind: 'throughput' }),
