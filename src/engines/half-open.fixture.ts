@@ -10,12 +10,10 @@ import { FaultProxy } from '../link/fault-proxy.fixture.ts';
  * @param url    of the engine, with its query
  */
 export async function survivesSilence(url: string): Promise<void> {
-  const through = new URL(url);
-  const proxy = await FaultProxy.to(Number(through.port));
-  through.port = String(proxy.port);
+  const proxy = await FaultProxy.to(Number(new URL(url).port));
   const told: string[] = [];
   try {
-    await using near = await open(through.href, { codec: 'json' });
+    await using near = await open(proxy.through(url), { codec: 'json' });
     await using far = await open(url, { codec: 'json' });
     near.on('disconnect', () => told.push('disconnect'));
     near.on('reconnect', () => told.push('reconnect'));

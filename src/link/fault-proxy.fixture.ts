@@ -33,6 +33,13 @@ export class FaultProxy {
     return (this.#server.address() as AddressInfo).port;
   }
 
+  /** The same URL, through this proxy. */
+  through(url: string): string {
+    const address = new URL(url);
+    address.port = String(this.port);
+    return address.href;
+  }
+
   /** Resets every connection. */
   reset(): void {
     for (const [near, far] of this.#pairs) {

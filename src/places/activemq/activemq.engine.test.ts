@@ -7,8 +7,8 @@ import { artemis } from '../../engines/artemis.fixture.ts';
 import { startEngine } from '../../engines/engine.fixture.ts';
 import { survivesKills } from '../../engines/kills.fixture.ts';
 import { onlyWith } from '../../engines/only-with.fixture.ts';
+import { survivesResets, survivesStall } from '../../engines/resending.fixture.ts';
 import { open } from '../../index.ts';
-import { FaultProxy } from '../../link/fault-proxy.fixture.ts';
 import type { RheaMessage, RheaPackage } from './protocol.ts';
 
 const KILLS = 20;
@@ -17,14 +17,6 @@ const name = (): string => {
   names += 1;
   return `activemq-${process.pid}-${names}`;
 };
-
-/** The same server through a proxy. */
-async function through(url: string): Promise<{ proxy: FaultProxy; behind: string }> {
-  const address = new URL(url);
-  const proxy = await FaultProxy.to(Number(address.port));
-  address.port = String(proxy.port);
-  return { proxy, behind: address.href };
-}
 
 onlyWith(artemis, 'mailboxes on activemq://, with Artemis', (url) => {
   test(`the server is killed ${KILLS} times: sends end as confirmed, failed or unknown, and nothing confirmed is lost`, {
@@ -37,44 +29,13 @@ onlyWith(artemis, 'mailboxes on activemq://, with Artemis', (url) => {
   test('a network that stalls is noticed by the heartbeat; what was not accepted goes out again with its id', {
     timeout: 120_000,
   }, async () => {
-    const { proxy, behind } = await through(url);
-    const queue = name();
-    await using producer = await open(`${behind}?queue=${queue}&heartbeat=1`);
-    await using consumer = await open(`${url}?queue=${queue}`);
-    await producer.send('before');
-    const lost = new Promise((resolve) => producer.on('disconnect', resolve));
-    proxy.isStalled = true;
-    const sending = producer.send('meanwhile');
-    await lost;
-    proxy.isStalled = false;
-    proxy.reset();
-    await sending;
-    expect((await consumer.receive({ timeoutMs: 20_000 })).data).toBe('before');
-    expect((await consumer.receive({ timeoutMs: 20_000 })).data).toBe('meanwhile');
-    await consumer.unlink();
-    await proxy.close();
+    await survivesStall(`${url}?queue=${name()}`, 'heartbeat=1');
   });
 
   test('a connection that is reset in the midst of frames costs nothing that was confirmed, and a consumer goes on', {
     timeout: 120_000,
   }, async () => {
-    const { proxy, behind } = await through(url);
-    proxy.pieceBytes = 7;
-    await using mailbox = await open(`${behind}?queue=${name()}`);
-    mailbox.on('error', () => undefined);
-    const got = new Set<unknown>();
-    const consuming = mailbox.consume(({ data }) => {
-      got.add(data);
-    });
-    for (let n = 1; n <= 30; n += 1) {
-      const sending = mailbox.send(n);
-      if (n % 10 === 0) proxy.reset();
-      await sending;
-    }
-    await expect.poll(() => got.size, { timeout: 60_000 }).toBe(30);
-    await consuming.stop();
-    await mailbox.unlink();
-    await proxy.close();
+    await survivesResets(`${url}?queue=${name()}`);
   });
 
   test('a server that is not there, a wrong password and another AMQP are said at open, without the password', {

@@ -3,11 +3,11 @@
 import { expect, test } from 'vitest';
 import { importPackage } from '../../client/optional-package.ts';
 import { startEngine } from '../../engines/engine.fixture.ts';
+import { survivesKills } from '../../engines/kills.fixture.ts';
 import { onlyWith } from '../../engines/only-with.fixture.ts';
 import { rabbitmq } from '../../engines/rabbitmq.fixture.ts';
+import { survivesResets, survivesStall } from '../../engines/resending.fixture.ts';
 import { open } from '../../index.ts';
-import { FaultProxy } from '../../link/fault-proxy.fixture.ts';
-import { survivesKills } from '../../engines/kills.fixture.ts';
 import type { AmqpPackage } from './protocol.ts';
 
 const KILLS = 20;
@@ -28,46 +28,13 @@ onlyWith(rabbitmq, 'mailboxes on amqp://, with RabbitMQ', (url) => {
   test('a network that stalls is noticed by the heartbeat; what was not confirmed goes out again with its id', {
     timeout: 120_000,
   }, async () => {
-    const proxy = await FaultProxy.to(Number(new URL(url).port));
-    const queue = name();
-    await using producer = await open(
-      `amqp://guest:guest@127.0.0.1:${proxy.port}/?queue=${queue}&heartbeat=1`,
-    );
-    await using consumer = await open(`${url}/?queue=${queue}`);
-    await producer.send('before');
-    const lost = new Promise((resolve) => producer.on('disconnect', resolve));
-    proxy.isStalled = true;
-    const sending = producer.send('meanwhile');
-    await lost;
-    proxy.isStalled = false;
-    proxy.reset();
-    await sending;
-    expect((await consumer.receive({ timeoutMs: 20_000 })).data).toBe('before');
-    expect((await consumer.receive({ timeoutMs: 20_000 })).data).toBe('meanwhile');
-    await consumer.unlink();
-    await proxy.close();
+    await survivesStall(`${url}/?queue=${name()}`, 'heartbeat=1');
   });
 
   test('a connection that is reset in the midst of frames costs nothing that was confirmed, and a consumer goes on', {
     timeout: 120_000,
   }, async () => {
-    const proxy = await FaultProxy.to(Number(new URL(url).port));
-    proxy.pieceBytes = 7;
-    const address = `amqp://guest:guest@127.0.0.1:${proxy.port}/?queue=${name()}`;
-    await using mailbox = await open(address);
-    const got = new Set<unknown>();
-    const consuming = mailbox.consume(({ data }) => {
-      got.add(data);
-    });
-    for (let n = 1; n <= 30; n += 1) {
-      const sending = mailbox.send(n);
-      if (n % 10 === 0) proxy.reset();
-      await sending;
-    }
-    await expect.poll(() => got.size, { timeout: 30_000 }).toBe(30);
-    await consuming.stop();
-    await mailbox.unlink();
-    await proxy.close();
+    await survivesResets(`${url}/?queue=${name()}`);
   });
 
   test('a server that is not there and a wrong password are said at open, without the password', async () => {

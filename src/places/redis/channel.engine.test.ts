@@ -132,12 +132,10 @@ onlyWith(redis, 'what a consumer of a channel missed', () => {
   test('a network that goes silent is found out, and what went by meanwhile is told', async () => {
     await using engine = await startEngine(redis);
     const direct = `${engine.url}?channel=silent`;
-    const through = new URL(direct);
-    const proxy = await FaultProxy.to(Number(through.port));
-    through.port = String(proxy.port);
+    const proxy = await FaultProxy.to(Number(new URL(direct).port));
     try {
       await using producer = await open(direct);
-      await using consumer = await open(through.href, { role: 'consumer' });
+      await using consumer = await open(proxy.through(direct), { role: 'consumer' });
       const told: unknown[] = [];
       consumer.on('disconnect', () => told.push('disconnect'));
       consumer.on('gap', ({ count }) => told.push(count));
