@@ -26,21 +26,26 @@ export interface Dialect {
   readonly lock: (n: number) => string;
   /** Whether a column has one of the numbers of the nth parameter, which is a list. */
   readonly among: (column: string, n: number) => string;
+  /**
+   * Acks go with the taking in one statement (WITH … AS (DELETE …)), and deleted rows stay in the way until a vacuum. Undefined: statements of one
+   * transaction cost little, and rows that are gone are gone. What is taken is looked up first and marked behind that (Statement.mark), and numbers
+   * without gaps are acked by the first and the last.
+   */
+  readonly takingAtOnce: TakingAtOnce | undefined;
+  /** Now, in milliseconds since the epoch, by the clock that all users of the database share. */
+  readonly now: string;
+  /** Behind a SELECT: whoever wants the same row waits until this transaction is over. */
+  readonly forUpdate: string;
+}
+
+/** How a database takes rows in one statement. */
+export interface TakingAtOnce {
   /** What a row is found again by in the same statement, in the fastest way. */
   readonly row: string;
   /** Whether that column has one of the values of a subquery. */
   readonly isIn: (column: string, subquery: string) => string;
-  /**
-   * Acks go with the taking in one statement (WITH … AS (DELETE …)), and deleted rows stay in the way until a vacuum. Otherwise statements of one
-   * transaction cost little, and rows that are gone are gone.
-   */
-  readonly acksInTaking: boolean;
-  /** Now, in milliseconds since the epoch, by the clock that all users of the database share. */
-  readonly now: string;
   /** Behind a SELECT: the rows are this transaction's; those that others have are left out. */
   readonly skipLocked: string;
-  /** Behind a SELECT: whoever wants the same row waits until this transaction is over. */
-  readonly forUpdate: string;
 }
 
 /** One statement with its values. */
@@ -57,6 +62,12 @@ export interface Statement {
   readonly returns: boolean;
   /** A query that gives a row when the statement would change something: where only one may write at a time, it is asked first. */
   readonly guard?: string;
+  /**
+   * What takes the rows that this query gives, in the same transaction: it changes those between the first and the last that the query's condition
+   * holds for. Both are given the time behind their own values, so that it holds for the same rows; this one also the first row's number and the
+   * last one's.
+   */
+  readonly mark?: Statement;
 }
 
 /** What may have changed, as a database tells it. */

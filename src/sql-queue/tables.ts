@@ -66,6 +66,10 @@ export class Tables implements Backend, SqlListener {
     return this.#opened as SqlBackend;
   }
 
+  get #isAtOnce(): boolean {
+    return this.#init.dialect.takingAtOnce !== undefined;
+  }
+
   async enter(role: SeatRole, identity: string, most: number): Promise<number | undefined> {
     const { enter, lockBox } = this.#statements;
     const [box, seats] = await this.#run([
@@ -149,7 +153,7 @@ export class Tables implements Backend, SqlListener {
   #takingSteps(taking: Taking): Step[] {
     const { seat, leaseMs, settling, known } = taking;
     // One statement sees the table as it was: a message whose lease is over would be acked and taken at once.
-    const areTogether = this.#init.dialect.acksInTaking && leaseMs === 0;
+    const areTogether = this.#isAtOnce && leaseMs === 0;
     const steps = this.#settlingSteps(seat, areTogether ? { ...settling, gone: [] } : settling);
     if (known !== undefined) steps.push({ statement: this.#statements.forget, values: [seat, known] });
     return [...steps, this.#claiming(taking, areTogether ? settling.gone : [])];
@@ -157,7 +161,7 @@ export class Tables implements Backend, SqlListener {
 
   #claiming({ seat, max, leaseMs }: Taking, acked: readonly number[]): Step {
     const { claim } = this.#statements;
-    if (!this.#init.dialect.acksInTaking) return { statement: claim, values: [seat, max, leaseMs] };
+    if (!this.#isAtOnce) return { statement: claim, values: [seat, max, leaseMs] };
     const { until, from } = this.#floor.next();
     return { statement: claim, values: [seat, max, leaseMs, acked, until, from] };
   }
@@ -269,14 +273,22 @@ export class Tables implements Backend, SqlListener {
   }
 
   #settlingSteps(seat: number, { gone, released, requeued }: Settling): Step[] {
-    const { ack, release, requeue } = this.#statements;
+    const { release, requeue } = this.#statements;
     const steps: Step[] = [];
     if (released.length > 0 || requeued.size > 0) this.#floor.reset();
-    if (gone.length > 0) steps.push({ statement: ack, values: [seat, gone] });
+    if (gone.length > 0) steps.push(this.#ack(seat, gone));
     if (released.length > 0) steps.push({ statement: release, values: [seat, released] });
     for (const [delayMs, ids] of requeued)
       steps.push({ statement: requeue, values: [seat, ids, Math.round(delayMs)] });
     return steps;
+  }
+
+  #ack(seat: number, gone: readonly number[]): Step {
+    const { ack, ackRun } = this.#statements;
+    const [first] = gone;
+    const isRun = first !== undefined && gone.every((id, index) => id === first + index);
+    if (this.#isAtOnce || !isRun) return { statement: ack, values: [seat, gone] };
+    return { statement: ackRun, values: [seat, first, first + gone.length - 1] };
   }
 
   async #query(step: Step): Promise<readonly SqlRow[]> {

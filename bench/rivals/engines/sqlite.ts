@@ -84,7 +84,8 @@ export const sqlite: EngineFlow = {
   engine: { name: 'SQLite', serve },
   place: 'sqlite',
   note: `A file in the folder for temporary files, a write-ahead log, each commit synced, for all; everybody sends over one connection and consumes over another. By
-hand: a group in one transaction, ${BATCH} messages in one UPDATE that counts the delivery and sets a lease, removed with the next taking.`,
+hand: a group in one transaction, ${BATCH} messages in one UPDATE that counts the delivery and sets a lease, removed with the next taking; no priorities, no
+sender, no word of a consumer's death but the lease.`,
   contestants: [
     {
       who: 'naru',

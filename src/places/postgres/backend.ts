@@ -24,11 +24,12 @@ export const POSTGRES_DIALECT: Dialect = {
   bytes: (n) => `$${n}::bytea`,
   lock: (n) => `$${n}::int`,
   among: (column, n) => `${column} = ANY ($${n}::bigint[])`,
-  row: 'ctid',
-  isIn: (column, subquery) => `${column} = ANY (ARRAY(${subquery}))`,
-  acksInTaking: true,
+  takingAtOnce: {
+    row: 'ctid',
+    isIn: (column, subquery) => `${column} = ANY (ARRAY(${subquery}))`,
+    skipLocked: 'FOR UPDATE SKIP LOCKED',
+  },
   now: '(extract(epoch FROM clock_timestamp()) * 1000)::bigint',
-  skipLocked: 'FOR UPDATE SKIP LOCKED',
   forUpdate: 'FOR UPDATE',
 };
 

@@ -6,7 +6,15 @@ import type { NewRows } from '../../engine-queue/backend.ts';
 import { orderOf } from '../../sql-queue/order.ts';
 import type { Dialect, SqlBackend, SqlListener, SqlRow, Statement, Step } from '../../sql-queue/backend.ts';
 import type { Connection } from './connection.ts';
-import { type Change, type Database, type Query, SQLITE, sqliteCode, type SqlValue } from './database.ts';
+import {
+  type Change,
+  type Database,
+  type ListQuery,
+  type Query,
+  SQLITE,
+  sqliteCode,
+  type SqlValue,
+} from './database.ts';
 import { FileWatch } from './file-watch.ts';
 import { isDead, LifeLock } from './life-lock.ts';
 import { nextOf, removeBox, tableOf } from './mailbox-tables.ts';
@@ -23,13 +31,16 @@ export const SQLITE_DIALECT: Dialect = {
   bytes: (n) => `?${n}`,
   lock: (n) => `?${n}`,
   among: (column, n) => `${column} IN (SELECT value FROM json_each(?${n}))`,
-  row: 'id',
-  isIn: (column, subquery) => `${column} IN (${subquery})`,
-  acksInTaking: false,
+  takingAtOnce: undefined,
   now: "CAST(unixepoch('subsec') * 1000 AS INTEGER)",
-  skipLocked: '',
   forUpdate: '',
 };
+
+/** Messages that are inserted by one statement: fewer gain nothing, and what is long has other costs, and would stay in memory with the statement. */
+const TOGETHER_MIN = 4;
+const TOGETHER_BYTES_MAX = 1_048_576;
+/** Where a message begins and how long it is, as one number. */
+const LENGTHS: number = 2 ** 21;
 
 export class SqliteBackend implements SqlBackend {
   readonly #connection: Connection;
@@ -37,7 +48,7 @@ export class SqliteBackend implements SqlBackend {
   readonly #listener: SqlListener;
   readonly #life: LifeLock;
   readonly #watch: FileWatch;
-  readonly #queries = new Map<string, Query>();
+  readonly #queries = new Map<string, ListQuery>();
   readonly #changes = new Map<string, Change>();
   #isClosed = false;
 
@@ -60,7 +71,8 @@ export class SqliteBackend implements SqlBackend {
   }
 
   async run(steps: readonly Step[]): Promise<readonly (readonly SqlRow[])[]> {
-    const isReading = steps.length === 1 && /^\s*SELECT/.test(steps[0]?.statement.text ?? '');
+    const [first] = steps;
+    const isReading = first !== undefined && steps.length === 1 && isQuery(first.statement);
     return this.#run((db) => {
       const act = (): SqlRow[][] => steps.map((step) => this.#step(db, step));
       if (steps.every((step) => this.#isIdle(db, step.statement))) return steps.map(() => []);
@@ -80,10 +92,25 @@ export class SqliteBackend implements SqlBackend {
     });
   }
 
-  #insert(db: Database, { rows, bytes }: NewRows): void {
-    const [counted] = this.#query(db, { name: 'next', text: nextOf(this.#id), returns: true }).all(
-      rows.length,
-    );
+  #insert(db: Database, messages: NewRows): void {
+    const { length } = messages.rows;
+    const [next] =
+      this.#query(db, { name: 'next', text: nextOf(this.#id), returns: true }).all(length)[0] ?? [];
+    const sequence = Number(next) - length;
+    if (arePlain(messages)) this.#insertTogether(db, messages, sequence);
+    else this.#insertEach(db, messages, sequence);
+  }
+
+  /** One call of the driver for all of them, which costs as much as three rows. */
+  #insertTogether(db: Database, { rows, bytes }: NewRows, sequence: number): void {
+    const text = `INSERT INTO ${tableOf(this.#id)} (id, deliveries, size, message)
+      SELECT ?1 + key, 0, value % ${LENGTHS}, substr(?2, value / ${LENGTHS} + 1, value % ${LENGTHS}) FROM json_each(?3)`;
+    const places = rows.map(({ from, to }) => from * LENGTHS + (to - from));
+    const first = orderOf(rows[0]?.priority ?? 0, sequence);
+    this.#change(db, { name: 'put_all', text, returns: false }).run(first, bytes, JSON.stringify(places));
+  }
+
+  #insertEach(db: Database, { rows, bytes }: NewRows, first: number): void {
     const insert = this.#change(db, {
       name: 'put',
       text: `INSERT INTO ${tableOf(this.#id)} (id, due, expires, deliveries, size, message) VALUES (?1, ?2, ?3, 0, ?4, ?5)`,
@@ -92,7 +119,7 @@ export class SqliteBackend implements SqlBackend {
     // The clock of the database is this machine's.
     const now = Date.now();
     const later = (ms: number | undefined): number | null => (ms === undefined ? null : now + Math.round(ms));
-    let sequence = Number(counted?.['next']) - rows.length;
+    let sequence = first;
     for (const { priority, delayMs, ttlMs, size, from, to } of rows) {
       const id = orderOf(priority, sequence);
       insert.run(id, later(delayMs), later(ttlMs), size, bytes.subarray(from, to));
@@ -111,8 +138,7 @@ export class SqliteBackend implements SqlBackend {
     return this.#run((db) => {
       const locks = this.#query(db, { name: 'locks', text: select, returns: true }).all();
       const { path } = this.#connection.settings;
-      const isOver = ({ lock }: { readonly lock?: unknown }): boolean =>
-        lock !== this.lock && isDead(path, String(lock));
+      const isOver = ([lock]: SqlRow): boolean => lock !== this.lock && isDead(path, String(lock));
       const dead = locks.filter(isOver);
       if (dead.length === 0) return 0;
       return db.write(() => {
@@ -121,7 +147,7 @@ export class SqliteBackend implements SqlBackend {
           text: `DELETE FROM naru_seats WHERE lock = ?1 AND ${ofBox}`,
           returns: false,
         });
-        return dead.reduce((sum, { lock }) => sum + remove.run(String(lock)), 0);
+        return dead.reduce((sum, [lock]) => sum + remove.run(String(lock)), 0);
       });
     });
   }
@@ -154,16 +180,24 @@ export class SqliteBackend implements SqlBackend {
 
   #step(db: Database, { statement, values }: Step): SqlRow[] {
     const bound = values.map((value) => (Array.isArray(value) ? JSON.stringify(value) : value) as SqlValue);
-    if (statement.returns)
-      return this.#query(db, statement)
-        .all(...bound)
-        .map((row) => Object.values(row));
+    const { mark, returns } = statement;
+    if (mark !== undefined) return this.#take(db, statement, mark, bound);
+    if (returns) return this.#query(db, statement).all(...bound);
     this.#change(db, statement).run(...bound);
     return [];
   }
 
-  #query(db: Database, { name, text }: Statement): Query {
-    const known = this.#queries.get(name) ?? db.query(text);
+  #take(db: Database, statement: Statement, mark: Statement, bound: readonly SqlValue[]): SqlRow[] {
+    const now = Date.now();
+    const rows = this.#query(db, statement).all(...bound, now);
+    const first = rows[0]?.[0];
+    const last = rows.at(-1)?.[0];
+    if (rows.length > 0) this.#change(db, mark).run(...bound, now, Number(first), Number(last));
+    return rows;
+  }
+
+  #query(db: Database, { name, text }: Statement): ListQuery {
+    const known = this.#queries.get(name) ?? db.list(text);
     this.#queries.set(name, known);
     return known;
   }
@@ -193,6 +227,21 @@ export class SqliteBackend implements SqlBackend {
       }
     });
   }
+}
+
+/** Whether it changes nothing, and so needs no lock for writing. */
+function isQuery({ text, mark }: Statement): boolean {
+  return mark === undefined && /^\s*SELECT/.test(text);
+}
+
+/** Whether nothing is to be said of any of them but its number, size and bytes. */
+function arePlain({ rows, bytes }: NewRows): boolean {
+  if (rows.length < TOGETHER_MIN || bytes.length > TOGETHER_BYTES_MAX) return false;
+  const urgency = rows[0]?.priority;
+  return rows.every(
+    ({ priority, delayMs, ttlMs, size, from, to }) =>
+      priority === urgency && delayMs === undefined && ttlMs === undefined && size === to - from,
+  );
 }
 
 function readVersion(version: Query): number | undefined {

@@ -13,6 +13,11 @@ export interface Query {
   all(...values: SqlValue[]): Row[];
 }
 
+/** A query whose rows come as lists of values in the order of its columns, which costs less than objects. */
+export interface ListQuery {
+  all(...values: SqlValue[]): unknown[][];
+}
+
 /** A statement that changes something, compiled once. Only inside of `write()`. */
 export interface Change {
   /** @returns how many rows it changed */
@@ -22,6 +27,9 @@ export interface Change {
 interface RawStatement {
   all(values?: unknown, ...more: unknown[]): Row[];
   run(values?: unknown, ...more: unknown[]): { readonly changes: number | bigint };
+  /** Rows as lists from now on: libsql, node:sqlite of Node 24 and late 22. */
+  raw?(isOn: boolean): unknown;
+  setReturnArrays?(isOn: boolean): void;
 }
 
 interface RawDatabase {
@@ -107,6 +115,16 @@ export class Database {
     };
   }
 
+  list(sql: string): ListQuery {
+    const statement = this.#raw.prepare(sql);
+    if (this.#takesList) statement.raw?.(true);
+    else statement.setReturnArrays?.(true);
+    return {
+      all: (...values) =>
+        (this.#takesList ? statement.all(values) : statement.all(...(values as [unknown]))).map(listOf),
+    };
+  }
+
   change(sql: string): Change {
     const statement = this.#raw.prepare(sql);
     return {
@@ -160,10 +178,17 @@ function noteClosed(): void {
   (runInNewContext('gc') as () => void)();
 }
 
-/** libsql gives an ArrayBuffer where others give bytes. */
 function withBytes(row: Row): Row {
-  const entries = Object.entries(row);
-  return Object.fromEntries(
-    entries.map(([name, value]) => [name, value instanceof ArrayBuffer ? new Uint8Array(value) : value]),
-  );
+  return Object.fromEntries(Object.entries(row).map(([name, value]) => [name, bytesOf(value)]));
+}
+
+function listOf(row: Row): unknown[] {
+  const list: unknown[] = Array.isArray(row) ? row : Object.values(row);
+  for (let i = 0; i < list.length; i += 1) list[i] = bytesOf(list[i]);
+  return list;
+}
+
+/** libsql gives an ArrayBuffer where others give bytes. */
+function bytesOf(value: unknown): unknown {
+  return value instanceof ArrayBuffer ? new Uint8Array(value) : value;
 }

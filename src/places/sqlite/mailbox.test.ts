@@ -2,6 +2,7 @@
 // for every place is in the conformance suite.
 
 import { execFile } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -58,6 +59,25 @@ test.skipIf(!hasAddon)('a long read of somebody else holds up no send and no rec
   } finally {
     other.close();
   }
+});
+
+test.skipIf(!hasAddon)('what goes in together comes out as it was, whatever its length', async () => {
+  await using mailbox = await open(url(), { codec: 'bytes', needs: ['priority', 'delay'] });
+  const lengths = [0, 1, 3, 300, 5_000, 70_000, 2, 0, 12];
+  const sent = lengths.map((length) => randomBytes(length));
+  await mailbox.sendMany(sent);
+  // These are plain beside one that is urgent and one that is late.
+  await Promise.all([
+    ...sent.map((body) => mailbox.send(body)),
+    mailbox.send(randomBytes(9), { priority: 7 }),
+    mailbox.send(randomBytes(10), { delayMs: 50 }),
+  ]);
+  const got: Uint8Array[] = [];
+  for await (const { data } of mailbox) if (got.push(data) === 2 * sent.length + 2) break;
+  expect(got[0]).toHaveLength(9);
+  expect(got.at(-1)).toHaveLength(10);
+  const plain = got.slice(1, -1).map((body) => Buffer.from(body).toString('hex'));
+  expect(plain).toEqual([...sent, ...sent].map((body) => body.toString('hex')));
 });
 
 test.skipIf(!hasAddon)(
