@@ -118,6 +118,8 @@ export interface Replies {
 
 /** Every call rejects with NARU_CLOSED when the mailbox was removed, and with what the engine's connection says otherwise. */
 export interface Backend {
+  /** The caller's thread waits for each put: lists are sent in as few of them as may be. */
+  readonly waitsForPut?: boolean;
   /**
    * Takes a seat, unless there are `most` of its role.
    * @returns its number; undefined: there are as many already

@@ -30,6 +30,7 @@ export interface SenderInit {
 }
 
 export class EngineSender implements Sender {
+  readonly batch?: number;
   readonly #init: SenderInit;
   #pending = new Parcel();
   #flushing: Promise<void> | undefined;
@@ -48,6 +49,7 @@ export class EngineSender implements Sender {
 
   constructor(init: SenderInit) {
     this.#init = init;
+    if (init.backend.waitsForPut === true) this.batch = PENDING_MAX;
   }
 
   offer(batch: readonly Outgoing[], from: number): number {

@@ -87,6 +87,8 @@ export type Outcome = 'ack' | 'requeue' | 'reject' | 'release';
 
 /** The sending end. */
 export interface Sender {
+  /** So many messages sendMany() had best offer at a time, where each offer has a price. Absent where it does not matter. */
+  readonly batch?: number;
   /** @see R1 @returns how many of `batch[from…]` were taken */
   offer(batch: readonly Outgoing[], from: number): number;
   /**

@@ -21,7 +21,7 @@ export interface SendManySource {
   readonly mailbox: string;
 }
 
-/** Messages encoded at a time: enough to make batching pay, few enough to keep memory flat. */
+/** Messages encoded at a time unless the sender says otherwise: enough to make batching pay, few enough to keep memory flat. */
 const CHUNK = 512;
 
 /** Receipts of one call: how many came, how many failed. */
@@ -75,7 +75,7 @@ class Progress {
   }
 
   get isFull(): boolean {
-    return this.#chunk.length >= CHUNK;
+    return this.#chunk.length >= (this.#source.sender.batch ?? CHUNK);
   }
 
   /** @param data  as the schema left it */

@@ -86,6 +86,8 @@ export interface SqlListener {
 }
 
 export interface SqlBackend {
+  /** As a backend of engine-queue/ says it. */
+  readonly waitsForPut?: boolean;
   /** By which others see that this handle lives; changes with the connection. */
   readonly lock: number | string;
   /** Runs the steps in one transaction, in order. @returns the rows of each @throws NaruError */

@@ -62,6 +62,10 @@ export class Tables implements Backend, SqlListener {
     return tables;
   }
 
+  get waitsForPut(): boolean {
+    return this.#sql.waitsForPut === true;
+  }
+
   get #sql(): SqlBackend {
     return this.#opened as SqlBackend;
   }

@@ -43,6 +43,7 @@ const TOGETHER_BYTES_MAX = 1_048_576;
 const LENGTHS: number = 2 ** 21;
 
 export class SqliteBackend implements SqlBackend {
+  readonly waitsForPut = true;
   readonly #connection: Connection;
   readonly #id: number;
   readonly #listener: SqlListener;

@@ -3,7 +3,7 @@
 
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -59,6 +59,24 @@ test.skipIf(!hasAddon)('a long read of somebody else holds up no send and no rec
   } finally {
     other.close();
   }
+});
+
+/** Commits in the write-ahead log, by the frames that end one. https://sqlite.org/fileformat2.html#the_write_ahead_log */
+function commits(): number {
+  const log = readFileSync(join(folder, 'a.db-wal'));
+  const frame = 24 + log.readUInt32BE(8);
+  let count = 0;
+  for (let at = 32; at < log.length; at += frame) if (log.readUInt32BE(at + 4) > 0) count += 1;
+  return count;
+}
+
+test.skipIf(!hasAddon)('a list of a thousand is one commit', async () => {
+  await using mailbox = await open(url(), { confirm: 'placed' });
+  await mailbox.connect('producer');
+  const before = commits();
+  await mailbox.sendMany(Array.from({ length: 1_000 }, (_, n) => n));
+  expect(commits() - before).toBe(1);
+  expect((await mailbox.stats()).place.depth).toBe(1_000);
 });
 
 test.skipIf(!hasAddon)('what goes in together comes out as it was, whatever its length', async () => {
