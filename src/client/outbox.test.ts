@@ -8,6 +8,7 @@ class Note implements Parcel<'taken'> {
   readonly name: string;
   wasWritten = false;
   waitsSince = 0;
+  losses = 0;
   end: 'taken' | Error | undefined;
 
   constructor(name: string) {
@@ -117,4 +118,39 @@ test('one that waits can be taken out; all that is under way can fail, and what 
   expect(all.map(({ end }) => (end as Error).message)).toEqual(['in vain', 'in vain', 'too large']);
   outbox.send(new Note('d'));
   expect(paper.names).toEqual(['d']);
+});
+
+test('one that every connection breaks over goes out alone, and is unknown after the fifth; what was beside it arrives', () => {
+  const all = notes('a', 'bad', 'c');
+  const { outbox, send } = outboxOf(all);
+  send();
+  const tries: string[][] = [];
+  for (let connection = 1; connection <= 5; connection += 1) {
+    const paper = new Paper();
+    outbox.connected(paper);
+    // From the third on one after the other, and the first is answered.
+    if (paper.names.join() === 'a') outbox.answered(paper.written.shift() as Note, 'taken');
+    tries.push(paper.names);
+    outbox.disconnected();
+  }
+  expect(tries).toEqual([['a', 'bad', 'c'], ['a', 'bad', 'c'], ['bad'], ['bad'], ['bad']]);
+  expect((all[1]?.end as NaruError).code).toBe('NARU_OUTCOME_UNKNOWN');
+  const last = new Paper();
+  outbox.connected(last);
+  outbox.send(new Note('d'));
+  expect(last.names).toEqual(['c']);
+  outbox.answered(last.written.shift() as Note, 'taken');
+  expect([all[0]?.end, all[2]?.end, last.names]).toEqual(['taken', 'taken', ['d']]);
+});
+
+test('a connection that ended for a reason that was told puts nothing under suspicion', () => {
+  const all = notes('a', 'b');
+  const { outbox, send } = outboxOf(all);
+  send();
+  for (let connection = 1; connection <= 9; connection += 1) {
+    const paper = new Paper();
+    outbox.connected(paper);
+    expect(paper.names).toEqual(['a', 'b']);
+    outbox.disconnected(true);
+  }
 });

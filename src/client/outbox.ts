@@ -6,6 +6,10 @@ import { NaruError } from '../errors/index.ts';
 /** How long a message waits for a connection before its send fails, in milliseconds. */
 const PATIENCE_MS = 30_000;
 const LOOK_MS = 500;
+/** So many connections may break over a message: an engine that ends each one because of it would get it for ever. */
+const LOSSES_MAX = 5;
+/** After so many it goes out alone, so that what was written beside it is not lost for it. */
+const LOSSES_ALONE = 2;
 
 /** A message on its way. It may be sent again when it is over. */
 export interface Parcel<Answer> {
@@ -15,6 +19,8 @@ export interface Parcel<Answer> {
   wasWritten: boolean;
   /** The outbox's own, 0 at first: since when it waits for a connection, as performance.now() counts. */
   waitsSince: number;
+  /** The outbox's own, 0 at first: connections that broke before it was answered, and nobody knows why. */
+  losses: number;
   /** How it ended: what the engine said, or why it did not come so far. Called once for each send(), never from within it. */
   over(what: Answer | Error): void;
 }
@@ -45,6 +51,8 @@ export class Outbox<P extends Parcel<Answer>, Answer> {
   #waiting: P[] = [];
   #pending = 0;
   #bytes = 0;
+  /** It is written and under suspicion: nothing goes out beside it. */
+  #alone: P | undefined;
   #look: NodeJS.Timeout | undefined;
   #end: Error | undefined;
   #idle: (() => void)[] = [];
@@ -73,6 +81,7 @@ export class Outbox<P extends Parcel<Answer>, Answer> {
       return;
     }
     parcel.wasWritten = false;
+    parcel.losses = 0;
     this.#bytes += parcel.bytes;
     this.#pending += 1;
     if (this.#pending === 1) this.#init.hold(true);
@@ -96,19 +105,31 @@ export class Outbox<P extends Parcel<Answer>, Answer> {
     this.#watch();
   }
 
-  /** The connection is lost: nothing that was written on it will be answered. What waits already, without one, goes on waiting. */
-  disconnected(): void {
+  /**
+   * The connection is lost: nothing that was written on it will be answered. What waits already, without one, goes on waiting.
+   * @param isExplained  the engine has said why it ended it: nothing else is under suspicion
+   */
+  disconnected(isExplained = false): void {
     if (this.#wire === undefined) return;
     const now = performance.now();
-    this.#waiting = this.#takeAll();
+    const written = this.#wire.abandon();
+    if (!isExplained) for (const parcel of written) parcel.losses += 1;
+    const [again, lost] = [written.filter(isWelcome), written.filter((parcel) => !isWelcome(parcel))];
+    this.#waiting = [...again, ...this.#waiting];
+    this.#alone = undefined;
     this.#wire = undefined;
     for (const parcel of this.#waiting) parcel.waitsSince = now;
     this.#watch();
+    for (const parcel of lost) this.#over(parcel, this.#unwelcome());
+    if (lost.length > 0) this.#init.changed();
   }
 
   /** Said once for each that was written. Who waits for room is told by the wire, which knows when the last answer of many is read. */
   answered(parcel: P, what: Answer | Error): void {
     this.#over(parcel, what);
+    if (this.#alone !== parcel) return;
+    this.#alone = undefined;
+    this.flush();
   }
 
   /** Everything that is under way is over; what comes later goes on. */
@@ -143,9 +164,11 @@ export class Outbox<P extends Parcel<Answer>, Answer> {
   }
 
   #write(parcel: P): boolean {
+    if (this.#alone !== undefined) return false;
     try {
       if (this.#wire?.write(parcel) !== true) return false;
       parcel.wasWritten = true;
+      if (parcel.losses >= LOSSES_ALONE) this.#alone = parcel;
     } catch (error) {
       setImmediate(() => {
         this.#over(parcel, error as Error);
@@ -159,6 +182,7 @@ export class Outbox<P extends Parcel<Answer>, Answer> {
   #takeAll(): P[] {
     const all = [...(this.#wire?.abandon() ?? []), ...this.#waiting];
     this.#waiting = [];
+    this.#alone = undefined;
     return all;
   }
 
@@ -201,6 +225,13 @@ export class Outbox<P extends Parcel<Answer>, Answer> {
     );
   }
 
+  #unwelcome(): NaruError {
+    return this.#error(
+      'NARU_OUTCOME_UNKNOWN',
+      `${LOSSES_MAX} connections broke after it was written, and none had confirmed it. The server may not take it (is it too large?): its log says why`,
+    );
+  }
+
   #disconnected(): NaruError {
     return this.#error(
       'NARU_DISCONNECTED',
@@ -212,4 +243,8 @@ export class Outbox<P extends Parcel<Answer>, Answer> {
     const { place, text } = this.#init;
     return new NaruError(code, `${text}: ${what}`, { place, mailbox: text });
   }
+}
+
+function isWelcome({ losses }: { readonly losses: number }): boolean {
+  return losses < LOSSES_MAX;
 }

@@ -1,5 +1,5 @@
 // ActiveMQ Classic with its AMQP connector, from the jars of Maven Central: anybody may use it, what it holds is on disk, and it can
-// deliver later.
+// deliver later. What a test that starts it adds are parameters of its connector.
 
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
@@ -23,7 +23,7 @@ export const activemq: Engine = {
   packages: javaPackages(),
   fetch: async () => JARS.fetch(),
   program: () => (existsSync(JAVA) && JARS.classPath !== undefined ? JAVA : undefined),
-  command: ({ folder, port }) => ({
+  command: ({ folder, port, extra }) => ({
     program: JAVA,
     args: [
       ...JAVA_SMALL,
@@ -34,7 +34,7 @@ export const activemq: Engine = {
       JARS.classPath ?? '',
       'org.apache.activemq.console.Main',
       'start',
-      `broker:(amqp://127.0.0.1:${port})/naru?useJmx=false&persistent=true&schedulerSupport=true&dataDirectory=${join(folder, 'data')}`,
+      `broker:(amqp://127.0.0.1:${port}?${extra.join('&')})/naru?useJmx=false&persistent=true&schedulerSupport=true&dataDirectory=${join(folder, 'data')}`,
     ],
   }),
   isReady: async ({ port }) => (await ask(port, HEADER)).startsWith('AMQP'),

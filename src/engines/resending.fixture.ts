@@ -1,5 +1,5 @@
 // A network that stalls, or that breaks in the midst of frames, between a handle and an engine: what was not confirmed goes out again, which
-// places with an outbox do.
+// places with an outbox do. Mailboxes stay until their engine goes: ActiveMQ Classic cannot be told to remove one.
 
 import { expect } from 'vitest';
 import { open } from '../index.ts';
@@ -27,7 +27,6 @@ export async function survivesStall(url: string, parameter: string): Promise<voi
     await sending;
     expect((await consumer.receive({ timeoutMs: RECEIVE_MS })).data).toBe('before');
     expect((await consumer.receive({ timeoutMs: RECEIVE_MS })).data).toBe('meanwhile');
-    await consumer.unlink();
   } finally {
     await proxy.close();
   }
@@ -52,7 +51,6 @@ export async function survivesResets(url: string): Promise<void> {
     }
     await expect.poll(() => got.size, { timeout: 60_000 }).toBe(30);
     await consuming.stop();
-    await mailbox.unlink();
   } finally {
     await proxy.close();
   }

@@ -15,7 +15,7 @@ export interface TrafficOptions {
   readonly ahead?: number;
 }
 
-interface Arrival {
+export interface Arrival {
   readonly id: string;
   readonly redelivered: boolean;
 }
@@ -97,7 +97,7 @@ export class Traffic {
   }
 }
 
-function isTold(arrivals: readonly Arrival[], again: Again): boolean {
+export function isTold(arrivals: readonly Arrival[], again: Again): boolean {
   if (again === 'marked') return arrivals.slice(1).every(({ redelivered }) => redelivered);
   return new Set(arrivals.map(({ id }) => id)).size === 1;
 }

@@ -1,4 +1,5 @@
-// A TCP proxy that misbehaves on request, for tests: it cuts the stream into single bytes, stalls it, or resets it.
+// A TCP proxy that misbehaves on request, for tests: it cuts the stream into single bytes, holds it up, stalls it,
+// or resets it, also in the middle of what was being written.
 
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 
@@ -7,6 +8,10 @@ export class FaultProxy {
   readonly #pairs = new Set<readonly [Socket, Socket]>();
   /** Pass on so many bytes at a time; 0 = as they come. */
   pieceBytes = 0;
+  /** Passes everything on so much later, in milliseconds. */
+  delayMs = 0;
+  /** Passes so many bytes of each connection on to the far side, and resets it there. */
+  cutAfterBytes: number = Number.POSITIVE_INFINITY;
   /** Keeps connections open and passes nothing on. */
   isStalled = false;
   /** Stalls when the far side has said something so many times more. */
@@ -69,25 +74,39 @@ export class FaultProxy {
     this.#pairs.add(pair);
     near.setNoDelay(true);
     far.setNoDelay(true);
-    this.#pass(near, far);
-    this.#pass(far, near);
+    this.#pass(near, far, true);
+    this.#pass(far, near, false);
     far.on('data', () => {
       this.stallAfter -= 1;
       this.isStalled ||= this.stallAfter <= 0;
     });
   }
 
-  #pass(from: Socket, to: Socket): void {
+  #pass(from: Socket, to: Socket, isToFar: boolean): void {
+    let passed = 0;
     from.on('data', (bytes: Buffer) => {
       if (this.isStalled) return;
-      if (this.pieceBytes === 0) to.write(bytes);
-      else {
-        for (let at = 0; at < bytes.length; at += this.pieceBytes)
-          to.write(bytes.subarray(at, at + this.pieceBytes));
-      }
+      const left = isToFar ? this.cutAfterBytes - passed : Number.POSITIVE_INFINITY;
+      passed += bytes.length;
+      this.#later(() => this.#write(to, left < bytes.length ? bytes.subarray(0, Math.max(0, left)) : bytes));
+      if (left < bytes.length) this.#later(() => to.end(() => from.resetAndDestroy()));
     });
-    from.on('end', () => to.end());
+    from.on('end', () => this.#later(() => to.end()));
     from.on('error', () => to.destroy());
-    from.on('close', () => to.destroy());
+    from.on('close', () => this.#later(() => to.destroy()));
+  }
+
+  #write(to: Socket, bytes: Buffer): void {
+    if (this.pieceBytes === 0) to.write(bytes);
+    else {
+      for (let at = 0; at < bytes.length; at += this.pieceBytes)
+        to.write(bytes.subarray(at, at + this.pieceBytes));
+    }
+  }
+
+  /** In the order in which it was asked for. */
+  #later(act: () => void): void {
+    if (this.delayMs === 0) act();
+    else setTimeout(act, this.delayMs);
   }
 }

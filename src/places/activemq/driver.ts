@@ -247,8 +247,8 @@ export class ActivemqDriver implements Driver {
   #senderEnded(connection: ActivemqConnection, link: RheaSender, wire: LinkWire): void {
     if (wire !== this.#wire || this.#handle.isOver) return;
     this.#wire = undefined;
-    this.#outbox.disconnected();
     const { error } = link;
+    this.#outbox.disconnected(error !== undefined);
     if (error?.condition === CONDITION.deleted) return this.#removed();
     // Whatever was written is to blame, or nothing can be.
     if (error !== undefined) this.#outbox.fail(activemqError(error, this.#init.text));

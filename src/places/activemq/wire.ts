@@ -11,6 +11,7 @@ export class Packet implements Parcel<undefined> {
   readonly over: (error: Error | undefined) => void;
   wasWritten = false;
   waitsSince = 0;
+  losses = 0;
 
   constructor(payload: Buffer, over: (error: Error | undefined) => void) {
     this.payload = payload;

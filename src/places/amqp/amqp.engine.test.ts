@@ -2,11 +2,13 @@
 
 import { expect, test } from 'vitest';
 import { importPackage } from '../../client/optional-package.ts';
+import { survivesBadNetwork } from '../../engines/bad-network.fixture.ts';
 import { startEngine } from '../../engines/engine.fixture.ts';
 import { survivesKills } from '../../engines/kills.fixture.ts';
 import { onlyWith } from '../../engines/only-with.fixture.ts';
 import { rabbitmq } from '../../engines/rabbitmq.fixture.ts';
 import { survivesResets, survivesStall } from '../../engines/resending.fixture.ts';
+import { refusesTooLarge } from '../../engines/too-large.fixture.ts';
 import { open } from '../../index.ts';
 import type { AmqpPackage } from './protocol.ts';
 
@@ -35,6 +37,21 @@ onlyWith(rabbitmq, 'mailboxes on amqp://, with RabbitMQ', (url) => {
     timeout: 120_000,
   }, async () => {
     await survivesResets(`${url}/?queue=${name()}`);
+  });
+
+  test(
+    'a network that is slow, or cuts what is written in two: every send ends, and nothing confirmed is lost',
+    {
+      timeout: 120_000,
+    },
+    () => survivesBadNetwork(`${url}/?queue=${name()}`, 'same id'),
+  );
+
+  test("a message over the server's own limit is refused by name, and costs nothing that was sent beside it", {
+    timeout: 180_000,
+  }, async () => {
+    await using engine = await startEngine(rabbitmq, ['-rabbit', 'max_message_size', '100000']);
+    await refusesTooLarge(`${engine.url}/?queue=large`, 200_000);
   });
 
   test('a server that is not there and a wrong password are said at open, without the password', async () => {

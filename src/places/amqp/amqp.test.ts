@@ -5,6 +5,7 @@ import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { importPackage } from '../../client/optional-package.ts';
+import { survivesBadNetwork } from '../../engines/bad-network.fixture.ts';
 import { open } from '../../index.ts';
 import { FaultProxy } from '../../link/fault-proxy.fixture.ts';
 import { watchStalledAcks } from '../../link/stalled-acks.fixture.ts';
@@ -29,6 +30,14 @@ describe("with Naru's broker", () => {
     expect((await mailbox.send('x')).reached).toBe('durable');
     await mailbox.unlink();
   });
+
+  test(
+    'a network that is slow, or cuts what is written in two: every send ends, and nothing confirmed is lost',
+    {
+      timeout: 60_000,
+    },
+    () => survivesBadNetwork(`${broker.url}/?queue=bad-network`, 'same id'),
+  );
 
   test('acks, unlink and close that are awaited keep their process alive until they are done', async () => {
     const program = `

@@ -29,6 +29,7 @@ export class Publication implements Parcel<Answer> {
   isReturned = false;
   wasWritten = false;
   waitsSince = 0;
+  losses = 0;
   readonly #owner: PublicationOwner;
 
   constructor(

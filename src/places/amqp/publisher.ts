@@ -98,7 +98,7 @@ export class Publisher {
   #lost(wire: ChannelWire | undefined, error: Error | undefined): void {
     if (wire === undefined || wire !== this.#wire) return;
     this.#wire = undefined;
-    this.#outbox.disconnected();
+    this.#outbox.disconnected(error !== undefined);
     if (error !== undefined && !this.#isOver) this.#refused(error);
   }
 
