@@ -39,10 +39,10 @@ export class Parcel {
     this.#push(message, from, length, counted);
   }
 
-  /** Another one's messages, from the nth. */
-  addAll(other: Parcel, nth = 0): void {
+  /** Another one's messages, from the nth, to the end or before another one. */
+  addAll(other: Parcel, nth = 0, end?: number): void {
     const { bytes } = other;
-    for (const { message, from, to, size } of other.rows.slice(nth)) {
+    for (const { message, from, to, size } of other.rows.slice(nth, end)) {
       this.#reserve(to - from);
       const at = this.#used;
       bytes.copy(this.#bytes, at, from, to);

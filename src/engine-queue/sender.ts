@@ -115,7 +115,9 @@ export class EngineSender implements Sender {
     if (parcel.rows.length === 0 || this.#flushing !== undefined || this.#isStuck) return;
     this.#pending = new Parcel(parcel.bytes.byteLength);
     Object.assign(this.#given, this.#taken);
-    this.#flushing = this.#insert(parcel).finally(() => this.#flushed());
+    this.#flushing = this.#insert(parcel)
+      .then(() => undefined)
+      .finally(() => this.#flushed());
   }
 
   #flushed(): void {
@@ -126,24 +128,43 @@ export class EngineSender implements Sender {
     else void this.#lookAndSleep();
   }
 
-  async #insert(parcel: Parcel): Promise<void> {
+  /**
+   * @param behind  goes in later, and before everything else
+   * @returns whether all of it is over; else what found no room is pending, and `behind` with it
+   */
+  async #insert(parcel: Parcel, behind?: Parcel): Promise<boolean> {
     const { backend, placed } = this.#init;
     const { rows } = parcel;
     const isDurable = rows.some(({ message }) => message.confirm === 'durable');
     try {
       const stored = await backend.put(parcel, isDurable);
-      if (stored.placed < rows.length) this.#keep(parcel, stored.placed);
+      if (stored.placed < rows.length) this.#keep(parcel, stored.placed, behind);
       for (const { message } of rows.slice(0, stored.placed)) message.done?.();
       placed(stored.dropped);
+      return stored.placed === rows.length;
     } catch (error) {
+      if (rows.length > 1 && isNaruError(error, 'NARU_TOO_LARGE')) return this.#insertHalves(parcel, behind);
       this.#failed(rows, error as Error);
+      return true;
     }
   }
 
+  /** The engine takes no transaction of this size: one message may be to blame, and the others are not lost for it. */
+  async #insertHalves(parcel: Parcel, behind?: Parcel): Promise<boolean> {
+    const middle = parcel.rows.length >> 1;
+    const [first, second, after] = [new Parcel(), new Parcel(), new Parcel()];
+    first.addAll(parcel, 0, middle);
+    second.addAll(parcel, middle);
+    after.addAll(second);
+    if (behind !== undefined) after.addAll(behind);
+    return (await this.#insert(first, after)) && this.#insert(second, behind);
+  }
+
   /** What found no room, from the nth, goes first when there is some. */
-  #keep(parcel: Parcel, nth: number): void {
+  #keep(parcel: Parcel, nth: number, behind?: Parcel): void {
     const kept = new Parcel();
     kept.addAll(parcel, nth);
+    if (behind !== undefined) kept.addAll(behind);
     this.#given.messages -= kept.rows.length;
     this.#given.bytes -= kept.size;
     kept.addAll(this.#pending);

@@ -53,6 +53,6 @@ onlyWith(classic, 'a message that ActiveMQ Classic ends the connection for', () 
     timeout: 120_000,
   }, async () => {
     await using own = await startEngine(classic, ['transport.wireFormat.maxFrameSize=100000']);
-    await refusesTooLarge(`${own.url}?queue=large`, 300_000, 'NARU_OUTCOME_UNKNOWN');
+    await refusesTooLarge(`${own.url}?queue=large`, 300_000, { code: 'NARU_OUTCOME_UNKNOWN' });
   });
 });

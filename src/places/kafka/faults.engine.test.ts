@@ -1,4 +1,4 @@
-// A node of Kafka that is killed, and a network that goes silent, through each package.
+// A node of Kafka that is killed, and a network that goes silent, is slow or cuts requests in two, through each package.
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -13,6 +13,9 @@ import { loadFirst } from './loaded.fixture.ts';
 import { CLIENTS, type ClientName } from './options.ts';
 
 const KILLS = 20;
+const DELAY_MS = 20;
+/** Somewhere in a request, after those that a connection begins with. */
+const CUT_BYTES = 3_000;
 /** Each ack waits for its commit: many at once share one. And a topic has no room to wait for: a producer would be far ahead. */
 const TRAFFIC = { concurrency: 64, ahead: 500 };
 
@@ -43,7 +46,7 @@ function each(client: ClientName): void {
     await survivesKills(address, KILLS, 'same id', () => engine.restart(), TRAFFIC);
   });
 
-  test(`${client}: a network that goes silent ends sends in time, and is got over when it speaks again`, {
+  test(`${client}: a network that goes silent ends sends in time, and is got over when it speaks again; so is one that is slow or cuts requests in two`, {
     timeout: 180_000,
   }, async () => {
     await using engine = await startEngine(kafka);
@@ -51,11 +54,18 @@ function each(client: ClientName): void {
     try {
       const traffic = new Traffic(TRAFFIC);
       await traffic.run(`kafka://127.0.0.1:${proxy.port}?topic=silent&client=${client}`, async (progress) => {
-        for (const fault of ['stall', 'reset', 'pieces'] as const) {
+        for (const fault of ['stall', 'reset', 'pieces', 'delay', 'cut'] as const) {
           await progress();
           if (fault === 'reset') proxy.reset();
           else if (fault === 'pieces') proxy.pieceBytes = 7;
-          else {
+          else if (fault === 'delay') proxy.delayMs = DELAY_MS;
+          else if (fault === 'cut') {
+            const { connections } = proxy;
+            proxy.cutAfterBytes = CUT_BYTES;
+            proxy.reset();
+            await expect.poll(() => proxy.connections, { timeout: 60_000 }).toBeGreaterThan(connections + 4);
+            proxy.cutAfterBytes = Number.POSITIVE_INFINITY;
+          } else {
             const before = traffic.failures;
             proxy.isStalled = true;
             await expect.poll(() => traffic.failures, { timeout: 60_000 }).toBeGreaterThan(before);
@@ -63,8 +73,9 @@ function each(client: ClientName): void {
             proxy.reset();
           }
           await progress();
+          proxy.pieceBytes = 0;
+          proxy.delayMs = 0;
         }
-        proxy.pieceBytes = 0;
       });
       traffic.check('same id');
     } finally {

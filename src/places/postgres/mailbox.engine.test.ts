@@ -6,6 +6,7 @@ import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import { importPackage } from '../../client/optional-package.ts';
+import { survivesBadNetwork } from '../../engines/bad-network.fixture.ts';
 import { startEngine } from '../../engines/engine.fixture.ts';
 import { survivesSilence } from '../../engines/half-open.fixture.ts';
 import { survivesKills } from '../../engines/kills.fixture.ts';
@@ -48,6 +49,14 @@ onlyWith(postgres, 'mailboxes on postgres://', (url) => {
     await using engine = await startEngine(postgres);
     await survivesSilence(`${engine.url}?mailbox=silent`);
   });
+
+  test(
+    'a network that is slow, or cuts what is written in two: every send ends, and nothing confirmed is lost',
+    {
+      timeout: 60_000,
+    },
+    () => survivesBadNetwork(`${url}?mailbox=bad-network`, 'marked'),
+  );
 
   test('twenty starters at once make one mailbox', { timeout: 60_000 }, async () => {
     await using engine = await startEngine(postgres);

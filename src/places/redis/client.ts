@@ -87,10 +87,12 @@ export function redisAddress(url: PlaceUrl, query: string): string {
 export class RedisConnection implements Connected {
   readonly #client: Client;
   readonly #text: string;
+  readonly #lost: () => void;
 
-  private constructor(client: Client, text: string) {
+  private constructor(client: Client, text: string, lost: () => void) {
     this.#client = client;
     this.#text = text;
+    this.#lost = lost;
   }
 
   /**
@@ -113,7 +115,7 @@ export class RedisConnection implements Connected {
     client.on('error', lost);
     client.on('end', lost);
     if (emitInvalidate) client.on('invalidate', (key) => invalidated((key as Buffer | null) ?? undefined));
-    const connection = new RedisConnection(client, text);
+    const connection = new RedisConnection(client, text, lost);
     let isLate = false;
     const timer = setTimeout(() => {
       isLate = true;
@@ -140,20 +142,22 @@ export class RedisConnection implements Connected {
 
   /** @param mayHaveHappened  it changes something */
   failure(error: unknown, mayHaveHappened: boolean): NaruError {
+    // It ends the connection after this answer: whoever calls meanwhile waits for the next one.
+    if (PROTOCOL_ERROR.test((error as Error).message)) this.#lost();
     return translate(error, this.#text, mayHaveHappened);
   }
 
   /** A command that changes nothing. @throws NARU_DISCONNECTED when the connection breaks meanwhile */
   read(...command: readonly (string | Uint8Array)[]): Promise<unknown> {
     return this.#client.sendCommand(command).catch((error: unknown) => {
-      throw translate(error, this.#text, false);
+      throw this.failure(error, false);
     });
   }
 
   /** A command that changes something. @throws NARU_OUTCOME_UNKNOWN when the connection breaks meanwhile */
   write(...command: readonly (string | Uint8Array)[]): Promise<unknown> {
     return this.#client.sendCommand(command).catch((error: unknown) => {
-      throw translate(error, this.#text, true);
+      throw this.failure(error, true);
     });
   }
 
@@ -196,7 +200,7 @@ export class RedisConnection implements Connected {
     try {
       return await this.#client.sendCommand(['EVALSHA', hash, '1', key, ...args]);
     } catch (error) {
-      if (!(error as Error).message.startsWith('NOSCRIPT')) throw translate(error, this.#text, true);
+      if (!(error as Error).message.startsWith('NOSCRIPT')) throw this.failure(error, true);
       return this.write('EVAL', text, '1', key, ...args);
     }
   }
@@ -245,6 +249,9 @@ function destroy(client: Client): void {
   }
 }
 
+/** The answer to what the server did not read to its end. */
+const PROTOCOL_ERROR = /^ERR Protocol error/;
+
 /** By the first word of the server's answer. */
 const ANSWERS: Readonly<Record<string, readonly [NaruErrorCode, string]>> = {
   WRONGPASS: ['NARU_DENIED', 'the server refuses user or password'],
@@ -286,6 +293,8 @@ function meaningOf(
     return ['NARU_INVALID_ARGUMENT', 'the server has no database of this number'];
   if (/invalid (username-password|password)|AUTH .*without any password/i.test(message))
     return ['NARU_DENIED', 'the server refuses user or password'];
+  if (/^ERR Protocol error: invalid (bulk|multibulk) length/.test(message))
+    return ['NARU_TOO_LARGE', 'it is larger than the server takes (its setting proto-max-bulk-len)'];
   if (word !== '') return ['NARU_LIMIT', 'the server refused it'];
   const wasSent = code === undefined && !/client is (closed|offline)/i.test(message);
   return mayHaveHappened && wasSent

@@ -2,11 +2,13 @@
 // What holds for every place is in the conformance suite.
 
 import { expect, test } from 'vitest';
+import { survivesBadNetwork } from '../../engines/bad-network.fixture.ts';
 import { startEngine } from '../../engines/engine.fixture.ts';
 import { survivesSilence } from '../../engines/half-open.fixture.ts';
 import { survivesKills } from '../../engines/kills.fixture.ts';
 import { onlyWith } from '../../engines/only-with.fixture.ts';
 import { redis, tooOldRedis } from '../../engines/redis.fixture.ts';
+import { refusesTooLarge } from '../../engines/too-large.fixture.ts';
 import { FaultProxy } from '../../link/fault-proxy.fixture.ts';
 import { type Mailbox, type Message, open } from '../../index.ts';
 
@@ -39,6 +41,14 @@ onlyWith(redis, 'mailboxes on redis://', (url) => {
     await using engine = await startEngine(redis);
     await survivesSilence(`${engine.url}?mailbox=silent`);
   });
+
+  test(
+    'a network that is slow, or cuts what is written in two: every send ends, and nothing confirmed is lost',
+    {
+      timeout: 60_000,
+    },
+    () => survivesBadNetwork(`${url}?mailbox=bad-network`, 'marked'),
+  );
 
   test('a server that kept nothing gives an empty mailbox, and its handles go on', async () => {
     await using engine = await startEngine(redis);
@@ -178,6 +188,13 @@ onlyWith(redis, 'mailboxes on redis://', (url) => {
         message: expect.stringContaining('places that have it') as unknown,
       });
   });
+
+  test("a message over the server's own limit is refused by name, and costs nothing that was sent beside it", async () => {
+    await using engine = await startEngine(redis, ['--proto-max-bulk-len', '1mb']);
+    await refusesTooLarge(`${engine.url}?mailbox=large`, 1_200_000);
+    // What is under way on a channel is not sent again.
+    await refusesTooLarge(`${engine.url}?channel=large`, 1_200_000, { behind: 'NARU_OUTCOME_UNKNOWN' });
+  }, 60_000);
 
   test('a key that somebody else uses under its name is told, and left alone', async () => {
     const { createClient } = await import('@redis/client');
