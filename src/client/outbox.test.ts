@@ -134,7 +134,7 @@ test('one that every connection breaks over goes out alone, and is unknown after
     outbox.disconnected();
   }
   expect(tries).toEqual([['a', 'bad', 'c'], ['a', 'bad', 'c'], ['bad'], ['bad'], ['bad']]);
-  expect((all[1]?.end as NaruError).code).toBe('NARU_OUTCOME_UNKNOWN');
+  expect(all[1]?.end).toMatchObject({ code: 'NARU_OUTCOME_UNKNOWN' });
   const last = new Paper();
   outbox.connected(last);
   outbox.send(new Note('d'));
