@@ -70,3 +70,11 @@ test('every relative link leads to a file', () => {
   }
   expect(broken).toEqual([]);
 });
+
+test('the tests that the page of engine faults names exist', () => {
+  const named = new Set(read('docs/reference/engine-faults.md').match(/[\w/.-]+\.test\.ts/g));
+  const isThere = (file: string): boolean =>
+    ['src', 'test'].some((folder) => existsSync(join(root, folder, file)));
+  expect(named.size).toBeGreaterThan(20);
+  expect([...named].filter((file) => !isThere(file))).toEqual([]);
+});

@@ -148,6 +148,19 @@ onlyWith(postgres, 'mailboxes on postgres://', (url) => {
     expect(JSON.stringify(refused) + String(refused)).not.toContain('s3cret-w0rd');
   });
 
+  test('a slow consumer holds no more than its prefetch; the rest stays in the table', async () => {
+    await using mailbox = await open(`${url}?mailbox=slow&prefetch=50`);
+    await mailbox.sendMany(Array.from({ length: 2_000 }, (_, n) => n));
+    for await (const { data } of mailbox) {
+      const { place } = await mailbox.stats();
+      expect(data).toBe(0);
+      expect(place.unsettled).toBeLessThanOrEqual(50);
+      expect(place.depth + place.unsettled).toBe(2_000);
+      break;
+    }
+    await mailbox.unlink();
+  });
+
   test('a message larger than the mailbox takes, and a topic, are refused', async () => {
     await using mailbox = await open(`${url}?mailbox=large&size=1000`, { codec: 'bytes' });
     await expect(mailbox.send(new Uint8Array(1_001))).rejects.toMatchObject({ code: 'NARU_TOO_LARGE' });
