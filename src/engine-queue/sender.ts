@@ -41,6 +41,7 @@ export class EngineSender implements Sender {
   readonly #taken = { messages: 0, bytes: 0 };
   readonly #given = { messages: 0, bytes: 0 };
   #looking: Promise<void> | undefined;
+  #nextLook: Promise<void> | undefined;
   /** offer() refused something, and its caller waits. */
   #isWaiting = false;
   /** Others took the room that was seen: what is pending waits for more of it, and everything else behind. */
@@ -213,10 +214,19 @@ export class EngineSender implements Sender {
     this.#flush();
   }
 
+  /** One that begins after this call: what another one under way is answered may be older than what the caller has heard. */
   #look(): Promise<void> {
     const { look } = this.#init;
     if (look === undefined) return Promise.resolve();
-    if (this.#looking !== undefined) return this.#looking;
+    if (this.#looking !== undefined) {
+      this.#nextLook ??= this.#looking
+        .catch(() => undefined)
+        .then(() => {
+          this.#nextLook = undefined;
+          return this.#look();
+        });
+      return this.#nextLook;
+    }
     this.#looking = this.#lookNow(look).finally(() => {
       this.#looking = undefined;
     });
