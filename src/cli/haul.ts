@@ -7,6 +7,7 @@ import type { Message } from '../mailbox/message.ts';
 import type { Reached } from '../mailbox/receipt.ts';
 import type { Ending } from './exit.ts';
 import { Freight, type Field } from './freight.ts';
+import { Moved } from './moved.ts';
 import { isPassing, type Side } from './side.ts';
 
 /** What `--map` names: the new body, or undefined to drop the message. */
@@ -45,6 +46,9 @@ export type HaulEnd = 'counted' | 'idle' | 'ended';
 /** A stopped bridge gives the target so long to take what is in transfer, in milliseconds. */
 const GRACE_MS = 2_000;
 
+/** A bridge that is done waits so long for messages whose acks did not arrive, in milliseconds. */
+const AGAIN_MS = 2_000;
+
 /** Messages moved one by one before the event loop turns. */
 const RUSH = 512;
 
@@ -70,6 +74,7 @@ export class Haul {
   readonly #startedAt = performance.now();
   #movedAt = this.#startedAt;
   readonly #counts = { moved: 0, bytes: 0, dropped: 0, redelivered: 0, resent: 0, lost: 0 };
+  readonly #moved: Moved;
   #freight: Freight;
   #answersAtOnce = false;
   #requests = 0;
@@ -81,6 +86,7 @@ export class Haul {
     this.#options = options;
     this.#ending = ending;
     this.#onMoved = onMoved;
+    this.#moved = new Moved(options.concurrency);
     this.#freight = this.#newFreight();
   }
 
@@ -149,19 +155,43 @@ export class Haul {
         if (next.done === true) return true;
         const batch = next.value;
         this.#source.works();
-        await this.#move(batch);
-        const more = this.readingDeletes ? await this.#rush(left - 1) : 0;
+        let taken = await this.#move(batch);
+        if (this.readingDeletes) taken += await this.#rush(left - 1);
         this.#movedAt = performance.now();
         this.#onMoved();
-        this.#taken += batch.length + more;
-        left -= batch.length + more;
+        this.#taken += taken;
+        left -= taken;
         if (left >= max && this.#ending.stopped === undefined) continue;
-        await ackAll(batch);
+        const late = await ackAll(batch);
         this.#ending.signal.throwIfAborted();
+        if (left === 0 && late > 0) await this.#settleAgain(late);
         return false;
       }
     } finally {
       // What was not settled by now goes back.
+      await batches.return();
+    }
+  }
+
+  /**
+   * The source did not hear the last acks, as its host went: gives them again when the messages come again. What never comes was
+   * given to others, or comes to the next bridge as a duplicate with the same id.
+   */
+  async #settleAgain(late: number): Promise<void> {
+    const limits = { signal: this.#ending.signal, timeoutMs: AGAIN_MS };
+    const batches = this.#source.mailbox.batches({ max: late, ...limits });
+    try {
+      for (let left = late; left > 0; ) {
+        const next = await batches.next();
+        if (next.done === true) return;
+        const known = next.value.filter((message) => this.#moved.has(message));
+        left -= known.length - (await ackAll(known));
+        // They come before all others: whoever was given another one has had the last of them.
+        if (known.length < next.value.length) return;
+      }
+    } catch (error) {
+      if (!isPassing(error)) throw error;
+    } finally {
       await batches.return();
     }
   }
@@ -182,15 +212,22 @@ export class Haul {
     }
   }
 
-  /** @throws unless every message of the batch has its receipt or was dropped; those that have theirs are settled then */
-  async #move(batch: readonly Message<Uint8Array>[]): Promise<void> {
+  /**
+   * What was moved before is only settled, for the source did not hear of it.
+   * @returns how many were new
+   * @throws unless every message of the batch has its receipt or was dropped; those that have theirs are settled then
+   */
+  async #move(batch: readonly Message<Uint8Array>[]): Promise<number> {
     const { map } = this.#options;
     let parcels: readonly Parcel[] = [];
-    const done: Message<Uint8Array>[] = [];
+    const done = batch.filter((message) => this.#moved.has(message));
+    const fresh = done.length === 0 ? batch : batch.filter((message) => !this.#moved.has(message));
     try {
-      if (map !== undefined) parcels = await this.#mapAll(map, batch, done);
-      else parcels = this.#pack(batch);
+      if (map !== undefined) parcels = await this.#mapAll(map, fresh, done);
+      else parcels = this.#pack(fresh);
       await this.#deliver(parcels);
+      if (!this.readingDeletes) this.#moved.remember(batch);
+      return fresh.length;
     } catch (error) {
       const stuck = error instanceof Undelivered ? error.parcels : parcels;
       await ackAll(settledOf(batch, parcels, stuck, done));
@@ -209,20 +246,22 @@ export class Haul {
     return parcels;
   }
 
-  /** @param dropped  gets those that are not to be sent */
+  /** @param settled  gets those that are not to be sent */
   async #mapAll(
     map: MapMessage,
     batch: readonly Message<Uint8Array>[],
-    dropped: Message<Uint8Array>[],
+    settled: Message<Uint8Array>[],
   ): Promise<Parcel[]> {
     const bodies = await Promise.all(batch.map(async (message) => toBody(await map(message), message)));
     const parcels: Parcel[] = [];
     for (const [index, message] of batch.entries()) {
       const body = bodies[index];
       if (body !== undefined) parcels.push({ message, body, options: this.#freight.optionsOf(message) });
-      else dropped.push(message);
+      else {
+        settled.push(message);
+        this.#counts.dropped += 1;
+      }
     }
-    this.#counts.dropped += dropped.length;
     return parcels;
   }
 
@@ -373,21 +412,22 @@ class Undelivered extends Error {
   }
 }
 
-/** What the map dropped, and what was sent and is not stuck. */
+/** What is not to be sent, and what was sent and is not stuck. */
 function settledOf(
   batch: readonly Message<Uint8Array>[],
   parcels: readonly Parcel[],
   stuck: readonly Parcel[],
-  dropped: readonly Message<Uint8Array>[],
+  settled: readonly Message<Uint8Array>[],
 ): readonly Message<Uint8Array>[] {
   const keep = new Set(stuck.map(({ message }) => message));
-  const gone = new Set([...dropped, ...parcels.map(({ message }) => message)]);
+  const gone = new Set([...settled, ...parcels.map(({ message }) => message)]);
   return batch.filter((message) => gone.has(message) && !keep.has(message));
 }
 
-/** What cannot be settled comes again: a duplicate with the same id, and no reason to fail. */
-async function ackAll(batch: readonly Message<Uint8Array>[]): Promise<void> {
-  await Promise.allSettled(batch.map((message) => message.ack()));
+/** What cannot be settled comes again, and that is no reason to fail. @returns how many those are */
+async function ackAll(batch: readonly Message<Uint8Array>[]): Promise<number> {
+  const acks = await Promise.allSettled(batch.map((message) => message.ack()));
+  return acks.filter(({ status }) => status === 'rejected').length;
 }
 
 /** The error of a message that this target will never take as it is. */

@@ -132,6 +132,38 @@ test('bridge into it and out of it loses nothing and changes nothing', LIMIT, as
   expect(sum(arrived)).toBe(sum(bodies));
 });
 
+test.each([
+  ['in its last batch', 200],
+  ['before its last batch', 600],
+])('a bridge whose acks the host did not hear, %s, carries nothing twice', LIMIT, async (_when, count) => {
+  await using sandbox = new Sandbox();
+  const url = urlOf(sandbox);
+  const host = await open(url);
+  await host.sendMany(Array.from({ length: count }, (_, n) => n));
+  await using target = await open(sandbox.socketUrl as `unix:///${string}`);
+  const args = [url, sandbox.socketUrl, '--confirm', 'received', '--count', String(count), '--json'];
+  const bridge = sandbox.start(['bridge', ...args]);
+  const arrived: unknown[] = [];
+  const arrive = async (most: number): Promise<void> => {
+    while (arrived.length < most) {
+      const some = await target.receiveMany(most - arrived.length, { timeoutMs: 20_000 });
+      arrived.push(...some.map(({ data }) => data));
+    }
+  };
+  // It has a batch under way, and settles none of it before all of it has arrived.
+  await arrive(100);
+  await host.close();
+  await bridge.said(/the source is back/);
+  await arrive(count);
+  const { code, stdout, stderr } = await bridge.done;
+  expect(code, stderr).toBe(0);
+  expect(JSON.parse(stdout.toString())).toMatchObject({ moved: count, resent: 0, dropped: 0, lost: 0 });
+  expect(arrived).toEqual(Array.from({ length: count }, (_, n) => n));
+  expect((await target.stats()).place.depth).toBe(0);
+  await using left = await open(url, { create: 'never' });
+  expect((await left.stats()).place).toMatchObject({ depth: 0, unsettled: 0 });
+});
+
 test('damaged data is exit code 71 and names the file; doctor finds it, rm removes it', LIMIT, async () => {
   await using sandbox = new Sandbox();
   const url = urlOf(sandbox);
