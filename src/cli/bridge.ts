@@ -51,7 +51,8 @@ const ARGS = {
 const NOTES = `
 A message is settled in the source only after the target's receipt. A bridge that is killed leaves what was in transfer in the
 source: it comes again, marked as redelivered, and in the target with the same id. A side that restarts is reached again, for as
-long as it takes. Messages of the source keep their order.
+long as it takes; what the source gives again then, as it did not hear the acks, is not carried twice. Messages of the source keep
+their order.
 
 A source whose reading deletes (ack: none, see "naru places") cannot take anything back: there the bridge takes one message at a time,
 and SIGKILL can lose that one. Standard error says so at the start, and what of the messages the target cannot carry.

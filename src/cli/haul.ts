@@ -164,7 +164,7 @@ export class Haul {
         if (left >= max && this.#ending.stopped === undefined) continue;
         const late = await ackAll(batch);
         this.#ending.signal.throwIfAborted();
-        if (left === 0 && late > 0) await this.#settleAgain(late);
+        if (left === 0 && late > 0 && !this.readingDeletes) await this.#settleAgain(late);
         return false;
       }
     } finally {
@@ -174,8 +174,8 @@ export class Haul {
   }
 
   /**
-   * The source did not hear the last acks, as its host went: gives them again when the messages come again. What never comes was
-   * given to others, or comes to the next bridge as a duplicate with the same id.
+   * The source did not hear `late` of the last acks, as its host went: those messages come again, and are settled then. Any that do not come
+   * in time are a duplicate with the same id for whoever gets them.
    */
   async #settleAgain(late: number): Promise<void> {
     const limits = { signal: this.#ending.signal, timeoutMs: AGAIN_MS };

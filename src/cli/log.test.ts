@@ -164,6 +164,30 @@ test.each([
   expect((await left.stats()).place).toMatchObject({ depth: 0, unsettled: 0 });
 });
 
+test('two bridges share a log, one of them its host, and move all of it once', LIMIT, async () => {
+  await using sandbox = new Sandbox();
+  const url = urlOf(sandbox);
+  const half = 3_000;
+  const bodies = Array.from({ length: 2 * half }, (_, n) => n);
+  {
+    await using source = await open(url);
+    await source.sendMany(bodies);
+  }
+  await using target = await open(urlOf(sandbox, 'to'));
+  const args = ['bridge', url, urlOf(sandbox, 'to'), '--count', String(half), '--json'];
+  for (const { code, stdout, stderr } of await Promise.all([sandbox.run(args), sandbox.run(args)])) {
+    expect(code, stderr).toBe(0);
+    expect(JSON.parse(stdout.toString())).toMatchObject({ moved: half, resent: 0, lost: 0 });
+  }
+  const arrived: number[] = [];
+  while ((await target.stats()).place.depth > 0) {
+    arrived.push(...(await target.receiveMany(1_000)).map(({ data }) => data as number));
+  }
+  expect(arrived.toSorted((a, b) => a - b)).toEqual(bodies);
+  await using left = await open(url, { create: 'never' });
+  expect((await left.stats()).place).toMatchObject({ depth: 0, unsettled: 0 });
+});
+
 test('damaged data is exit code 71 and names the file; doctor finds it, rm removes it', LIMIT, async () => {
   await using sandbox = new Sandbox();
   const url = urlOf(sandbox);
