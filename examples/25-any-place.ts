@@ -1,4 +1,4 @@
-// 25 · One program, any place: only the URL differs, and the program names what it needs. Give it URLs of your engines:
+// 25 · One program, any place: only the URL differs. Give it URLs of your engines:
 //   npm run example 25 -- 'postgres://user:password@host/db?mailbox=ferry' 'kafka://host:9092?topic=ferry&create=if-missing'
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
