@@ -50,7 +50,12 @@ export interface Engine {
   readonly url: (site: Site) => string;
   /** How long it may take to get ready, in milliseconds; 20,000 when not stated. */
   readonly readyMs?: number;
+  /** What lets it clean up in the kernel after itself when it is stopped for good; SIGKILL when not stated. */
+  readonly stopSignal?: NodeJS.Signals;
 }
+
+/** How long an engine may take over its own cleaning, in milliseconds. */
+const STOP_MS = 5_000;
 
 /** Below the ports that the kernel gives to clients: while an engine is down, no connection, not even one to itself, takes its port. */
 const PORTS = { from: 15_000, to: 32_000 } as const;
@@ -156,6 +161,8 @@ export class Running {
 
   /** Ends it and removes its folder. */
   async stop(): Promise<void> {
+    const { stopSignal } = this.engine;
+    if (stopSignal !== undefined) await Promise.race([this.kill(stopSignal), pause(STOP_MS)]);
     await this.kill();
     // Children of an engine may write for a moment after their parent was killed.
     rmSync(this.site.folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 });

@@ -54,5 +54,7 @@ export const postgres: Engine = {
     await promisify(execFile)(program('pg_isready'), ['-q', '-h', '127.0.0.1', '-p', String(port)]);
     return true;
   },
+  // A fast shutdown: its shared memory would stay behind.
+  stopSignal: 'SIGINT',
   url: ({ port }) => `postgres://${USER}:${PASSWORD}@127.0.0.1:${port}/postgres`,
 };
