@@ -63,6 +63,8 @@ export function openFifo(name: string, path: string, access: number): number | u
 
 /**
  * Waits until somebody reads, in a thread that the kernel wakes. Keeps the process alive meanwhile.
+ * @param late  gets the end if a reader came while the wait was given up: it has seen a writer, and closing would be the end for it.
+ *   Absent: it is closed
  * @returns the end that writes; the descriptor does not block
  * @throws NARU_TIMEOUT; NARU_CLOSED  `tasks` was closed; NARU_NOT_FOUND, NARU_DENIED, NARU_LIMIT; the signal's reason
  */
@@ -71,22 +73,29 @@ export async function waitForReader(
   path: string,
   tasks: Tasks,
   options: QueueWaitOptions,
+  late?: (fd: number) => void,
 ): Promise<number> {
   const addon = native(name);
   // The thread puts the end that it gets in the place of this descriptor, which has an owner whatever becomes of the wait.
   const fd = kernelCall(name, () => openSync('/dev/null', O_WRONLY));
   let ended: Promise<unknown> = Promise.resolve();
+  let isTaken = false;
+  const take = (): void => {
+    if (late === undefined) return;
+    isTaken = true;
+    late(fd);
+  };
   const start = (timeoutMs: number) => {
     const task = addon.waitReaderAsync(path, fd, timeoutMs);
     ended = task.promise.catch(() => undefined);
     return task;
   };
   try {
-    await tasks.wait(start, options, 'nobody opened it for reading');
+    await tasks.wait(start, options, 'nobody opened it for reading', take);
     return fd;
   } catch (error) {
     // Not before the thread has ended: the number would be somebody else's.
-    void ended.then(() => closeSync(fd));
+    void ended.then(() => (isTaken ? undefined : closeSync(fd)));
     throw error;
   }
 }

@@ -126,6 +126,7 @@ const CALLS = {
   semtimedop: ['220', '192'],
   mqTimedSend: ['242', '182'],
   mqTimedReceive: ['243', '183'],
+  openat: ['257', '56'],
 } as const;
 
 /** The code of the error that a call ends with. */

@@ -12,8 +12,12 @@ export interface PipeEnds {
   openRead(): ReadEnd;
   /** The end that writes. @returns undefined: nobody reads. @throws as openRead() */
   tryOpenWrite(): WriteEnd | undefined;
-  /** Waits until somebody reads. Absent: nobody comes any more. @throws what waitForReader() of kernel/fifo-file.ts raises */
-  waitForReader?(tasks: Tasks, signal: AbortSignal): Promise<WriteEnd>;
+  /**
+   * Waits until somebody reads. Absent: nobody comes any more.
+   * @param late  gets the end of a reader that came while the wait was given up
+   * @throws what waitForReader() of kernel/fifo-file.ts raises
+   */
+  waitForReader?(tasks: Tasks, signal: AbortSignal, late: (end: WriteEnd) => void): Promise<WriteEnd>;
   /** The same, blocking the thread. */
   waitForReaderSync?(timeoutMs: number): WriteEnd | 'timeout' | 'interrupted';
   /** No more from anybody here. Only where it ends with its writers. */

@@ -82,13 +82,12 @@ export class PipeSender implements Sender {
   awaitReader(): void {
     if (this.#readerWait !== undefined || this.#isClosed) return;
     const wait = new AbortController();
-    const waiting = this.#init.ends.waitForReader?.(this.#tasks, wait.signal);
+    // A reader has come all the same when it is too late: it must not see its writer go.
+    const came = (end: WriteEnd): void => this.#waited(wait, end);
+    const waiting = this.#init.ends.waitForReader?.(this.#tasks, wait.signal, came);
     if (waiting === undefined) return;
     this.#readerWait = wait;
-    waiting.then(
-      (end) => this.#waited(wait, end),
-      (error: unknown) => this.#waitFailed(wait, error),
-    );
+    waiting.then(came, (error: unknown) => this.#waitFailed(wait, error));
   }
 
   offer(batch: readonly Outgoing[], from: number): number {

@@ -35,8 +35,9 @@ export class FifoEnds implements PipeEnds {
     return fd === undefined ? undefined : new WriteEnd(this.name, fd);
   }
 
-  async waitForReader(tasks: Tasks, signal: AbortSignal): Promise<WriteEnd> {
-    return new WriteEnd(this.name, await waitForReader(this.name, this.#path, tasks, { signal }));
+  async waitForReader(tasks: Tasks, signal: AbortSignal, late: (end: WriteEnd) => void): Promise<WriteEnd> {
+    const endOf = (fd: number): WriteEnd => new WriteEnd(this.name, fd);
+    return endOf(await waitForReader(this.name, this.#path, tasks, { signal }, (fd) => late(endOf(fd))));
   }
 
   waitForReaderSync(timeoutMs: number): WriteEnd | 'timeout' | 'interrupted' {

@@ -2,11 +2,15 @@
 
 import { spawn } from 'node:child_process';
 import {
+  closeSync,
+  constants,
   existsSync,
   lstatSync,
   mkdirSync,
+  openSync,
   readdirSync,
   readFileSync,
+  readSync,
   rmSync,
   symlinkSync,
   writeFileSync,
@@ -14,7 +18,7 @@ import {
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { codeOf, errorOf, KernelStage } from '../../kernel/stage.fixture.ts';
+import { codeOf, errorOf, KernelStage, sleepersIn } from '../../kernel/stage.fixture.ts';
 import type { Mailbox } from '../../mailbox/mailbox.ts';
 import type { OpenOptions } from '../../mailbox/options.ts';
 import { nativeProblem, tryNative } from '../../native/index.ts';
@@ -151,6 +155,28 @@ describe.skipIf(tryNative() === undefined)(`fifo:// (${nativeProblem() ?? 'addon
       const next = await opened(url, { role: 'consumer' });
       await alone.send('whole');
       expect(await texts(next, 1)).toEqual(['whole']);
+    });
+
+    test('a reader that comes while a send is given up keeps its writer: it sees no end, and gets the next message', async () => {
+      const producer = await opened(url, { role: 'producer' });
+      const giveUp = new AbortController();
+      const sending = errorOf(() => producer.send('given up', { signal: giveUp.signal }));
+      await until('the wait sleeps in open(2)', () => sleepersIn('openat') === 1);
+      const reader = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+      try {
+        // Its thread has the end, and this thread has not heard of it when it gives up.
+        while (sleepersIn('openat') > 0);
+        giveUp.abort(new Error('too late'));
+        expect(await sending).toMatchObject({ message: 'too late' });
+        // The event loop hears of the thread's end.
+        for (let turns = 0; turns < 200; turns += 1) await new Promise(setImmediate);
+        expect(() => readSync(reader, Buffer.alloc(64))).toThrow('EAGAIN');
+        await producer.send('next');
+        const got = Buffer.alloc(64);
+        expect(got.toString('utf8', 0, readSync(reader, got))).toBe('next\n');
+      } finally {
+        closeSync(reader);
+      }
     });
 
     test('who waits for a reader of a FIFO that is removed hears of it', async () => {
