@@ -40,16 +40,19 @@ export class Backoff {
 
 /**
  * Tries to connect until it works or the signal fires.
- * @throws what the last attempt threw; at once what another attempt would not change
+ * @throws what the last attempt threw that came to its end; at once what another attempt would not change
  */
 export async function untilConnected<T>(connect: () => Promise<T>, signal: AbortSignal): Promise<T> {
   const backoff = new Backoff();
+  let last: unknown;
   for (;;) {
     try {
       return await connect();
     } catch (error) {
-      const isPassing = isNaruError(error, 'NARU_DISCONNECTED') || isNaruError(error, 'NARU_PEER_GONE');
-      if (!isPassing || signal.aborted) throw error;
+      // An attempt that was cut off says only that; the one before it says why.
+      if (signal.aborted) throw last ?? error;
+      if (!isNaruError(error, 'NARU_DISCONNECTED') && !isNaruError(error, 'NARU_PEER_GONE')) throw error;
+      last = error;
       await backoff.wait(signal, true);
       if (signal.aborted) throw error;
     }
