@@ -146,7 +146,8 @@ print('rest', repr(child.stdout.read()), child.wait())
 
   test('a child that is killed: what it wrote arrives, then the end; sends are NARU_PEER_GONE', async () => {
     const both = pipe();
-    const child = start(both, 0, 'sh', '-c', 'echo one; printf half; exec sleep 100');
+    // In one write: the half is there when the line is.
+    const child = start(both, 0, 'sh', '-c', 'printf "one\\nhalf"; exec sleep 100');
     const mailbox = await ours(both);
     const told: string[] = [];
     mailbox.on('error', ({ error }) => told.push(error.message));
