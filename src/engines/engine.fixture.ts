@@ -9,6 +9,7 @@ import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
+import { atMost } from '../mailbox/waiting.ts';
 
 /** Where one instance of an engine lives. */
 export interface Site {
@@ -162,7 +163,7 @@ export class Running {
   /** Ends it and removes its folder. */
   async stop(): Promise<void> {
     const { stopSignal } = this.engine;
-    if (stopSignal !== undefined) await Promise.race([this.kill(stopSignal), pause(STOP_MS)]);
+    if (stopSignal !== undefined) await atMost(this.kill(stopSignal), STOP_MS);
     await this.kill();
     // Children of an engine may write for a moment after their parent was killed.
     rmSync(this.site.folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 });

@@ -12,6 +12,7 @@ import { survivesSilence } from '../../engines/half-open.fixture.ts';
 import { survivesKills } from '../../engines/kills.fixture.ts';
 import { onlyWith } from '../../engines/only-with.fixture.ts';
 import { postgres } from '../../engines/postgres.fixture.ts';
+import { holdsNoMoreThanItsPrefetch } from '../../engines/slow-consumer.fixture.ts';
 import { makeOnce } from '../../engines/starters.fixture.ts';
 import { open } from '../../index.ts';
 import { parseUrl } from '../../mailbox/parse-url.ts';
@@ -149,16 +150,7 @@ onlyWith(postgres, 'mailboxes on postgres://', (url) => {
   });
 
   test('a slow consumer holds no more than its prefetch; the rest stays in the table', async () => {
-    await using mailbox = await open(`${url}?mailbox=slow&prefetch=50`);
-    await mailbox.sendMany(Array.from({ length: 2_000 }, (_, n) => n));
-    for await (const { data } of mailbox) {
-      const { place } = await mailbox.stats();
-      expect(data).toBe(0);
-      expect(place.unsettled).toBeLessThanOrEqual(50);
-      expect(place.depth + place.unsettled).toBe(2_000);
-      break;
-    }
-    await mailbox.unlink();
+    await holdsNoMoreThanItsPrefetch(`${url}?mailbox=slow`);
   });
 
   test('a message larger than the mailbox takes, and a topic, are refused', async () => {

@@ -6,7 +6,7 @@
 
 import { nextTurn, turnIsOver, turnTime } from '../../mailbox/waiting.ts';
 import { codeOf } from './errors.ts';
-import { LOOK_MS, type ZmqSocket } from './zeromq.ts';
+import { LOOK_MS, TURN_MASK, type ZmqSocket } from './zeromq.ts';
 
 /** What an inlet needs of its driver. */
 export interface InletInit {
@@ -18,8 +18,6 @@ export interface InletInit {
 
 /** Messages in one turn of the event loop that are a stream: to find nothing then costs an error, which must be worth it. */
 const STREAM_MIN = 16;
-/** Looks at the clock once in so many messages of a turn (a power of two, less one): a request that may not wait gives nobody else a turn. */
-const TURN_MASK = 0x3f;
 
 export class Inlet {
   readonly #init: InletInit;

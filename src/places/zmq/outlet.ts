@@ -7,7 +7,7 @@
 import { nextTurn, turnIsOver } from '../../mailbox/waiting.ts';
 import { codeOf } from './errors.ts';
 import { isNeeded } from './idle.ts';
-import { LOOK_MS, type Parts, type ZmqSocket } from './zeromq.ts';
+import { LOOK_MS, type Parts, TURN_MASK, type ZmqSocket } from './zeromq.ts';
 
 /** What an outlet needs of its driver. */
 export interface OutletInit {
@@ -33,8 +33,6 @@ interface Entry {
 const ANSWER_MS = 5_000;
 /** Sends that may wait, once one had to: where there is hardly ever room, each refusal for nothing would cost an error. */
 const PATIENT_SENDS = 16;
-/** Looks at the clock once in so many sends (a power of two, less one): a send that may not wait gives nobody else a turn. */
-const TURN_MASK = 0x3f;
 /** Taken entries are cut off the list at so many. */
 const COMPACT_AT = 1_024;
 

@@ -57,6 +57,8 @@ const ENVELOPE_BYTES = FIELD_LIMITS.fieldsBytesMax + 1_024;
 const RECONNECT = { reconnectInterval: 50, reconnectMaxInterval: 1_000 };
 /** A receive that waits for nothing any more must come to an end, for it keeps the process: see idle.ts. In milliseconds. */
 export const LOOK_MS = 500;
+/** Looks at the clock once in so many calls that may not wait (a power of two, less one): what resolves at once gives nobody else a turn. */
+export const TURN_MASK = 0x3f;
 
 let loaded: Promise<Zeromq> | undefined;
 
